@@ -1,0 +1,72 @@
+/* cli.h: what the subcommands share: the option table, progress, stopping, errors.
+ * One table per command drives parsing, --help, the man page and shell completion. */
+#ifndef WIRELM_CLI_H
+#define WIRELM_CLI_H
+
+#include <stdio.h>
+
+#include "wirelm.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef struct list {
+    const char **item;
+    size_t count;
+} list;
+
+typedef enum option_kind {
+    OPTION_FLAG,     /* int: set to 1 */
+    OPTION_TEXT,     /* const char * */
+    OPTION_LIST,     /* list; the option may be repeated, and takes the following words up to the next option */
+    OPTION_U64,      /* uint64_t */
+    OPTION_U32,      /* uint32_t */
+    OPTION_REAL,     /* double */
+    OPTION_SECONDS,  /* double: 90, 90s, 10m, 2h */
+    OPTION_HIDE,     /* wlm_hide */
+    OPTION_PART,     /* wlm_part */
+    OPTION_PAYLOAD   /* uint32_t: a number or "full" */
+} option_kind;
+
+typedef struct option {
+    char letter;          /* 0: none */
+    const char *name;     /* long name without dashes */
+    option_kind kind;
+    const char *argument; /* its name in the help; NULL for a flag */
+    void *target;
+    const char *help;     /* one line; "%default" is replaced by the target's value before parsing */
+    int required;
+} option;
+
+typedef struct command {
+    const char *name;
+    const char *summary;
+    const char *synopsis; /* after the command's name */
+    int (*run)(const struct command *command, int argc, char **argv); /* argv[0] is the command's name */
+} command;
+
+extern const command *const commands[]; /* ends in NULL */
+
+/* Parses argv by the table. Words that are no options go to rest (NULL: there may be none). Answers --help itself.
+ * Returns -1 to go on, else the exit status. */
+int parse_options(const command *self, const option *table, int argc, char **argv, list *rest);
+/* The same for a command whose options end in a pcap filter: all rest words joined by spaces, NULL where none. */
+int parse_options_filter(const command *self, const option *table, int argc, char **argv, const char **filter);
+
+/* Prints "wirelm: file: offset N: cause" on stderr and gives the exit status. */
+int report_error(const wlm_error *error);
+/* Prints "wirelm COMMAND: message" and a pointer to --help on stderr; gives EXIT_USAGE. */
+int usage_error(const command *self, const char *message, ...) __attribute__((format(printf, 2, 3)));
+
+/* Counts SIGINT and SIGTERM; the flag that library calls watch. A second signal ends the program at once. */
+wlm_stop *install_stop(void);
+
+/* A bar on a terminal, a line now and then elsewhere. user: NULL. */
+void show_progress(void *user, const wlm_progress *progress);
+/* Ends the bar's line. */
+void end_progress(void);
+
+/* Prints one JSON value and a newline: compact, or indented where stdout is a terminal. Takes the reference. */
+struct json_t;
+int print_json(struct json_t *value);
+
+#endif

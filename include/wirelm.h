@@ -1,0 +1,369 @@
+/* wirelm.h: the whole public interface of libwirelm.
+ *
+ * Conventions
+ *  - A call that can fail returns wlm_status and takes, last, a wlm_error that may be NULL.
+ *  - The library never prints, exits, aborts or reads the environment.
+ *  - A handle made by wlm_X_open or wlm_X_new is released by wlm_X_close or wlm_X_free; both accept NULL.
+ *  - Strings are UTF-8 and end in NUL. Text returned as char ** belongs to the caller: wlm_text_free().
+ *  - Sizes are in bytes, times in nanoseconds since 1970-01-01 UTC unless a name says otherwise.
+ *  - Files are written beside their final name and renamed when complete: a failed call leaves nothing behind.
+ *  - A handle may be used by one thread at a time; different handles are independent.
+ */
+#ifndef WIRELM_H
+#define WIRELM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WLM_VERSION_MAJOR 0
+#define WLM_VERSION_MINOR 1
+#define WLM_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define WLM_API __attribute__((visibility("default")))
+#else
+#define WLM_API
+#endif
+
+/* ---------------------------------------------------------------- status */
+
+typedef enum wlm_status {
+    WLM_OK = 0,
+    WLM_END,             /* nothing more to read; not a failure */
+    WLM_STOPPED,         /* the caller's stop flag was seen; what was promised to survive was saved */
+    WLM_ERR_ARGUMENT,    /* the caller asked for something that makes no sense */
+    WLM_ERR_IO,          /* the operating system said no */
+    WLM_ERR_FORMAT,      /* a file is truncated, corrupt or not what it claims to be */
+    WLM_ERR_MEMORY,      /* out of memory, or over a stated memory bound */
+    WLM_ERR_UNSUPPORTED, /* well-formed, but not known to this build */
+    WLM_ERR_REFUSED      /* possible, but misleading; an explicit option allows it */
+} wlm_status;
+
+#define WLM_NO_OFFSET UINT64_MAX
+
+typedef struct wlm_error {
+    wlm_status status;
+    uint64_t offset;  /* byte in the (uncompressed) file, or WLM_NO_OFFSET */
+    char file[512];   /* empty where no file is to blame */
+    char cause[512];  /* one line without a full stop */
+} wlm_error;
+
+/* Short name of a status ("format", "io", ...). Never NULL. */
+WLM_API const char *wlm_status_name(wlm_status status);
+
+/* Version of the library that is running, "0.1.0". */
+WLM_API const char *wlm_version(void);
+
+WLM_API void wlm_text_free(char *text);
+
+/* Set to non-zero, from a signal handler or another thread, to end a long call early and cleanly. */
+typedef volatile int wlm_stop;
+
+/* ---------------------------------------------------------------- captures */
+
+/* One captured packet. `data` is borrowed: valid until the next call on the handle that gave it. */
+typedef struct wlm_packet {
+    int64_t time_ns;      /* capture time, cut to nanoseconds */
+    uint32_t captured;    /* bytes at data */
+    uint32_t wire;        /* bytes that were on the wire, as the file says; may be below captured in odd files */
+    uint32_t link_type;   /* LINKTYPE_* number of the capture formats */
+    uint32_t interface;   /* pcapng: index over all sections; else 0 */
+    uint64_t number;      /* from 1, in capture order */
+    const uint8_t *data;
+    const char *comment;  /* writer: pcapng comment for this packet, or NULL; reader: always NULL */
+} wlm_packet;
+
+typedef enum wlm_format { WLM_FORMAT_PCAP = 0, WLM_FORMAT_PCAPNG = 1 } wlm_format;
+
+typedef struct wlm_capture wlm_capture;
+
+/* Opens a pcap or pcapng file, plain or compressed with gzip or zstd; "-" is standard input. */
+WLM_API wlm_status wlm_capture_open(wlm_capture **capture, const char *path, wlm_error *error);
+/* The same over memory that the caller keeps alive; name is used in errors. */
+WLM_API wlm_status wlm_capture_open_memory(wlm_capture **capture, const void *data, size_t size, const char *name,
+                                           wlm_error *error);
+/* WLM_OK and a packet; WLM_END at the end; WLM_ERR_FORMAT where the file breaks off or turns to garbage
+ * (packets before that point are good). After anything but WLM_OK further calls return the same. */
+WLM_API wlm_status wlm_capture_next(wlm_capture *capture, wlm_packet *packet, wlm_error *error);
+WLM_API wlm_format wlm_capture_format(const wlm_capture *capture);
+WLM_API void wlm_capture_close(wlm_capture *capture);
+
+typedef struct wlm_writer_options {
+    wlm_format format;
+    uint32_t link_type;
+    uint32_t snap_length; /* 0: 262144 */
+    int nanosecond;       /* pcap: nanosecond magic; pcapng is always written with 9 decimal digits */
+} wlm_writer_options;
+
+typedef struct wlm_writer wlm_writer;
+
+/* "-" is standard output. In pcapng a packet whose link type is new opens an interface for it;
+ * in pcap a packet of another link type is WLM_ERR_ARGUMENT. */
+WLM_API wlm_status wlm_writer_open(wlm_writer **writer, const char *path, const wlm_writer_options *options,
+                                   wlm_error *error);
+WLM_API wlm_status wlm_writer_packet(wlm_writer *writer, const wlm_packet *packet, wlm_error *error);
+/* Completes the file under its name. The writer is gone afterwards, whatever the status. */
+WLM_API wlm_status wlm_writer_finish(wlm_writer *writer, wlm_error *error);
+/* Gives up: nothing stays behind. */
+WLM_API void wlm_writer_discard(wlm_writer *writer);
+
+/* A compiled BPF filter (libpcap syntax). One filter serves every link type it can be compiled for. */
+typedef struct wlm_filter wlm_filter;
+WLM_API wlm_status wlm_filter_new(wlm_filter **filter, const char *expression, wlm_error *error);
+/* 1: the packet passes, 0: it does not (also where the filter makes no sense for its link type). */
+WLM_API int wlm_filter_match(wlm_filter *filter, const wlm_packet *packet);
+WLM_API void wlm_filter_free(wlm_filter *filter);
+
+/* ---------------------------------------------------------------- flows */
+
+typedef enum wlm_flow_start { WLM_START_SYN, WLM_START_SYNACK, WLM_START_MID, WLM_START_FIRST } wlm_flow_start;
+typedef enum wlm_flow_end {
+    WLM_END_CLOSED,  /* TCP FIN from both sides, or RST */
+    WLM_END_TIMEOUT, /* idle, or older than the active timeout */
+    WLM_END_EOF,     /* the capture ended first */
+    WLM_END_EVICTED, /* the flow table was full */
+    WLM_END_BUDGET   /* labelled and let go: enough packets were seen */
+} wlm_flow_end;
+
+WLM_API const char *wlm_flow_start_name(wlm_flow_start start); /* syn, synack, mid, first */
+WLM_API const char *wlm_flow_end_name(wlm_flow_end end);       /* closed, timeout, eof, evicted, budget */
+
+/* Who talks to whom. Source is who opened the flow, as far as the packets tell. */
+typedef struct wlm_flow_key {
+    uint8_t src[16], dst[16]; /* network order; IPv4 in the first 4 bytes, link-layer endpoints likewise */
+    uint8_t addr_len;         /* 4, 16; else length of link-layer endpoints, 0 where there are none */
+    uint8_t proto;            /* IP protocol number; 0 where there is no IP */
+    uint16_t src_port, dst_port;
+    uint32_t link_type, interface;
+} wlm_flow_key;
+
+/* ---------------------------------------------------------------- hiding, progress */
+
+typedef enum wlm_hide { WLM_HIDE_NONE = 0, WLM_HIDE_IDS = 1, WLM_HIDE_SHAPE = 3 } wlm_hide; /* 2: implicit, to come */
+WLM_API const char *wlm_hide_name(wlm_hide hide);
+/* WLM_OK and *hide, or WLM_ERR_ARGUMENT. */
+WLM_API wlm_status wlm_hide_parse(const char *name, wlm_hide *hide);
+
+#define WLM_PAYLOAD_FULL UINT32_MAX
+
+typedef struct wlm_progress {
+    const char *what;      /* "train", "import", ... */
+    uint64_t done, total;  /* in `unit`; total 0: unknown */
+    const char *unit;      /* "steps", "bytes", "flows" */
+    double elapsed_s, remaining_s; /* remaining < 0: unknown */
+    double tokens_per_s;   /* 0 where it has no meaning */
+    double loss;           /* nats per token, NaN where it has no meaning */
+    double learning_rate;
+    const char *note;      /* one line to show as it is, or NULL */
+} wlm_progress;
+typedef void wlm_progress_fn(void *user, const wlm_progress *progress);
+
+/* ---------------------------------------------------------------- tokens */
+
+typedef struct wlm_token_report {
+    uint64_t packets, flows, tokens;
+    uint64_t capture_bytes, token_file_bytes;
+    char sha256[65];        /* of the uncompressed capture */
+    uint64_t damage_offset; /* where the capture broke off or turned to garbage, else WLM_NO_OFFSET */
+    char damage[256];       /* why; empty where all was well */
+} wlm_token_report;
+
+/* Captures to token files and back; codec NULL: the default. report may be NULL. */
+WLM_API wlm_status wlm_encode_file(const char *in, const char *out, const char *codec, wlm_token_report *report,
+                                   wlm_error *error);
+WLM_API wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_report *report, wlm_error *error);
+/* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same. */
+WLM_API wlm_status wlm_verify_file(const char *in, const char *codec, wlm_token_report *report, wlm_error *error);
+
+/* ---------------------------------------------------------------- data */
+
+typedef enum wlm_split_by { WLM_SPLIT_CAPTURE, WLM_SPLIT_FLOW, WLM_SPLIT_GIVEN } wlm_split_by;
+typedef enum wlm_part { WLM_PART_TRAIN, WLM_PART_VAL, WLM_PART_TEST, WLM_PART_NONE } wlm_part;
+WLM_API const char *wlm_part_name(wlm_part part); /* train, val, test, none */
+
+typedef struct wlm_import_options {
+    const char *out;          /* folder, made where absent; replaced only on success */
+    const char *task;         /* NULL: unlabelled, for pre-training */
+    const char *labels;       /* CSV, or NULL: with a task, the folder of each file is its label */
+    wlm_split_by split;
+    wlm_part part;            /* other than NONE: all in that part */
+    uint64_t seed;
+    const char *const *paths; /* files and folders */
+    size_t path_count;
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_import_options;
+
+typedef struct wlm_import_report {
+    uint64_t files, files_damaged, packets, flows, labelled, unlabelled_dropped, bytes, labels;
+    uint64_t csv_unmatched;   /* CSV lines that matched no flow */
+    uint64_t part_flows[3];   /* train, val, test */
+    int fell_back;            /* asked to split by capture, had to split by flow */
+} wlm_import_report;
+
+WLM_API wlm_import_options wlm_import_options_default(void);
+WLM_API wlm_status wlm_import(const wlm_import_options *options, wlm_import_report *report, wlm_error *error);
+
+/* ---------------------------------------------------------------- models */
+
+typedef struct wlm_model wlm_model;
+
+/* Reads a checkpoint (safetensors). threads 0: as many as there are processors. */
+WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threads, wlm_error *error);
+WLM_API void wlm_model_free(wlm_model *model);
+
+typedef struct wlm_train_options {
+    const char *const *data;  /* imported folders */
+    size_t data_count;
+    const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
+    const char *preset;       /* for a new model; see wlm_preset_name() */
+    const char *init;         /* or a checkpoint to start from */
+    int resume;
+    double plain, classify, generate; /* shares of the prompts; classify and generate need labels */
+    const char *codec;        /* NULL: the default, or init's */
+    wlm_hide hide;
+    uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
+    uint32_t max_packets;     /* per flow; 0: as many as fit */
+    uint64_t steps;           /* 0: until `seconds` */
+    double seconds;           /* 0: until `steps` */
+    uint32_t tokens_per_batch, accumulate, context;
+    double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run */
+    uint64_t seed;
+    int threads;
+    double save_every_s;      /* 0: only at the end */
+    const char *backend;      /* "cpu", "ref"; NULL: cpu */
+    const char *log;          /* JSON Lines, appended; NULL: none */
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_train_options;
+
+typedef struct wlm_train_report {
+    uint64_t steps, tokens, parameters;
+    double loss_first, loss_last, loss_val; /* nats per token; NaN where there was nothing to measure */
+    double seconds, tokens_per_s;
+} wlm_train_report;
+
+WLM_API wlm_train_options wlm_train_options_default(void);
+WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
+/* The i-th preset's name, NULL past the last. */
+WLM_API const char *wlm_preset_name(size_t i);
+
+/* ---------------------------------------------------------------- classification */
+
+#define WLM_TOP_MAX 16
+
+typedef struct wlm_label {
+    const char *task, *label;
+    double confidence;
+} wlm_label;
+
+typedef struct wlm_flow_result {
+    const char *file;
+    uint64_t flow_id;              /* from 1 within the run */
+    const char *community_id;      /* "1:...", empty where the flow has none */
+    wlm_flow_key key;
+    int64_t first_ns, last_ns;
+    wlm_flow_start start;
+    wlm_flow_end end;
+    int oneway;                    /* packets were seen in one direction only */
+    int truncated;                 /* not all packets or bytes of the flow were shown to the model */
+    uint64_t packets, packets_used, tokens_used;
+    uint64_t first_packet;         /* number of the flow's first packet in its file */
+    const char *label;             /* "unknown" below the threshold */
+    wlm_label top[WLM_TOP_MAX];
+    size_t top_count;
+    wlm_hide hide;
+    const char *model;             /* "sha256:..." of the checkpoint file */
+} wlm_flow_result;
+
+typedef struct wlm_classify_options {
+    const char *tasks;             /* "a,b", "all"; NULL: the model's only or first task */
+    size_t top;
+    double threshold;
+    uint32_t max_packets;          /* 0: as trained */
+    wlm_hide hide;
+    int force;                     /* allow a hide policy that the model was not trained on */
+    const char *filter;            /* BPF expression or NULL */
+    const char *write;             /* pcapng with labels as packet comments, or NULL */
+    void (*result)(void *user, const wlm_flow_result *result); /* once per flow and task */
+    void *user;
+    wlm_progress_fn *progress;
+    wlm_stop *stop;
+} wlm_classify_options;
+
+typedef struct wlm_classify_report {
+    uint64_t files, files_damaged, packets, packets_filtered, packets_unusable, flows;
+    uint64_t flows_evicted;
+    wlm_error damage;              /* the first damaged file; status WLM_OK where there was none */
+} wlm_classify_report;
+
+WLM_API wlm_classify_options wlm_classify_options_default(void);
+/* paths: captures and folders. Flows still open at the end, or when stopped, are labelled before it returns. */
+WLM_API wlm_status wlm_classify(wlm_model *model, const char *const *paths, size_t path_count,
+                                const wlm_classify_options *options, wlm_classify_report *report, wlm_error *error);
+
+/* ---------------------------------------------------------------- generation */
+
+typedef struct wlm_generate_options {
+    const char *task, *label;      /* both or neither */
+    uint64_t flows, seed;
+    double temperature, top_p;     /* top_p 1: off */
+    uint32_t top_k;                /* 0: off */
+    uint32_t max_tokens;           /* per flow; 0: the model's context */
+    int allow_cut;                 /* also flows that break off */
+    const char *prefix;            /* capture whose first flow begins every generated one, or NULL */
+    const char *net;               /* CIDR for addresses, NULL: documentation ranges */
+    int64_t start_ns;              /* time of the first packet */
+    const char *out;               /* .pcap, .pcapng, "-" */
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_generate_options;
+
+typedef struct wlm_generate_report {
+    uint64_t flows, packets, tokens;
+    uint64_t flows_cut;            /* reached max_tokens before an end token */
+    uint64_t checksums_mended;     /* sampled wrong, written right */
+    double seconds;
+    char note[256];                /* e.g. all flows of this task's training part were cut; empty: nothing to say */
+} wlm_generate_report;
+
+WLM_API wlm_generate_options wlm_generate_options_default(void);
+WLM_API wlm_status wlm_generate(wlm_model *model, const wlm_generate_options *options, wlm_generate_report *report,
+                                wlm_error *error);
+
+/* ---------------------------------------------------------------- evaluation, information */
+
+typedef struct wlm_evaluate_options {
+    const char *const *data;
+    size_t data_count;
+    wlm_part part;
+    const char *task;              /* NULL: the model's only or first task */
+    wlm_hide hide;
+    int force;
+    uint32_t max_packets;
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_evaluate_options;
+
+WLM_API wlm_evaluate_options wlm_evaluate_options_default(void);
+/* *json: one JSON object with accuracy, macro-F1, labels, confusion, controls. */
+WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *options, char **json,
+                                         wlm_error *error);
+
+/* *json: what is in a capture, token file, imported folder or checkpoint. */
+WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
+/* *json: version, libraries, presets, codecs, processor features and the kernels chosen for them. */
+WLM_API wlm_status wlm_info_build(char **json, wlm_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,49 @@
+/* names.c: text for the public enumerations. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+void wlm_text_free(char *text)
+{
+    wlmi_free(text);
+}
+
+const char *wlm_flow_start_name(wlm_flow_start start)
+{
+    static const char *const name[] = {"syn", "synack", "mid", "first"};
+    return (unsigned)start < 4 ? name[start] : "unknown";
+}
+
+const char *wlm_flow_end_name(wlm_flow_end end)
+{
+    static const char *const name[] = {"closed", "timeout", "eof", "evicted", "budget"};
+    return (unsigned)end < 5 ? name[end] : "unknown";
+}
+
+const char *wlm_part_name(wlm_part part)
+{
+    static const char *const name[] = {"train", "val", "test", "none"};
+    return (unsigned)part < 4 ? name[part] : "unknown";
+}
+
+const char *wlm_hide_name(wlm_hide hide)
+{
+    switch (hide) {
+    case WLM_HIDE_NONE: return "none";
+    case WLM_HIDE_IDS: return "ids";
+    case WLM_HIDE_SHAPE: return "shape";
+    }
+    return "unknown";
+}
+
+wlm_status wlm_hide_parse(const char *name, wlm_hide *hide)
+{
+    static const wlm_hide all[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_SHAPE};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(name, wlm_hide_name(all[i]))) {
+            *hide = all[i];
+            return WLM_OK;
+        }
+    return WLM_ERR_ARGUMENT;
+}

@@ -1,0 +1,137 @@
+/* model.h: the causal transformer over the backend table: configuration, parameters, forward, backward, recurrent use.
+ *
+ * Rows of the embedding (tied with the output): first the codec's tokens [0, V), then WLMI_SPECIALS special rows
+ * (<flow>, <ask>), then for each task one row for the task and one for each of its labels. Rows after V are addressed
+ * by name in checkpoints, so that a task is added by appending rows. An id in a batch is a row. */
+#ifndef WLMI_MODEL_H
+#define WLMI_MODEL_H
+
+#include "tensor/backend.h"
+
+enum { WLMI_FLOW_ROW = 0, WLMI_ASK_ROW = 1, WLMI_SPECIALS = 2 }; /* offsets from V */
+
+enum { WLMI_MAX_LAYERS = 128, WLMI_MAX_GROUPS = 4, WLMI_MAX_WIDTH = 8192, WLMI_MAX_TASKS = 256, WLMI_MAX_LABELS = 65536 };
+
+typedef enum wlmi_mixer_kind { WLMI_MIXER_FULL, WLMI_MIXER_WINDOW, WLMI_MIXER_LINEAR, WLMI_MIXER_KINDS } wlmi_mixer_kind;
+
+typedef struct wlmi_head_group {
+    wlmi_mixer_kind kind;
+    int heads;
+    int window; /* WLMI_MIXER_WINDOW */
+} wlmi_head_group;
+
+typedef struct wlmi_config {
+    char preset[32];
+    int vocabulary;      /* V: the codec's tokens */
+    int width;           /* D */
+    int layers;
+    int head_width;      /* K */
+    int groups;
+    wlmi_head_group group[WLMI_MAX_GROUPS]; /* the same in every layer */
+    int hidden;          /* F of SwiGLU */
+    int shift;           /* token shift before each block's two halves */
+    int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
+    int role_rows;       /* 0: none */
+    int context;         /* longest segment in training */
+} wlmi_config;
+
+/* Fills all but vocabulary, or WLM_ERR_ARGUMENT. */
+wlm_status wlmi_config_preset(wlmi_config *config, const char *name, wlm_error *error);
+wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error);
+
+typedef struct wlmi_task {
+    char *name;
+    int labels;
+    char **label;
+    int row;             /* of the task; its labels are row + 1 .. row + labels */
+    /* Facts about the training part, for generation and reports; per label. */
+    uint64_t *flows;     /* training flows */
+    uint64_t *flows_cut; /* of those, broken off */
+    uint16_t *port;      /* most common server port, 0 where none has half of the flows */
+    uint8_t *proto;      /* 6 or 17, the more common */
+} wlmi_task;
+
+/* One parameter tensor inside the flat parameter buffer. */
+typedef struct wlmi_param {
+    char name[96];       /* as in the checkpoint: "layers.0.mixer.qkv" */
+    int dims;            /* 1 or 2 */
+    int shape[2];
+    size_t offset, count;
+    int decay;           /* weight decay applies */
+} wlmi_param;
+
+/* How the model was made and may be used: what a checkpoint's metadata says. */
+typedef struct wlmi_record {
+    char codec[32];
+    char codec_hash[65];
+    wlm_hide hide;
+    uint32_t payload;
+    uint32_t max_packets;
+    uint64_t steps, tokens, seed;
+    double loss;
+    char split_note[256]; /* e.g. "split by flow: no captures named"; empty: nothing to say */
+} wlmi_record;
+
+typedef struct wlmi_net {
+    wlmi_config config;
+    wlmi_record record;
+    int tasks;
+    wlmi_task *task;
+    int rows;            /* of the embedding: V + specials + tasks + labels */
+    int params;
+    wlmi_param *param;
+    size_t count;        /* of all parameters */
+    const wlmi_backend *backend;
+    wlmi_real *value;    /* [count] */
+    wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
+    struct wlmi_workspace *work; /* activations, grown to the largest batch seen */
+} wlmi_net;
+
+/* A batch of packed segments. All arrays [tokens]. */
+typedef struct wlmi_batch {
+    int tokens;
+    const int32_t *id;
+    const int32_t *packet;  /* packet index in the flow */
+    const int32_t *role;
+    const int32_t *target;  /* row predicted at this position, -1: none */
+    const int32_t *first, *last; /* columns of the softmax */
+    const float *weight;    /* of this position's loss */
+    wlmi_segments segments;
+} wlmi_batch;
+
+wlm_status wlmi_net_new(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
+                        wlm_error *error);
+void wlmi_net_free(wlmi_net *net);
+/* Appends a task with its labels, or gives the one of that name after checking that its labels are the same set
+ * (a task that exists may gain labels). Rows are initialised from the seed and the names. */
+wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const *labels, int count, uint64_t seed,
+                             wlm_error *error);
+int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
+int wlmi_task_find_label(const wlmi_task *task, const char *label);
+wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
+
+/* Loss: *loss_sum is the sum of weight * nats, *weight_sum of the weights. Keeps what backward needs. */
+wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, double *loss_sum, double *weight_sum,
+                            wlm_error *error);
+/* Adds d(loss_sum)/d(param) to grad. Call after forward with the same batch. */
+wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error);
+/* Forward, then logits of chosen positions only: out [n, last-first] floats for columns first .. last-1. */
+wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
+                           int last, float *out, wlm_error *error);
+
+/* Recurrent use: one stream, one token at a time, at constant cost (full heads: growing). */
+typedef struct wlmi_session wlmi_session;
+wlm_status wlmi_session_new(wlmi_session **session, wlmi_net *net, wlm_error *error);
+void wlmi_session_reset(wlmi_session *session);
+/* Feeds one row; logits [rows] floats for what follows, or NULL where they are not wanted. */
+wlm_status wlmi_session_step(wlmi_session *session, int32_t id, int32_t packet, int32_t role, float *logits,
+                             wlm_error *error);
+void wlmi_session_free(wlmi_session *session);
+
+/* Checkpoints: safetensors; configuration, codec hash, tasks, labels and record in the metadata. Atomic. */
+wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error);
+wlm_status wlmi_checkpoint_load(wlmi_net **net, const char *path, const wlmi_backend *backend, wlm_error *error);
+wlm_status wlmi_checkpoint_load_memory(wlmi_net **net, const void *data, size_t size, const char *name,
+                                       const wlmi_backend *backend, wlm_error *error);
+
+#endif

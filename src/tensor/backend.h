@@ -1,0 +1,126 @@
+/* backend.h: the table of coarse operations that a model is made of, and who implements it.
+ *
+ * A backend has one real type for activations, parameters and gradients (float, or double for the gradient oracle).
+ * Buffers are plain arrays of it, row-major; wlmi_real is opaque so that they cannot be mixed up with bytes.
+ * Packed rows: T tokens are several segments one after the other; segment s is tokens starts[s] .. starts[s+1]-1,
+ * starts[0] = 0 and starts[segments] = T. Nothing crosses a border.
+ * "+=" in a comment: the op adds to what is there. All reductions have a fixed order: the same call with the same
+ * thread count gives the same bits. Ops do not fail; a backend that needs scratch memory gets it in make()/reserve. */
+#ifndef WLMI_BACKEND_H
+#define WLMI_BACKEND_H
+
+#include "base/status.h"
+
+typedef struct wlmi_real wlmi_real;
+
+typedef struct wlmi_segments {
+    int count;
+    const int32_t *starts; /* [count + 1] */
+} wlmi_segments;
+
+typedef struct wlmi_backend {
+    const char *name;
+    size_t real_size; /* 4 or 8 */
+    const char *(*describe)(void); /* e.g. "oneDNN 2.6.3, bf16, 2 threads" */
+    void (*set_threads)(int threads); /* 0: all */
+
+    void (*zero)(wlmi_real *x, size_t n);
+    void (*add)(wlmi_real *y, const wlmi_real *x, size_t n); /* y += x */
+    void (*scale)(wlmi_real *x, double factor, size_t n);    /* x *= factor */
+    void (*from_float)(wlmi_real *y, const float *x, size_t n);
+    void (*to_float)(float *y, const wlmi_real *x, size_t n);
+
+    /* Embedding. table [R,D], ids [T] in [0,R); out [T,D] = table[ids], or += with accumulate. */
+    void (*embed_forward)(wlmi_real *out, const wlmi_real *table, const int32_t *ids, int T, int D, int accumulate);
+    /* dtable[ids] += dout, in order of t. */
+    void (*embed_backward)(wlmi_real *dtable, const wlmi_real *dout, const int32_t *ids, int T, int R, int D);
+
+    /* RMSNorm (Zhang and Sennrich, 2019): y = x * rstd * g, rstd = 1 / sqrt(mean(x^2) + 1e-6).
+     * x, y [T,D], g [D], rstd [T]. */
+    void (*rmsnorm_forward)(wlmi_real *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g, int T, int D);
+    /* dx [T,D] +=, dg [D] +=. */
+    void (*rmsnorm_backward)(wlmi_real *dx, wlmi_real *dg, const wlmi_real *dy, const wlmi_real *x,
+                             const wlmi_real *g, const wlmi_real *rstd, int T, int D);
+
+    /* Linear map without bias. x [M,K], w [N,K], y [M,N] = x w^T, or += with accumulate. */
+    void (*matmul_forward)(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K, int accumulate);
+    /* dx [M,K] = dy w, or += with accumulate. */
+    void (*matmul_backward_input)(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
+                                  int accumulate);
+    /* dw [N,K] += dy^T x. */
+    void (*matmul_backward_weight)(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K);
+
+    /* SwiGLU (Shazeer, 2020). gu [T,2F]: gate then up; y [T,F] = silu(gate) * up. */
+    void (*swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F);
+    /* dgu [T,2F] = (written, not added). */
+    void (*swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F);
+
+    /* Token shift (TrafficGPT): features [0, D/2) of y come from the token before in the segment (0 at its start),
+     * the others from the token itself. x, y [T,D], not in place. */
+    void (*shift_forward)(wlmi_real *y, const wlmi_real *x, wlmi_segments segments, int D);
+    void (*shift_backward)(wlmi_real *dx, const wlmi_real *dy, wlmi_segments segments, int D); /* dx += */
+
+    /* The mixers below read and write head blocks inside wider rows: x points at the first head's first value of
+     * token 0, tokens are `stride` values apart, heads K values apart. */
+
+    /* Rotary positions (Su et al., 2021), in place, pairs (i, i + K/2), base 10000, position = index in segment.
+     * sign +1 rotates, -1 rotates back (which is also the backward). position0: position of each segment's first
+     * token (0 in training). */
+    void (*rotary)(wlmi_real *x, wlmi_segments segments, int position0, int stride, int heads, int K, int sign);
+
+    /* Causal softmax attention, q scaled by K^-1/2; token t sees t-window+1 .. t of its segment (window >= 1;
+     * INT_MAX: all). o [T, heads*K] with its own stride; lse [T,heads]: log-sum-exp kept for backward. */
+    void (*attention_forward)(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
+                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window);
+    /* dq, dk, dv share `stride`; written, not added. */
+    void (*attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
+                               int o_stride, const wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
+                               const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window);
+    /* One token: keys and values of the last n tokens, this one included, as rings of `capacity` slots
+     * [capacity, heads, K]; slot of the newest is `newest`, older ones stand before it, wrapping. o, q [heads*K]. */
+    void (*attention_step)(wlmi_real *o, const wlmi_real *q, const wlmi_real *keys, const wlmi_real *values,
+                           int newest, int n, int capacity, int heads, int K);
+
+    /* Linear attention in TrafficGPT's form (REFERENCES: Katharopoulos et al., 2020; feature maps as in the public
+     * library that TrafficGPT matches): phi(q) = softmax over the head's features, scaled by K^-1/2;
+     * phi(k) = exp(cap * tanh(k / cap)), cap = 8, which bounds the exponent without looking ahead;
+     * S_t = S_{t-1} + phi(k_t)^T v_t, z_t = z_{t-1} + phi(k_t); o_t = phi(q_t) S_t / max(phi(q_t) z_t, 1e-3).
+     * Chunked inside. state: scratch kept from forward for backward, linear_state_size() values. */
+    size_t (*linear_state_size)(int T, int segments, int heads, int K);
+    void (*linear_forward)(wlmi_real *o, int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
+                           const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
+    void (*linear_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
+                            int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
+                            const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
+    /* One token; s [heads,K,K], z [heads,K] are updated. o, q, k, v [heads*K]. */
+    void (*linear_step)(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
+                        const wlmi_real *v, int heads, int K);
+
+    /* Softmax cross-entropy over the columns first[t] .. last[t]-1 of logits [T,R]. target -1: no loss (0).
+     * loss [T] in nats, not yet weighted. */
+    void (*cross_entropy_forward)(wlmi_real *loss, const wlmi_real *logits, const int32_t *target,
+                                  const int32_t *first, const int32_t *last, int T, int R);
+    /* logits become their gradient: weight[t] * (softmax - onehot) inside the columns, 0 elsewhere. */
+    void (*cross_entropy_backward)(wlmi_real *logits, const int32_t *target, const int32_t *first,
+                                   const int32_t *last, const float *weight, int T, int R);
+
+    double (*sum)(const wlmi_real *x, size_t n);         /* fixed order, accumulated in double */
+    double (*sum_squares)(const wlmi_real *x, size_t n);
+    /* AdamW (Loshchilov and Hutter, 2019) on n parameters; step from 1; grad is multiplied by grad_scale first. */
+    void (*adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
+                  double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step);
+} wlmi_backend;
+
+extern const wlmi_backend wlmi_backend_ref;    /* scalar float */
+extern const wlmi_backend wlmi_backend_ref64;  /* the same source as double: the gradient oracle */
+extern const wlmi_backend wlmi_backend_cpu;    /* oneDNN products, OpenMP */
+
+/* "cpu", "ref", "ref64"; NULL name: "cpu". NULL where there is none. */
+const wlmi_backend *wlmi_backend_find(const char *name);
+
+static inline wlmi_real *wlmi_at(const wlmi_backend *b, const wlmi_real *x, size_t n)
+{
+    return (wlmi_real *)((char *)(uintptr_t)x + n * b->real_size);
+}
+
+#endif

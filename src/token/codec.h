@@ -1,0 +1,88 @@
+/* codec.h: packets as integers and back. A codec is three things over one state: an encoder, a decoder and a grammar.
+ *
+ * Grammar: a finite control of at most 256 roles plus registers. After any prefix the state names the role of the
+ * next token; which tokens may follow is that role's bit row, cut to an interval, less at most one token, in constant
+ * time. Flow state changes only through the reconstructed packet, so that encoder, decoder and sampler agree.
+ * Every complete walk through the grammar decodes. The absolute start time and file-level facts are not in the
+ * tokens; they travel beside them. */
+#ifndef WLMI_CODEC_H
+#define WLMI_CODEC_H
+
+#include "base/status.h"
+
+typedef uint16_t wlmi_token;
+
+/* How a flow's token stream ends. */
+typedef enum wlmi_end { WLMI_END_CLOSED, WLMI_END_TIMEOUT, WLMI_END_CUT } wlmi_end;
+wlmi_end wlmi_end_of(wlm_flow_end end); /* closed, timeout; everything else is a cut */
+
+/* A growing run of tokens; role and packet (index in the stream) stand beside each. Zero-initialise; reuse by
+ * setting count = 0. */
+typedef struct wlmi_tokens {
+    wlmi_token *token;
+    uint8_t *role;
+    uint32_t *packet;
+    size_t count, capacity;
+} wlmi_tokens;
+void wlmi_tokens_free(wlmi_tokens *tokens);
+
+typedef struct wlmi_allowed {
+    const uint64_t *row;   /* bits of the role: (vocabulary + 63) / 64 words */
+    wlmi_token low, high;  /* inclusive */
+    int32_t except;        /* a token that may not follow, or -1 */
+} wlmi_allowed;
+
+static inline int wlmi_is_allowed(const wlmi_allowed *a, wlmi_token t)
+{
+    return t >= a->low && t <= a->high && (int32_t)t != a->except && (a->row[t >> 6] >> (t & 63) & 1);
+}
+
+typedef struct wlmi_coder_options {
+    int64_t start_ns;  /* time zero of the stream: travels beside the tokens */
+    int generating;    /* narrows the grammar to what a sampler should write: time never runs back, packets are not
+                          empty, lengths are plausible (capture length = wire length, at most snap_length) */
+    uint32_t snap_length; /* generating: longest packet; 0: 65535 */
+} wlmi_coder_options;
+
+typedef enum wlmi_pushed {
+    WLMI_PUSHED,        /* inside a packet */
+    WLMI_PUSHED_PACKET, /* the token completed a packet */
+    WLMI_PUSHED_END     /* the token ended the stream */
+} wlmi_pushed;
+
+typedef struct wlmi_coder wlmi_coder; /* state of one stream, encoding or decoding */
+
+typedef struct wlmi_codec {
+    const char *name;
+    uint32_t version;
+    uint32_t vocabulary;
+    uint32_t roles;
+    const char *const *role_names;
+    wlm_status (*make)(wlmi_coder **coder, wlm_error *error);
+    void (*start)(wlmi_coder *coder, const wlmi_coder_options *options); /* (re)starts a stream, no allocation */
+    void (*drop)(wlmi_coder *coder);
+    /* Appends the packet's tokens; advances the state as push of the same tokens would. */
+    wlm_status (*encode)(wlmi_coder *coder, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error);
+    wlm_status (*encode_end)(wlmi_coder *coder, wlmi_end end, wlmi_tokens *out, wlm_error *error);
+    /* Takes one token. A token that is not allowed is WLM_ERR_FORMAT and leaves the state as it was.
+     * After WLMI_PUSHED_PACKET, packet() gives it until the next push. */
+    wlm_status (*push)(wlmi_coder *coder, wlmi_token token, wlmi_pushed *what, wlm_error *error);
+    const wlm_packet *(*packet)(const wlmi_coder *coder);
+    wlmi_end (*end)(const wlmi_coder *coder); /* after WLMI_PUSHED_END */
+    /* About the token to come. */
+    void (*allowed)(const wlmi_coder *coder, wlmi_allowed *allowed);
+    uint8_t (*role)(const wlmi_coder *coder);
+    uint32_t (*segment)(const wlmi_coder *coder); /* index of the packet that the next token belongs to */
+    int (*at_border)(const wlmi_coder *coder);    /* the next token begins a packet or ends the stream */
+    const char *(*token_name)(wlmi_token token, char text[32]);
+} wlmi_codec;
+
+extern const wlmi_codec wlmi_codec_bytes;
+
+/* NULL name: the default. NULL where there is none of that name. */
+const wlmi_codec *wlmi_codec_find(const char *name);
+const wlmi_codec *wlmi_codec_at(size_t i); /* NULL past the last */
+/* SHA-256 over name, version, vocabulary and grammar rows: what a model or token file was made with. */
+void wlmi_codec_hash(const wlmi_codec *codec, char hex[65]);
+
+#endif

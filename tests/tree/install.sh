@@ -1,0 +1,26 @@
+#!/bin/bash
+# install.sh: what is installed can be built against with pkg-config, and runs.
+set -eu
+build=$(dirname "$WIRELM")
+case "$build" in *asan*) echo "the sanitizer build is not for installing"; exit 77 ;; esac
+to=$(mktemp -d)
+trap 'rm -rf "$to"' EXIT
+cmake --install "$build" --prefix "$to" >/dev/null
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$(dirname "$(find "$to" -name wirelm.pc)")
+cat >"$to/use.c" <<'END'
+#include <stdio.h>
+#include <wirelm.h>
+int main(void)
+{
+    printf("%s\n", wlm_version());
+    return 0;
+}
+END
+flags=$(pkg-config --define-variable=prefix="$to" --cflags --libs wirelm)
+# shellcheck disable=SC2086
+cc "$to/use.c" -o "$to/use" $flags
+lib=$(dirname "$(find "$to" -name 'libwirelm.so')")
+[ "$(LD_LIBRARY_PATH=$lib "$to/use")" = "$("$to/bin/wirelm" --version | cut -d' ' -f2)" ]
+readelf -d "$lib/libwirelm.so" | grep -q 'SONAME.*libwirelm.so.0'
+echo "installs and links"

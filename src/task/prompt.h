@@ -2,7 +2,9 @@
  * plain     <flow> tokens... end
  * classify  <flow> tokens...        <ask> <task>  -> label   (softmax over that task's labels; any whole number of
  *                                                             packets may stand before <ask>)
- * generate  <task> <label> tokens... end */
+ * generate  <task> <label> tokens... end
+ * A sequence holds whole packets only; where not even the first fits the context, as many of its tokens as do.
+ * The end token stands only behind the flow's last packet. */
 #ifndef WLMI_PROMPT_H
 #define WLMI_PROMPT_H
 
@@ -17,10 +19,18 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     wlm_hide hide;
     uint32_t payload;
     uint32_t max_packets; /* 0: as many as fit */
-    int context;          /* rows per sequence */
+    int context;          /* rows per sequence, at least WLMI_MIN_CONTEXT */
+    float flow_weight;    /* classify: weight of the loss on each flow token */
+    float label_weight;   /* classify: weight of the loss on the label; 0: the default */
 } wlmi_view;
+enum { WLMI_MIN_CONTEXT = 16 };
+/* Hide ids, full payload, no packet limit, context 1024, flow_weight 0.1, label_weight 50: a label counts like 50
+ * tokens, however long its flow. */
+wlmi_view wlmi_view_default(const wlmi_codec *codec);
 
-/* One sequence being built, then many of them packed: the arrays behind a wlmi_batch. */
+/* One sequence being built, then many of them packed: the arrays behind a wlmi_batch. Zero-initialise.
+ * role: the codec's; codec->roles for rows that are no tokens of it. packet: for <ask> and its task, the number of
+ * packets before them; 0 for what stands before a flow. */
 typedef struct wlmi_rows {
     int tokens, capacity;
     int32_t *id, *packet, *role, *target, *first, *last;
@@ -29,15 +39,34 @@ typedef struct wlmi_rows {
     int segments, segment_capacity;
 } wlmi_rows;
 void wlmi_rows_clear(wlmi_rows *rows);
+void wlmi_rows_cut(wlmi_rows *rows, int segments); /* forgets all but the first `segments` */
 void wlmi_rows_free(wlmi_rows *rows);
 wlmi_batch wlmi_rows_batch(const wlmi_rows *rows);
 
+/* A flow from anywhere. get: packet j of `packets`, in capture order; data stays valid until the next call. */
+typedef struct wlmi_flow_packets {
+    const wlm_flow_key *key;
+    uint64_t packets;
+    wlm_flow_end end;
+    uint64_t hide_key; /* stand-ins for hidden names and addresses derive from it */
+    wlm_status (*get)(const void *user, uint64_t j, wlm_packet *packet, wlm_error *error);
+    const void *user;
+} wlmi_flow_packets;
+
 typedef struct wlmi_prompter wlmi_prompter; /* hider, coder and buffers */
+/* The net is borrowed; it may gain tasks. */
 wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, const wlmi_net *net, wlm_error *error);
-/* Appends one segment for a flow. key: hiding and cut points derive from it. task, label: indices in the net (label -1
- * for a query without a known answer: no loss). packets_used: how many packets went in (may be NULL). */
+/* Appends one segment for a flow; on failure rows are as before. task, label: indices in the net (label -1: a query
+ * without a known answer, no loss on it; generate needs both).
+ * draw: 0 shows the flow from its start, as much as fits. Anything else seeds a choice of what to show, in training:
+ * classify: half of the time a random number of packets (so that a label can be asked for after any packet);
+ * plain: a quarter of the time from a random packet on (so that the middle of long flows is seen).
+ * packets_used: how many packets went in, a cut one included (may be NULL). */
+wlm_status wlmi_prompter_flow(wlmi_prompter *prompter, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task,
+                              int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error);
+/* The same for a flow of an imported folder; it is hidden by a key of its own place in the folder. */
 wlm_status wlmi_prompter_append(wlmi_prompter *prompter, const wlmi_dataset *data, uint64_t flow, wlmi_prompt prompt,
-                                int task, int label, uint64_t key, wlmi_rows *rows, uint64_t *packets_used,
+                                int task, int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used,
                                 wlm_error *error);
 void wlmi_prompter_free(wlmi_prompter *prompter);
 

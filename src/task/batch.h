@@ -1,0 +1,38 @@
+/* batch.h: the stream of packed batches that training reads: a pure function of data, net, view, options and cursor,
+ * so that a run resumes by storing one number.
+ *
+ * Sequence i of the stream has a kind of prompt, by the shares, and a flow of the train parts: for plain, every flow of
+ * every folder once per epoch, in a seeded order; for classify and generate, flows with a label, drawn so that a
+ * label with n flows stands n^(1 - balance) times, every flow of a label once before any of them again. */
+#ifndef WLMI_BATCH_H
+#define WLMI_BATCH_H
+
+#include "task/prompt.h"
+
+typedef struct wlmi_batch_options {
+    double plain, classify, generate; /* shares of the sequences, >= 0, not all 0; need not sum to 1 */
+    double balance;                   /* 0: labels as frequent as they are, 1: all equally often; default 0.5 */
+    int tokens;                       /* most rows in a batch; at least the view's context */
+    uint64_t seed;
+} wlmi_batch_options;
+wlmi_batch_options wlmi_batch_options_default(void); /* plain only, 4096 tokens, seed 1 */
+
+typedef struct wlmi_batches wlmi_batches;
+
+/* Folders, net and the view's codec are borrowed. A folder with a task needs that task, with all the folder's labels,
+ * in the net where classify or generate has a share (wlmi_net_add_task first).
+ * WLM_ERR_ARGUMENT where a share has no training flow to draw from, or options contradict each other. */
+wlm_status wlmi_batches_new(wlmi_batches **batches, const wlmi_dataset *const *data, size_t count, const wlmi_net *net,
+                            const wlmi_view *view, const wlmi_batch_options *options, wlm_error *error);
+/* Clears rows and fills them with the sequences from *cursor on (0 at the beginning), as many as fit whole; *cursor
+ * moves to the first that did not. The stream never ends. */
+wlm_status wlmi_batches_next(wlmi_batches *batches, uint64_t *cursor, wlmi_rows *rows, wlm_error *error);
+/* The same over one part's flows in order of import, each once, as one kind of prompt, without chance: for a
+ * validation loss. classify and generate pass over flows without a label. WLM_END, and no rows, at the end. */
+wlm_status wlmi_batches_sweep(wlmi_batches *batches, wlm_part part, wlmi_prompt prompt, uint64_t *cursor,
+                              wlmi_rows *rows, wlm_error *error);
+/* Flows of a part that a kind of prompt can use, over all folders. */
+uint64_t wlmi_batches_flows(const wlmi_batches *batches, wlm_part part, wlmi_prompt prompt);
+void wlmi_batches_free(wlmi_batches *batches);
+
+#endif

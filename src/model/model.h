@@ -22,7 +22,7 @@ typedef struct wlmi_head_group {
 
 typedef struct wlmi_config {
     char preset[32];
-    int vocabulary;      /* V: the codec's tokens */
+    int vocabulary;      /* V: the codec's tokens, at most 65536 */
     int width;           /* D */
     int layers;
     int head_width;      /* K */
@@ -35,8 +35,9 @@ typedef struct wlmi_config {
     int context;         /* longest segment in training */
 } wlmi_config;
 
-/* Fills all but vocabulary, or WLM_ERR_ARGUMENT. */
+/* Fills all but vocabulary (and role_rows, which follows the codec), or WLM_ERR_ARGUMENT. */
 wlm_status wlmi_config_preset(wlmi_config *config, const char *name, wlm_error *error);
+const char *wlmi_preset_name(size_t i); /* NULL past the last */
 wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error);
 
 typedef struct wlmi_task {
@@ -102,20 +103,28 @@ typedef struct wlmi_batch {
 wlm_status wlmi_net_new(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
                         wlm_error *error);
 void wlmi_net_free(wlmi_net *net);
-/* Appends a task with its labels, or gives the one of that name after checking that its labels are the same set
- * (a task that exists may gain labels). Rows are initialised from the seed and the names. */
+/* Appends a task with its labels; a task that exists gains the labels that it does not have yet, behind its own, and
+ * the rows of later tasks move up. Rows are initialised from the seed and the names. Task names are 1 to 64 of
+ * A-Z a-z 0-9 _ -; labels are not empty and differ from each other. Drops grad: call before wlmi_net_train_memory. */
 wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const *labels, int count, uint64_t seed,
                              wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
 
-/* Loss: *loss_sum is the sum of weight * nats, *weight_sum of the weights. Keeps what backward needs. */
-wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, double *loss_sum, double *weight_sum,
-                            wlm_error *error);
-/* Adds d(loss_sum)/d(param) to grad. Call after forward with the same batch. */
+/* Sums over the positions with a target, of weight * nats and of the weights, apart for positions that predict
+ * tokens and positions that predict labels (their softmax begins after the special rows). */
+typedef struct wlmi_loss {
+    double tokens, tokens_weight;
+    double labels, labels_weight;
+} wlmi_loss;
+
+/* Writes *loss and keeps what backward needs. A batch that does not fit the net is WLM_ERR_ARGUMENT. */
+wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *loss, wlm_error *error);
+/* Adds d(loss->tokens + loss->labels)/d(param) to grad. Call once after forward with the same batch. */
 wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error);
-/* Forward, then logits of chosen positions only: out [n, last-first] floats for columns first .. last-1. */
+/* Forward, then logits of chosen positions only: out [n, last-first] floats for columns first .. last-1.
+ * Of the batch only tokens, id, packet, role and segments are read. */
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
                            int last, float *out, wlm_error *error);
 

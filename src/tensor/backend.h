@@ -5,7 +5,9 @@
  * Packed rows: T tokens are several segments one after the other; segment s is tokens starts[s] .. starts[s+1]-1,
  * starts[0] = 0 and starts[segments] = T. Nothing crosses a border.
  * "+=" in a comment: the op adds to what is there. All reductions have a fixed order: the same call with the same
- * thread count gives the same bits. Ops do not fail; a backend that needs scratch memory gets it in make()/reserve. */
+ * thread count gives the same bits.
+ * Ops return nothing: one that cannot get scratch memory leaves its output undefined and the backend remembers it;
+ * ask status() once after a chain of ops. Ops may be called from several threads at a time on different buffers. */
 #ifndef WLMI_BACKEND_H
 #define WLMI_BACKEND_H
 
@@ -22,7 +24,11 @@ typedef struct wlmi_backend {
     const char *name;
     size_t real_size; /* 4 or 8 */
     const char *(*describe)(void); /* e.g. "oneDNN 2.6.3, bf16, 2 threads" */
-    void (*set_threads)(int threads); /* 0: all */
+    /* Threads of every op called from now on, in all threads of the process; 0: as many as OpenMP would take by
+     * itself. The caller's own OpenMP settings stay as they are. */
+    void (*set_threads)(int threads);
+    /* The first failure of an op in the calling thread since the last call of status(), which forgets it. */
+    wlm_status (*status)(wlm_error *error);
 
     void (*zero)(wlmi_real *x, size_t n);
     void (*add)(wlmi_real *y, const wlmi_real *x, size_t n); /* y += x */
@@ -96,8 +102,8 @@ typedef struct wlmi_backend {
     void (*linear_step)(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
                         const wlmi_real *v, int heads, int K);
 
-    /* Softmax cross-entropy over the columns first[t] .. last[t]-1 of logits [T,R]. target -1: no loss (0).
-     * loss [T] in nats, not yet weighted. */
+    /* Softmax cross-entropy over the columns first[t] .. last[t]-1 of logits [T,R]; target is one of them, or -1: no
+     * loss (0) and no gradient. loss [T] in nats, not yet weighted. */
     void (*cross_entropy_forward)(wlmi_real *loss, const wlmi_real *logits, const int32_t *target,
                                   const int32_t *first, const int32_t *last, int T, int R);
     /* logits become their gradient: weight[t] * (softmax - onehot) inside the columns, 0 elsewhere. */

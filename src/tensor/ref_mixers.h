@@ -1,0 +1,249 @@
+/* ref_mixers.h: the scalar ops that mix tokens of a segment: rotary positions and the kinds of heads. See ref_table.h.
+ * Linear heads are the plain recurrence here, never chunked. */
+/* The angle is taken in double: positions reach millions, where float has no fraction left. */
+static void rotary(wlmi_real *x_, wlmi_segments segments, int position0, int stride, int heads, int K, int sign)
+{
+    REAL *x = (REAL *)x_;
+    for (int s = 0; s < segments.count; s++) {
+        for (int t = segments.starts[s]; t < segments.starts[s + 1]; t++) {
+            double position = (double)position0 + (t - segments.starts[s]);
+            for (int h = 0; h < heads; h++) {
+                for (int i = 0; i < K / 2; i++) {
+                    REAL *a = x + (size_t)t * stride + h * K + i, *b = a + K / 2;
+                    double angle = sign * position * pow(10000, -2.0 * i / K);
+                    REAL c = (REAL)cos(angle), z = (REAL)sin(angle), u = *a, w = *b;
+                    *a = u * c - w * z;
+                    *b = u * z + w * c;
+                }
+            }
+        }
+    }
+}
+
+static REAL dot(const REAL *a, const REAL *b, int n)
+{
+    REAL s = 0;
+    for (int i = 0; i < n; i++)
+        s += a[i] * b[i];
+    return s;
+}
+
+/* First token of the segment that token t sees. */
+static int window_start(int segment_start, int t, int window)
+{
+    return t - segment_start < window ? segment_start : t - window + 1;
+}
+
+static void attention_forward(wlmi_real *o_, int o_stride, wlmi_real *lse_, const wlmi_real *q_, const wlmi_real *k_,
+                              const wlmi_real *v_, int stride, wlmi_segments segments, int heads, int K, int window)
+{
+    REAL *o = (REAL *)o_, *lse = (REAL *)lse_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
+    const REAL factor = 1 / sqrt((REAL)K);
+    for (int s = 0; s < segments.count; s++) {
+        for (int t = segments.starts[s]; t < segments.starts[s + 1]; t++) {
+            int from = window_start(segments.starts[s], t, window);
+            for (int h = 0; h < heads; h++) {
+                const REAL *qt = q + (size_t)t * stride + h * K;
+                REAL *ot = o + (size_t)t * o_stride + h * K, top = 0, total = 0;
+                for (int u = from; u <= t; u++) {
+                    REAL score = factor * dot(qt, k + (size_t)u * stride + h * K, K);
+                    top = u == from || score > top ? score : top;
+                }
+                for (int u = from; u <= t; u++)
+                    total += exp(factor * dot(qt, k + (size_t)u * stride + h * K, K) - top);
+                lse[(size_t)t * heads + h] = top + log(total);
+                for (int i = 0; i < K; i++)
+                    ot[i] = 0;
+                for (int u = from; u <= t; u++) {
+                    REAL p = exp(factor * dot(qt, k + (size_t)u * stride + h * K, K) - top) / total;
+                    for (int i = 0; i < K; i++)
+                        ot[i] += p * v[(size_t)u * stride + h * K + i];
+                }
+            }
+        }
+    }
+}
+
+/* p = exp(score - lse); dp = d_o . v; dscore = p * (dp - d_o . o), as the rows of p sum to 1. */
+static void attention_backward(wlmi_real *dq_, wlmi_real *dk_, wlmi_real *dv_, const wlmi_real *d_o_,
+                               const wlmi_real *o_, int o_stride, const wlmi_real *lse_, const wlmi_real *q_,
+                               const wlmi_real *k_, const wlmi_real *v_, int stride, wlmi_segments segments, int heads,
+                               int K, int window)
+{
+    REAL *dq = (REAL *)dq_, *dk = (REAL *)dk_, *dv = (REAL *)dv_;
+    const REAL *d_o = (const REAL *)d_o_, *o = (const REAL *)o_, *lse = (const REAL *)lse_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
+    const REAL factor = 1 / sqrt((REAL)K);
+    for (int t = 0; t < segments.starts[segments.count]; t++)
+        for (int i = 0; i < heads * K; i++)
+            dq[(size_t)t * stride + i] = dk[(size_t)t * stride + i] = dv[(size_t)t * stride + i] = 0;
+    for (int s = 0; s < segments.count; s++) {
+        for (int t = segments.starts[s]; t < segments.starts[s + 1]; t++) {
+            for (int h = 0; h < heads; h++) {
+                size_t qi = (size_t)t * stride + h * K, oi = (size_t)t * o_stride + h * K;
+                REAL delta = dot(d_o + oi, o + oi, K);
+                for (int u = window_start(segments.starts[s], t, window); u <= t; u++) {
+                    size_t ki = (size_t)u * stride + h * K;
+                    REAL p = exp(factor * dot(q + qi, k + ki, K) - lse[(size_t)t * heads + h]);
+                    REAL dscore = p * (dot(d_o + oi, v + ki, K) - delta);
+                    for (int i = 0; i < K; i++) {
+                        dq[qi + i] += factor * dscore * k[ki + i];
+                        dk[ki + i] += factor * dscore * q[qi + i];
+                        dv[ki + i] += p * d_o[oi + i];
+                    }
+                }
+            }
+        }
+    }
+}
+
+static void attention_step(wlmi_real *o_, const wlmi_real *q_, const wlmi_real *keys_, const wlmi_real *values_,
+                           int newest, int n, int capacity, int heads, int K)
+{
+    REAL *o = (REAL *)o_;
+    const REAL *q = (const REAL *)q_, *keys = (const REAL *)keys_, *values = (const REAL *)values_;
+    const REAL factor = 1 / sqrt((REAL)K);
+    for (int h = 0; h < heads; h++) {
+        REAL top = 0, total = 0;
+        for (int i = 0; i < K; i++)
+            o[h * K + i] = 0;
+        for (int j = n - 1; j >= 0; j--) {
+            int slot = newest - j >= 0 ? newest - j : newest - j + capacity;
+            REAL score = factor * dot(q + h * K, keys + ((size_t)slot * heads + h) * K, K);
+            top = j == n - 1 || score > top ? score : top;
+        }
+        for (int j = n - 1; j >= 0; j--) {
+            int slot = newest - j >= 0 ? newest - j : newest - j + capacity;
+            REAL p = exp(factor * dot(q + h * K, keys + ((size_t)slot * heads + h) * K, K) - top);
+            total += p;
+            for (int i = 0; i < K; i++)
+                o[h * K + i] += p * values[((size_t)slot * heads + h) * K + i];
+        }
+        for (int i = 0; i < K; i++)
+            o[h * K + i] /= total;
+    }
+}
+
+static const REAL linear_cap = 8, linear_floor = (REAL)1e-3;
+
+/* phi(q)_i = exp(q_i - query_shift(q)): the softmax, scaled by K^-1/2. */
+static REAL query_shift(const REAL *q, int K)
+{
+    return log_sum_exp(q, 0, K) + log((REAL)K) / 2;
+}
+
+static REAL map_key(REAL k)
+{
+    return exp(linear_cap * tanh(k / linear_cap));
+}
+
+/* One token of one head: s [K,K] and z [K] take it in, o [K] (NULL: not wanted) is read out.
+ * Returns phi(q) . z before the floor. */
+static REAL linear_token(REAL *o, REAL *s, REAL *z, const REAL *q, const REAL *k, const REAL *v, int K)
+{
+    REAL shift = query_shift(q, K), norm = 0, floored;
+    for (int i = 0; i < K; i++) {
+        REAL f = map_key(k[i]);
+        z[i] += f;
+        for (int j = 0; j < K; j++)
+            s[i * K + j] += f * v[j];
+    }
+    for (int i = 0; i < K; i++)
+        norm += exp(q[i] - shift) * z[i];
+    floored = norm > linear_floor ? norm : linear_floor;
+    for (int j = 0; o && j < K; j++) {
+        REAL total = 0;
+        for (int i = 0; i < K; i++)
+            total += exp(q[i] - shift) * s[i * K + j];
+        o[j] = total / floored;
+    }
+    return norm;
+}
+
+/* state: norm [T,heads] is kept for backward; s [K,K] and z [K] are working room. */
+static size_t linear_state_size(int T, int segments, int heads, int K)
+{
+    (void)segments;
+    return (size_t)T * heads + (size_t)K * K + (size_t)K;
+}
+
+static void linear_forward(wlmi_real *o_, int o_stride, wlmi_real *state_, const wlmi_real *q_, const wlmi_real *k_,
+                           const wlmi_real *v_, int stride, wlmi_segments segments, int heads, int K)
+{
+    REAL *o = (REAL *)o_, *norm = (REAL *)state_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
+    REAL *s = norm + (size_t)segments.starts[segments.count] * heads, *z = s + K * K;
+    for (int segment = 0; segment < segments.count; segment++) {
+        for (int h = 0; h < heads; h++) {
+            memset(s, 0, (size_t)K * (K + 1) * sizeof *s);
+            for (int t = segments.starts[segment]; t < segments.starts[segment + 1]; t++) {
+                size_t at = (size_t)t * stride + h * K;
+                norm[(size_t)t * heads + h] =
+                    linear_token(o + (size_t)t * o_stride + h * K, s, z, q + at, k + at, v + at, K);
+            }
+        }
+    }
+}
+
+/* With n = phi(q) S, c = phi(q) z and o = n / max(c, floor): dn = d_o / max(c, floor), and
+ * dc = -(d_o . o) / c, or 0 where c is at the floor. Then phi(q) gets S dn + z dc while S and z are built up again;
+ * from the last token back, dS += phi(q)^T dn and dz += phi(q) dc, and phi(k) gets dS v + dz, v gets dS^T phi(k). */
+static void linear_backward(wlmi_real *dq_, wlmi_real *dk_, wlmi_real *dv_, const wlmi_real *d_o_, const wlmi_real *o_,
+                            int o_stride, wlmi_real *state_, const wlmi_real *q_, const wlmi_real *k_,
+                            const wlmi_real *v_, int stride, wlmi_segments segments, int heads, int K)
+{
+    REAL *dq = (REAL *)dq_, *dk = (REAL *)dk_, *dv = (REAL *)dv_, *norm = (REAL *)state_;
+    const REAL *d_o = (const REAL *)d_o_, *o = (const REAL *)o_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
+    REAL *s = norm + (size_t)segments.starts[segments.count] * heads, *z = s + K * K;
+    for (int segment = 0; segment < segments.count; segment++) {
+        for (int h = 0; h < heads; h++) {
+            memset(s, 0, (size_t)K * (K + 1) * sizeof *s);
+            for (int t = segments.starts[segment]; t < segments.starts[segment + 1]; t++) {
+                size_t at = (size_t)t * stride + h * K, oi = (size_t)t * o_stride + h * K;
+                REAL c = norm[(size_t)t * heads + h], floored = c > linear_floor ? c : linear_floor, mean = 0;
+                REAL dc = c > linear_floor ? -dot(d_o + oi, o + oi, K) / c : 0;
+                REAL shift = query_shift(q + at, K);
+                linear_token(NULL, s, z, q + at, k + at, v + at, K);
+                for (int i = 0; i < K; i++) {
+                    dq[at + i] = dot(s + i * K, d_o + oi, K) / floored + z[i] * dc;
+                    mean += dq[at + i] * exp(q[at + i] - shift) * sqrt((REAL)K);
+                }
+                for (int i = 0; i < K; i++)
+                    dq[at + i] = exp(q[at + i] - shift) * (dq[at + i] - mean);
+            }
+            memset(s, 0, (size_t)K * (K + 1) * sizeof *s);
+            for (int t = segments.starts[segment + 1] - 1; t >= segments.starts[segment]; t--) {
+                size_t at = (size_t)t * stride + h * K, oi = (size_t)t * o_stride + h * K;
+                REAL c = norm[(size_t)t * heads + h], floored = c > linear_floor ? c : linear_floor;
+                REAL dc = c > linear_floor ? -dot(d_o + oi, o + oi, K) / c : 0;
+                REAL shift = query_shift(q + at, K);
+                for (int i = 0; i < K; i++) {
+                    REAL f = exp(q[at + i] - shift);
+                    z[i] += f * dc;
+                    for (int j = 0; j < K; j++)
+                        s[i * K + j] += f * d_o[oi + j] / floored;
+                }
+                for (int j = 0; j < K; j++) {
+                    dv[at + j] = 0;
+                    for (int i = 0; i < K; i++)
+                        dv[at + j] += s[i * K + j] * map_key(k[at + i]);
+                }
+                for (int i = 0; i < K; i++) {
+                    REAL bend = tanh(k[at + i] / linear_cap);
+                    dk[at + i] = (dot(s + i * K, v + at, K) + z[i]) * map_key(k[at + i]) * (1 - bend * bend);
+                }
+            }
+        }
+    }
+}
+
+static void linear_step(wlmi_real *o_, wlmi_real *s_, wlmi_real *z_, const wlmi_real *q_, const wlmi_real *k_,
+                        const wlmi_real *v_, int heads, int K)
+{
+    REAL *o = (REAL *)o_, *s = (REAL *)s_, *z = (REAL *)z_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
+    for (int h = 0; h < heads; h++)
+        linear_token(o + h * K, s + (size_t)h * K * K, z + h * K, q + h * K, k + h * K, v + h * K, K);
+}

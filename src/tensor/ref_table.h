@@ -1,0 +1,60 @@
+/* ref_table.h: the scalar backend as a table, for the type REAL. Included once each by ref.c and ref64.c.
+ *
+ * Its ops transcribe the comments of backend.h as directly as C allows: they are what other backends are tested
+ * against, so they are to be read, not to be fast. Formulas are evaluated in REAL, except where said. */
+#include "tensor/ref_ops.h"
+
+#include "tensor/ref_mixers.h"
+
+static const char *describe(void)
+{
+    return REF_DESCRIPTION;
+}
+
+static void set_threads(int threads)
+{
+    (void)threads;
+}
+
+static wlm_status status(wlm_error *error)
+{
+    (void)error;
+    return WLM_OK;
+}
+
+const wlmi_backend REF_TABLE = {
+    .name = REF_NAME,
+    .real_size = sizeof(REAL),
+    .describe = describe,
+    .set_threads = set_threads,
+    .status = status,
+    .zero = zero,
+    .add = add,
+    .scale = scale,
+    .from_float = from_float,
+    .to_float = to_float,
+    .embed_forward = embed_forward,
+    .embed_backward = embed_backward,
+    .rmsnorm_forward = rmsnorm_forward,
+    .rmsnorm_backward = rmsnorm_backward,
+    .matmul_forward = matmul_forward,
+    .matmul_backward_input = matmul_backward_input,
+    .matmul_backward_weight = matmul_backward_weight,
+    .swiglu_forward = swiglu_forward,
+    .swiglu_backward = swiglu_backward,
+    .shift_forward = shift_forward,
+    .shift_backward = shift_backward,
+    .rotary = rotary,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .attention_step = attention_step,
+    .linear_state_size = linear_state_size,
+    .linear_forward = linear_forward,
+    .linear_backward = linear_backward,
+    .linear_step = linear_step,
+    .cross_entropy_forward = cross_entropy_forward,
+    .cross_entropy_backward = cross_entropy_backward,
+    .sum = sum,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
+};

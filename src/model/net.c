@@ -1,0 +1,288 @@
+/* net.c: forward and backward of the whole model over packed rows.
+ *
+ * x = embed[id] (+ packet and role embeddings); in each layer
+ *   x += mixers(shift(norm(x)) Wqkv^T) Wout^T
+ *   x += swiglu(shift(norm(x)) Wup^T) Wdown^T
+ * then a final norm, and logits = x embed^T at the positions with a target. */
+#include <string.h>
+
+#include "model/mixer.h"
+#include "model/params.h"
+#include "model/workspace.h"
+
+enum { MAX_TOKENS = 1 << 24 };
+
+static wlm_status bad_batch(wlm_error *error, const char *what, int at)
+{
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "batch: %s at position %d", what, at);
+}
+
+static wlm_status check_rows(const wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
+{
+    const wlmi_segments *s = &batch->segments;
+    if (batch->tokens < 1 || batch->tokens > MAX_TOKENS)
+        return bad_batch(error, "too few or too many tokens", batch->tokens);
+    if (s->count < 1 || s->count > batch->tokens || s->starts[0] != 0 || s->starts[s->count] != batch->tokens)
+        return bad_batch(error, "segments that do not cover it", 0);
+    for (int i = 0; i < s->count; i++)
+        if (s->starts[i] >= s->starts[i + 1])
+            return bad_batch(error, "an empty segment", s->starts[i]);
+    for (int t = 0; t < batch->tokens; t++) {
+        if (batch->id[t] < 0 || batch->id[t] >= net->rows)
+            return bad_batch(error, "an id outside the embedding", t);
+        if (net->config.packet_rows && batch->packet[t] < 0)
+            return bad_batch(error, "a negative packet index", t);
+        if (net->config.role_rows && (batch->role[t] < 0 || batch->role[t] >= net->config.role_rows))
+            return bad_batch(error, "a role outside its embedding", t);
+    }
+    return WLM_OK;
+}
+
+/* Counts the positions that have a target. */
+static wlm_status check_targets(const wlmi_net *net, const wlmi_batch *batch, int *scored, wlm_error *error)
+{
+    *scored = 0;
+    for (int t = 0; t < batch->tokens; t++) {
+        if (batch->target[t] == -1)
+            continue;
+        if (batch->first[t] < 0 || batch->last[t] > net->rows || batch->target[t] < batch->first[t] ||
+            batch->target[t] >= batch->last[t])
+            return bad_batch(error, "a target outside its columns", t);
+        ++*scored;
+    }
+    return WLM_OK;
+}
+
+static void gather_targets(const wlmi_net *net, const wlmi_batch *batch)
+{
+    wlmi_workspace *w = net->work;
+    for (int t = 0, n = 0; t < batch->tokens; t++)
+        if (batch->target[t] != -1) {
+            w->position[n] = t;
+            w->target[n] = batch->target[t];
+            w->first[n] = batch->first[t];
+            w->last[n] = batch->last[t];
+            w->weight[n++] = batch->weight[t];
+        }
+}
+
+static void embed(const wlmi_net *net, const wlmi_batch *batch)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    int T = batch->tokens, D = net->config.width, packet_rows = net->config.packet_rows;
+    b->embed_forward(w->x[0], wlmi_value(net, wlmi_embed_param(net)), batch->id, T, D, 0);
+    if (packet_rows) {
+        for (int t = 0; t < T; t++)
+            w->packet[t] = batch->packet[t] < packet_rows ? batch->packet[t] : packet_rows - 1;
+        b->embed_forward(w->x[0], wlmi_value(net, wlmi_packet_param(net)), w->packet, T, D, 1);
+    }
+    if (net->config.role_rows)
+        b->embed_forward(w->x[0], wlmi_value(net, wlmi_role_param(net)), batch->role, T, D, 1);
+}
+
+/* y [T,D] = norm(x), shifted where the configuration says so. */
+static void norm_forward(const wlmi_net *net, wlmi_real *y, wlmi_real *rstd, const wlmi_real *x,
+                         const wlmi_param *gain, const wlmi_batch *batch)
+{
+    const wlmi_backend *b = net->backend;
+    int D = net->config.width;
+    wlmi_real *normed = net->config.shift ? net->work->dn : y;
+    b->rmsnorm_forward(normed, rstd, x, wlmi_value(net, gain), batch->tokens, D);
+    if (net->config.shift)
+        b->shift_forward(y, normed, batch->segments, D);
+}
+
+/* work->dx += d(norm_forward), given dy [T,D] in work->dh. */
+static void norm_backward(const wlmi_net *net, const wlmi_real *rstd, const wlmi_real *x, const wlmi_param *gain,
+                          const wlmi_batch *batch)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    int T = batch->tokens, D = net->config.width;
+    const wlmi_real *dy = w->dh;
+    if (net->config.shift) {
+        b->zero(w->dn, (size_t)T * (size_t)D);
+        b->shift_backward(w->dn, w->dh, batch->segments, D);
+        dy = w->dn;
+    }
+    b->rmsnorm_backward(w->dx, wlmi_grad(net, gain), dy, x, wlmi_value(net, gain), rstd, T, D);
+}
+
+static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, int layer, int g, int heads_before)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_config *c = &net->config;
+    const wlmi_layer_work *w = &net->work->layer[layer];
+    size_t inner = (size_t)wlmi_config_heads(c) * (size_t)c->head_width;
+    size_t at = (size_t)heads_before * (size_t)c->head_width;
+    wlmi_mixer_rows rows = {
+        .backend = b, .group = &c->group[g], .head_width = c->head_width, .tokens = batch->tokens,
+        .segments = batch->segments, .stride = 3 * (int)inner, .o_stride = (int)inner,
+        .q = wlmi_at(b, w->qkv, at), .k = wlmi_at(b, w->qkv, inner + at), .v = wlmi_at(b, w->qkv, 2 * inner + at),
+        .o = wlmi_at(b, w->o, at), .kept = w->kept[g],
+    };
+    if (net->grad) {
+        rows.dq = wlmi_at(b, net->work->d_qkv, at);
+        rows.dk = wlmi_at(b, net->work->d_qkv, inner + at);
+        rows.dv = wlmi_at(b, net->work->d_qkv, 2 * inner + at);
+        rows.d_o = wlmi_at(b, net->work->d_o, at);
+    }
+    return rows;
+}
+
+static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_config *c = &net->config;
+    wlmi_layer_work *w = &net->work->layer[layer];
+    wlmi_real *x = net->work->x[layer], *next = net->work->x[layer + 1];
+    int T = batch->tokens, D = c->width, inner = wlmi_config_heads(c) * c->head_width;
+    size_t n = (size_t)T * (size_t)D;
+    const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+
+    norm_forward(net, w->mixer_in, w->mixer_rstd, x, &p[WLMI_SLOT_MIXER_NORM], batch);
+    b->matmul_forward(w->qkv, w->mixer_in, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, 3 * inner, D, 0);
+    for (int g = 0, heads = 0; g < c->groups; heads += c->group[g++].heads) {
+        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g, heads);
+        wlmi_mixer_of(c->group[g].kind)->forward(&rows);
+    }
+    b->matmul_forward(w->middle, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, inner, 0);
+    b->add(w->middle, x, n);
+
+    norm_forward(net, w->mlp_in, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
+    b->matmul_forward(w->gate_up, w->mlp_in, wlmi_value(net, &p[WLMI_SLOT_UP]), T, 2 * c->hidden, D, 0);
+    b->swiglu_forward(w->hidden, w->gate_up, T, c->hidden);
+    b->matmul_forward(next, w->hidden, wlmi_value(net, &p[WLMI_SLOT_DOWN]), T, D, c->hidden, 0);
+    b->add(next, w->middle, n);
+}
+
+/* work->dx holds the gradient of the layer's output, then that of its input. */
+static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_config *c = &net->config;
+    wlmi_workspace *work = net->work;
+    wlmi_layer_work *w = &work->layer[layer];
+    int T = batch->tokens, D = c->width, inner = wlmi_config_heads(c) * c->head_width;
+    const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), work->dx, w->hidden, T, D, c->hidden);
+    b->matmul_backward_input(work->d_hidden, work->dx, wlmi_value(net, &p[WLMI_SLOT_DOWN]), T, D, c->hidden, 0);
+    b->swiglu_backward(work->d_gate_up, work->d_hidden, w->gate_up, T, c->hidden);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_UP]), work->d_gate_up, w->mlp_in, T, 2 * c->hidden, D);
+    b->matmul_backward_input(work->dh, work->d_gate_up, wlmi_value(net, &p[WLMI_SLOT_UP]), T, 2 * c->hidden, D, 0);
+    norm_backward(net, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
+
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx, w->o, T, D, inner);
+    b->matmul_backward_input(work->d_o, work->dx, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, inner, 0);
+    for (int g = 0, heads = 0; g < c->groups; heads += c->group[g++].heads) {
+        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g, heads);
+        wlmi_mixer_of(c->group[g].kind)->backward(&rows);
+    }
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv, w->mixer_in, T, 3 * inner, D);
+    b->matmul_backward_input(work->dh, work->d_qkv, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, 3 * inner, D, 0);
+    norm_backward(net, w->mixer_rstd, work->x[layer], &p[WLMI_SLOT_MIXER_NORM], batch);
+}
+
+/* From the rows to the normed rows of the scored positions, whose indices stand in work->position. */
+static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    int D = net->config.width, layers = net->config.layers;
+    embed(net, batch);
+    for (int l = 0; l < layers; l++)
+        layer_forward(net, batch, l);
+    b->rmsnorm_forward(w->normed, w->rstd, w->x[layers], wlmi_value(net, wlmi_norm_param(net)), batch->tokens, D);
+    b->embed_forward(w->picked, w->normed, w->position, w->scored, D, 0);
+}
+
+static double read_real(const wlmi_backend *b, const wlmi_real *x, size_t i)
+{
+    float single;
+    double full;
+    if (b->real_size == sizeof full) {
+        memcpy(&full, wlmi_at(b, x, i), sizeof full);
+        return full;
+    }
+    memcpy(&single, wlmi_at(b, x, i), sizeof single);
+    return (double)single;
+}
+
+wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *loss, wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    int scored;
+    memset(loss, 0, sizeof *loss);
+    WLMI_TRY(check_rows(net, batch, error));
+    WLMI_TRY(check_targets(net, batch, &scored, error));
+    WLMI_TRY(wlmi_workspace_fit(net, batch->tokens, batch->segments.count, scored, error));
+    gather_targets(net, batch);
+    if (!scored)
+        return WLM_OK;
+    body_forward(net, batch);
+    b->matmul_forward(w->logits, w->picked, wlmi_value(net, wlmi_embed_param(net)), scored, net->rows,
+                      net->config.width, 0);
+    b->cross_entropy_forward(w->loss, w->logits, w->target, w->first, w->last, scored, net->rows);
+    for (int n = 0; n < scored; n++) {
+        int label = w->first[n] >= net->config.vocabulary + WLMI_SPECIALS;
+        double weight = (double)w->weight[n], nats = read_real(b, w->loss, (size_t)n);
+        *(label ? &loss->labels : &loss->tokens) += weight * nats;
+        *(label ? &loss->labels_weight : &loss->tokens_weight) += weight;
+    }
+    return WLM_OK;
+}
+
+wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    const wlmi_param *embedding = wlmi_embed_param(net), *norm = wlmi_norm_param(net);
+    int T = batch->tokens, D = net->config.width, layers = net->config.layers, N = w->scored;
+    size_t n = (size_t)T * (size_t)D;
+    if (!net->grad)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "backward without memory for gradients");
+    if (!N)
+        return WLM_OK;
+    b->cross_entropy_backward(w->logits, w->target, w->first, w->last, w->weight, N, net->rows);
+    b->matmul_backward_weight(wlmi_grad(net, embedding), w->logits, w->picked, N, net->rows, D);
+    b->matmul_backward_input(w->picked, w->logits, wlmi_value(net, embedding), N, net->rows, D, 0);
+    b->zero(w->dh, n);
+    b->embed_backward(w->dh, w->picked, w->position, N, T, D);
+    b->zero(w->dx, n);
+    b->rmsnorm_backward(w->dx, wlmi_grad(net, norm), w->dh, w->x[layers], wlmi_value(net, norm), w->rstd, T, D);
+    for (int l = layers - 1; l >= 0; l--)
+        layer_backward(net, batch, l);
+    b->embed_backward(wlmi_grad(net, embedding), w->dx, batch->id, T, net->rows, D);
+    if (net->config.packet_rows)
+        b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx, w->packet, T, net->config.packet_rows, D);
+    if (net->config.role_rows)
+        b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx, batch->role, T, net->config.role_rows, D);
+    return WLM_OK;
+}
+
+wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
+                           int last, float *out, wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    wlmi_workspace *w = net->work;
+    int D = net->config.width;
+    WLMI_TRY(check_rows(net, batch, error));
+    if (first < 0 || last > net->rows || first >= last)
+        return bad_batch(error, "columns outside the embedding asked for", first);
+    for (int i = 0; i < n; i++)
+        if (positions[i] < 0 || positions[i] >= batch->tokens)
+            return bad_batch(error, "a position outside asked for", positions[i]);
+    if (n < 1)
+        return WLM_OK;
+    WLMI_TRY(wlmi_workspace_fit(net, batch->tokens, batch->segments.count, n, error));
+    memcpy(w->position, positions, (size_t)n * sizeof *positions);
+    body_forward(net, batch);
+    b->matmul_forward(w->logits, w->picked, wlmi_at(b, wlmi_value(net, wlmi_embed_param(net)), (size_t)first * (size_t)D),
+                      n, last - first, D, 0);
+    b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
+    w->scored = 0; /* nothing here to go backward from */
+    return WLM_OK;
+}

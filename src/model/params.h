@@ -1,0 +1,59 @@
+/* params.h: where each tensor stands in the flat parameter buffer.
+ * Layers come first, then the final norm, the packet and role embeddings, and last the embedding of rows, so that
+ * tasks grow the buffer at its end. */
+#ifndef WLMI_PARAMS_H
+#define WLMI_PARAMS_H
+
+#include "model/model.h"
+
+typedef enum wlmi_slot { /* one layer's tensors, in order */
+    WLMI_SLOT_MIXER_NORM, /* [D] */
+    WLMI_SLOT_QKV,        /* [3*H*K, D]: q heads, k heads, v heads; H counts all groups, contiguous */
+    WLMI_SLOT_OUT,        /* [D, H*K] */
+    WLMI_SLOT_MLP_NORM,   /* [D] */
+    WLMI_SLOT_UP,         /* [2*F, D]: gate, then up */
+    WLMI_SLOT_DOWN,       /* [D, F] */
+    WLMI_SLOTS
+} wlmi_slot;
+
+int wlmi_config_heads(const wlmi_config *config); /* H */
+
+static inline const wlmi_param *wlmi_layer_param(const wlmi_net *net, int layer, wlmi_slot slot)
+{
+    return &net->param[layer * WLMI_SLOTS + (int)slot];
+}
+static inline const wlmi_param *wlmi_norm_param(const wlmi_net *net) /* [D] */
+{
+    return &net->param[net->config.layers * WLMI_SLOTS];
+}
+static inline const wlmi_param *wlmi_packet_param(const wlmi_net *net) /* [packet_rows, D], or NULL */
+{
+    return net->config.packet_rows ? wlmi_norm_param(net) + 1 : NULL;
+}
+static inline const wlmi_param *wlmi_role_param(const wlmi_net *net) /* [role_rows, D], or NULL */
+{
+    return net->config.role_rows ? wlmi_norm_param(net) + 1 + (net->config.packet_rows > 0) : NULL;
+}
+static inline const wlmi_param *wlmi_embed_param(const wlmi_net *net) /* [rows, D] */
+{
+    return &net->param[net->params - 1];
+}
+static inline wlmi_real *wlmi_value(const wlmi_net *net, const wlmi_param *param)
+{
+    return wlmi_at(net->backend, net->value, param->offset);
+}
+static inline wlmi_real *wlmi_grad(const wlmi_net *net, const wlmi_param *param)
+{
+    return wlmi_at(net->backend, net->grad, param->offset);
+}
+
+/* A net without meaningful values: table, record zeroed, no tasks. */
+wlm_status wlmi_net_make(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error);
+/* Releases what a task points to. */
+void wlmi_task_clear(wlmi_task *task);
+/* Normal numbers with this deviation over n values; the stream is the seed's and the name's own. */
+wlm_status wlmi_init_normal(const wlmi_net *net, wlmi_real *value, size_t n, double deviation, uint64_t seed,
+                            const char *name, wlm_error *error);
+#define WLMI_EMBED_DEVIATION 0.02
+
+#endif

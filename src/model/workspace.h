@@ -1,0 +1,48 @@
+/* workspace.h: the memory that forward fills and backward reads: one block, grown to the largest batch seen. */
+#ifndef WLMI_WORKSPACE_H
+#define WLMI_WORKSPACE_H
+
+#include "model/model.h"
+
+/* What one layer keeps. T tokens, D width, H heads of K, F hidden. */
+typedef struct wlmi_layer_work {
+    wlmi_real *mixer_rstd;               /* [T] */
+    wlmi_real *mixer_in;                 /* [T,D] normed, shifted */
+    wlmi_real *qkv;                      /* [T,3*H*K] */
+    wlmi_real *kept[WLMI_MAX_GROUPS];    /* the mixers' own */
+    wlmi_real *o;                        /* [T,H*K] */
+    wlmi_real *middle;                   /* [T,D] residual stream between mixer and MLP */
+    wlmi_real *mlp_rstd;                 /* [T] */
+    wlmi_real *mlp_in;                   /* [T,D] normed, shifted */
+    wlmi_real *gate_up;                  /* [T,2*F] */
+    wlmi_real *hidden;                   /* [T,F] */
+} wlmi_layer_work;
+
+typedef struct wlmi_workspace {
+    void *block;
+    size_t size;               /* bytes */
+    wlmi_layer_work layer[WLMI_MAX_LAYERS];
+    wlmi_real *x[WLMI_MAX_LAYERS + 1]; /* [T,D] residual stream before each layer, and after the last */
+    wlmi_real *rstd;           /* [T] of the final norm */
+    wlmi_real *normed;         /* [T,D] */
+    int scored;                /* N: positions with a target, or asked for */
+    wlmi_real *picked;         /* [N,D] rows of normed */
+    wlmi_real *logits;         /* [N,R] */
+    wlmi_real *loss;           /* [N] */
+    wlmi_real *dx, *dn, *dh;   /* [T,D] gradients: of the residual stream, of a norm's output, of a half's input */
+    wlmi_real *d_qkv;          /* [T,3*H*K] */
+    wlmi_real *d_o;            /* [T,H*K] */
+    wlmi_real *d_gate_up;      /* [T,2*F] */
+    wlmi_real *d_hidden;       /* [T,F] */
+    int32_t *packet;           /* [T] row of the packet embedding */
+    int32_t *position;         /* [N] */
+    int32_t *target, *first, *last; /* [N] */
+    float *weight;             /* [N] */
+} wlmi_workspace;
+
+wlmi_workspace *wlmi_workspace_new(void); /* NULL: out of memory */
+void wlmi_workspace_free(wlmi_workspace *work);
+/* Lays it out for T tokens in so many segments, N of them scored; backward's part only with grad. */
+wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int scored, wlm_error *error);
+
+#endif

@@ -1,0 +1,75 @@
+/* model.c: tiny models and random packed batches for tests. */
+#include "support/model.h"
+
+#include <string.h>
+
+#include "base/rng.h"
+#include "support/support.h"
+
+wlmi_config test_config(const char *preset)
+{
+    wlmi_config c;
+    wlm_error error;
+    assert_ok(wlmi_config_preset(&c, preset, &error), &error);
+    c.vocabulary = 11;
+    c.width = 8;
+    c.layers = 2;
+    c.head_width = 4;
+    c.hidden = 6;
+    c.context = 64;
+    c.role_rows = 3;
+    if (c.packet_rows)
+        c.packet_rows = 4;
+    for (int g = 0; g < c.groups; g++) {
+        c.group[g].heads = g ? 1 : 2;
+        if (c.group[g].window)
+            c.group[g].window = 5;
+    }
+    return c;
+}
+
+wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
+{
+    static const char *const app[] = {"dns", "ssh", "web / TLS 1.3"}, *const vpn[] = {"yes", "no"};
+    wlmi_config config = test_config(preset);
+    wlmi_net *net;
+    wlm_error error;
+    assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
+    assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
+    assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
+    return net;
+}
+
+void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uint64_t seed)
+{
+    wlmi_rng rng;
+    int t = 0, s = 0, V = net->config.vocabulary;
+    wlmi_rng_seed(&rng, seed);
+    for (; lengths[s]; s++) {
+        b->starts[s] = t;
+        for (int i = 0; i < lengths[s]; i++, t++) {
+            const wlmi_task *task = &net->task[s % net->tasks];
+            int ends = i + 1 == lengths[s];
+            b->id[t] = (int32_t)wlmi_rng_below(&rng, (uint64_t)net->rows);
+            b->packet[t] = i / 3;
+            b->role[t] = (int32_t)wlmi_rng_below(&rng, 3);
+            b->first[t] = ends ? task->row + 1 : 0;
+            b->last[t] = ends ? task->row + 1 + task->labels : V;
+            b->target[t] = b->first[t] + (int32_t)wlmi_rng_below(&rng, (uint64_t)(b->last[t] - b->first[t]));
+            if (!ends && i % 4 == 3)
+                b->target[t] = -1;
+            b->weight[t] = ends ? 3.0f : 0.5f + (float)wlmi_rng_uniform(&rng);
+        }
+    }
+    b->starts[s] = t;
+    b->batch = (wlmi_batch){t, b->id, b->packet, b->role, b->target, b->first, b->last, b->weight, {s, b->starts}};
+}
+
+wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])
+{
+    int at = b->starts[s];
+    one_start[0] = 0;
+    one_start[1] = b->starts[s + 1] - at;
+    return (wlmi_batch){one_start[1], b->id + at, b->packet + at, b->role + at, b->target + at, b->first + at,
+                        b->last + at, b->weight + at, {1, one_start}};
+}

@@ -1,0 +1,342 @@
+/* test_net.c: the whole model: gradients, packing, recurrent use, tasks, refused batches. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "model/params.h"
+#include "support/model.h"
+
+static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano"};
+static const int lengths[] = {17, 1, 9, 12, 0};
+
+static double loss_of(wlmi_net *net, const wlmi_batch *batch)
+{
+    wlmi_loss loss;
+    wlm_error error;
+    assert_ok(wlmi_net_forward(net, batch, &loss, &error), &error);
+    return loss.tokens + loss.labels;
+}
+
+/* Larger values than training starts from, so that no part of the model is close to linear. */
+static void roughen(wlmi_net *net)
+{
+    double *value = (double *)net->value;
+    for (size_t i = 0; i < net->count; i++)
+        value[i] += 0.3 * sin(1.7 * (double)i);
+}
+
+static void gradients_are_central_differences(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
+        test_batch b;
+        wlm_error error;
+        roughen(net);
+        test_batch_fill(&b, net, lengths, 5);
+        assert_ok(wlmi_net_train_memory(net, &error), &error);
+        loss_of(net, &b.batch);
+        assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
+        for (int p = 0; p < net->params; p++) {
+            const wlmi_param *param = &net->param[p];
+            double *value = (double *)wlmi_value(net, param), *grad = (double *)wlmi_grad(net, param), largest = 0;
+            for (size_t i = 0; i < param->count; i++)
+                largest = fmax(largest, fabs(grad[i]));
+            assert_true(largest > 0);
+            for (size_t i = 0; i < param->count; i += 1 + param->count / 40) {
+                const double h = 2e-6, kept = value[i];
+                double up, down;
+                value[i] = kept + h;
+                up = loss_of(net, &b.batch);
+                value[i] = kept - h;
+                down = loss_of(net, &b.batch);
+                value[i] = kept;
+                if (fabs((up - down) / (2 * h) - grad[i]) > 1e-6 * fmax(fabs(grad[i]), largest))
+                    fail_msg("%s %s[%zu]: %.12g, by differences %.12g", kinds[k], param->name, i, grad[i],
+                             (up - down) / (2 * h));
+            }
+        }
+        wlmi_net_free(net);
+    }
+}
+
+static void backward_adds_to_the_gradient(void **state)
+{
+    wlmi_net *net = test_net(kinds[1], &wlmi_backend_ref64);
+    test_batch b;
+    wlm_error error;
+    double *grad, *once;
+    (void)state;
+    test_batch_fill(&b, net, lengths, 6);
+    assert_ok(wlmi_net_train_memory(net, &error), &error);
+    grad = (double *)net->grad;
+    once = malloc(net->count * sizeof *once);
+    loss_of(net, &b.batch);
+    assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
+    memcpy(once, grad, net->count * sizeof *once);
+    loss_of(net, &b.batch);
+    assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
+    for (size_t i = 0; i < net->count; i++)
+        assert_true(fabs(grad[i] - 2 * once[i]) <= 1e-12 + 1e-9 * fabs(once[i]));
+    free(once);
+    wlmi_net_free(net);
+}
+
+static void packed_segments_do_not_see_each_other(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
+        test_batch b;
+        double apart = 0;
+        roughen(net);
+        test_batch_fill(&b, net, lengths, 7);
+        for (int s = 0; s < b.batch.segments.count; s++) {
+            int32_t start[2];
+            wlmi_batch one = test_batch_segment(&b, s, start);
+            apart += loss_of(net, &one);
+        }
+        assert_true(fabs(apart - loss_of(net, &b.batch)) < 1e-9);
+        wlmi_net_free(net);
+    }
+}
+
+/* Largest difference between a session's logits and forward's, over every position of a segment. */
+static double session_difference(wlmi_net *net, const wlmi_batch *one)
+{
+    wlmi_session *session;
+    wlm_error error;
+    int T = one->tokens, R = net->rows;
+    float *whole = malloc((size_t)T * (size_t)R * sizeof *whole), *step = malloc((size_t)R * sizeof *step);
+    int32_t *position = malloc((size_t)T * sizeof *position);
+    double worst = 0;
+    for (int t = 0; t < T; t++)
+        position[t] = t;
+    assert_ok(wlmi_net_logits(net, one, position, T, 0, R, whole, &error), &error);
+    assert_ok(wlmi_session_new(&session, net, &error), &error);
+    for (int round = 0; round < 2; round++) {
+        wlmi_session_reset(session);
+        for (int t = 0; t < T; t++) {
+            assert_ok(wlmi_session_step(session, one->id[t], one->packet[t], one->role[t], step, &error), &error);
+            for (int r = 0; r < R; r++)
+                worst = fmax(worst, fabs((double)step[r] - (double)whole[t * R + r]));
+        }
+    }
+    wlmi_session_free(session);
+    free(whole);
+    free(step);
+    free(position);
+    return worst;
+}
+
+static void session_equals_forward(void **state)
+{
+    static const int longer[] = {150, 0}; /* over the window, and over a session's first room */
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
+        test_batch b;
+        int32_t start[2];
+        wlmi_batch one;
+        roughen(net);
+        test_batch_fill(&b, net, longer, 8);
+        one = test_batch_segment(&b, 0, start);
+        /* both are rounded to float when they leave the net: 1e-9 apart becomes one unit of 2^-24 at most */
+        assert_true(session_difference(net, &one) < 5e-7);
+        wlmi_net_free(net);
+    }
+}
+
+static void session_equals_forward_on_the_fast_backend(void **state)
+{
+    static const int longer[] = {150, 0};
+    const wlmi_backend *cpu = wlmi_backend_find("cpu");
+    (void)state;
+    if (!cpu)
+        skip();
+    for (size_t k = 0; k < 2; k++) {
+        wlmi_net *net = test_net(kinds[k], cpu);
+        test_batch b;
+        int32_t start[2];
+        wlmi_batch one;
+        test_batch_fill(&b, net, longer, 9);
+        one = test_batch_segment(&b, 0, start);
+        assert_true(session_difference(net, &one) < 0.02); /* bf16 products: 8 bits, over logits of about 0.3 */
+        wlmi_net_free(net);
+    }
+}
+
+static void logits_are_those_of_the_loss(void **state)
+{
+    wlmi_net *net = test_net(kinds[0], &wlmi_backend_ref64);
+    test_batch b;
+    wlm_error error;
+    float logits[2];
+    const wlmi_task *task = &net->task[1];
+    int32_t at;
+    double nats;
+    wlmi_loss loss;
+    (void)state;
+    test_batch_fill(&b, net, lengths, 10);
+    at = b.starts[2] - 1; /* the label of segment 1, task 1 */
+    assert_ok(wlmi_net_logits(net, &b.batch, &at, 1, task->row + 1, task->row + 3, logits, &error), &error);
+    nats = log(exp((double)logits[0]) + exp((double)logits[1])) - (double)logits[b.target[at] - task->row - 1];
+    for (int t = 0; t < b.batch.tokens; t++)
+        if (t != at)
+            b.target[t] = -1;
+    assert_ok(wlmi_net_forward(net, &b.batch, &loss, &error), &error);
+    assert_true(fabs(loss.labels / loss.labels_weight - nats) < 1e-6);
+    assert_true(loss.labels_weight == 3.0 && loss.tokens_weight == 0);
+    wlmi_net_free(net);
+}
+
+static void a_new_task_leaves_the_rest_alone(void **state)
+{
+    static const char *const more[] = {"ssh", "ntp"}, *const mood[] = {"good"};
+    wlmi_net *net = test_net(kinds[0], &wlmi_backend_ref64);
+    test_batch b;
+    wlm_error error;
+    int32_t at = 16;
+    float before[2], after[2];
+    (void)state;
+    test_batch_fill(&b, net, lengths, 11);
+    for (int t = 0; t < b.batch.tokens; t++)
+        b.id[t] %= net->config.vocabulary;
+    assert_ok(wlmi_net_logits(net, &b.batch, &at, 1, net->task[1].row + 1, net->task[1].row + 3, before, &error), &error);
+    assert_ok(wlmi_net_add_task(net, "app", more, 2, 1, &error), &error);
+    assert_ok(wlmi_net_add_task(net, "mood", mood, 1, 1, &error), &error);
+    assert_int_equal(net->task[0].labels, 4);
+    assert_string_equal(net->task[0].label[3], "ntp");
+    assert_int_equal(wlmi_task_find_label(&net->task[0], "ssh"), 1);
+    assert_int_equal(net->task[1].row, net->task[0].row + 5);
+    assert_int_equal(net->rows, net->config.vocabulary + WLMI_SPECIALS + 5 + 3 + 2);
+    assert_ok(wlmi_net_logits(net, &b.batch, &at, 1, net->task[1].row + 1, net->task[1].row + 3, after, &error), &error);
+    assert_memory_equal(before, after, sizeof before);
+    wlmi_net_free(net);
+}
+
+static void task_names_are_checked(void **state)
+{
+    static const char *const good[] = {"x"}, *const empty[] = {""};
+    wlmi_net *net = test_net(kinds[0], &wlmi_backend_ref);
+    wlm_error error;
+    (void)state;
+    assert_int_equal(wlmi_net_add_task(net, "", good, 1, 1, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(wlmi_net_add_task(net, "a/b", good, 1, 1, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(wlmi_net_add_task(net, "a b", good, 1, 1, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(wlmi_net_add_task(net, "ok", empty, 1, 1, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(net->tasks, 2);
+    wlmi_net_free(net);
+}
+
+static void bad_batches_are_refused(void **state)
+{
+    wlmi_net *net = test_net(kinds[0], &wlmi_backend_ref);
+    test_batch good, b;
+    wlmi_loss loss;
+    wlm_error error;
+    (void)state;
+    test_batch_fill(&good, net, lengths, 12);
+    for (int wrong = 0; wrong < 7; wrong++) {
+        test_batch_fill(&b, net, lengths, 12);
+        switch (wrong) {
+        case 0: b.id[3] = net->rows; break;
+        case 1: b.packet[2] = -1; break;
+        case 2: b.role[2] = 3; break;
+        case 3: b.target[0] = b.last[0]; break;
+        case 4: b.last[0] = net->rows + 1; break;
+        case 5: b.starts[2] = b.starts[1]; break;
+        default: b.batch.tokens--; break;
+        }
+        assert_int_equal(wlmi_net_forward(net, &b.batch, &loss, &error), WLM_ERR_ARGUMENT);
+    }
+    assert_int_equal(wlmi_net_forward(net, &good.batch, &loss, &error), WLM_OK);
+    wlmi_net_free(net);
+}
+
+static void same_seed_same_values(void **state)
+{
+    wlmi_config config = test_config(kinds[0]);
+    wlmi_net *a, *b;
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_net_new(&a, &config, &wlmi_backend_ref, 3, &error), &error);
+    assert_ok(wlmi_net_new(&b, &config, &wlmi_backend_ref, 3, &error), &error);
+    assert_memory_equal(a->value, b->value, a->count * sizeof(float));
+    wlmi_net_free(b);
+    assert_ok(wlmi_net_new(&b, &config, &wlmi_backend_ref, 4, &error), &error);
+    assert_true(memcmp(a->value, b->value, a->count * sizeof(float)) != 0);
+    wlmi_net_free(a);
+    wlmi_net_free(b);
+}
+
+static void presets_are_valid_and_of_their_size(void **state)
+{
+    (void)state;
+    for (size_t i = 0; wlmi_preset_name(i); i++) {
+        wlmi_config config;
+        wlmi_net *net;
+        wlm_error error;
+        double millions, wanted = strstr(wlmi_preset_name(i), "nano") ? 1 : 4;
+        assert_ok(wlmi_config_preset(&config, wlmi_preset_name(i), &error), &error);
+        config.vocabulary = 320;
+        assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
+        millions = (double)net->count / 1e6;
+        assert_true(millions > 0.7 * wanted && millions < 1.3 * wanted);
+        wlmi_net_free(net);
+    }
+}
+
+static void failed_allocations_leak_nothing(void **state)
+{
+    static const char *const labels[] = {"a", "b"};
+    wlmi_config config = test_config(kinds[1]);
+    (void)state;
+    for (uint64_t k = 1, done = 0; !done; k++) {
+        wlmi_net *net = NULL;
+        wlmi_session *session = NULL;
+        test_batch b;
+        wlmi_loss loss;
+        wlm_status status;
+        wlmi_alloc_fail_at(k);
+        status = wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, NULL);
+        if (status == WLM_OK)
+            status = wlmi_net_add_task(net, "t", labels, 2, 1, NULL);
+        if (status == WLM_OK)
+            status = wlmi_net_train_memory(net, NULL);
+        if (status == WLM_OK) {
+            test_batch_fill(&b, net, lengths, 1);
+            status = wlmi_net_forward(net, &b.batch, &loss, NULL);
+        }
+        if (status == WLM_OK)
+            status = wlmi_session_new(&session, net, NULL);
+        wlmi_alloc_fail_at(0);
+        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+        done = status == WLM_OK;
+        wlmi_session_free(session);
+        wlmi_net_free(net);
+        assert_true(k < 200);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_are_central_differences),
+        cmocka_unit_test(backward_adds_to_the_gradient),
+        cmocka_unit_test(packed_segments_do_not_see_each_other),
+        cmocka_unit_test(session_equals_forward),
+        cmocka_unit_test(session_equals_forward_on_the_fast_backend),
+        cmocka_unit_test(logits_are_those_of_the_loss),
+        cmocka_unit_test(a_new_task_leaves_the_rest_alone),
+        cmocka_unit_test(task_names_are_checked),
+        cmocka_unit_test(bad_batches_are_refused),
+        cmocka_unit_test(same_seed_same_values),
+        cmocka_unit_test(presets_are_valid_and_of_their_size),
+        cmocka_unit_test(failed_allocations_leak_nothing),
+    };
+    return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}

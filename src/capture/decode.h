@@ -28,7 +28,7 @@ typedef enum wlmi_reason { /* why decoding stopped where it did */
     WLMI_DECODED = 0,      /* to the payload */
     WLMI_UNKNOWN_LINK,     /* no decoder for this link type */
     WLMI_UNKNOWN_NETWORK,  /* the link layer carries something that is neither IP nor ARP */
-    WLMI_UNKNOWN_TRANSPORT,/* IP, but not TCP, UDP, ICMP */
+    WLMI_UNKNOWN_TRANSPORT,/* IP, but not TCP, UDP, SCTP, ICMP */
     WLMI_FRAGMENT,         /* a later fragment: no transport header */
     WLMI_CUT,              /* the capture length ends inside a header */
     WLMI_MALFORMED         /* lengths contradict each other */
@@ -40,24 +40,27 @@ typedef struct wlmi_headers {
     wlmi_reason reason;
     uint16_t ether_type;       /* of the innermost link header; 0 unknown */
     uint8_t vlans;             /* VLAN tags passed */
-    uint8_t ip_version;        /* 4, 6, 0: none */
+    uint8_t ip_version;        /* 4, 6: at least the fixed header was captured; 0: none */
     uint8_t proto;             /* transport protocol, after IPv6 extension headers; 0 with ip_version 0 */
     uint8_t arp;               /* network header is ARP */
     uint8_t fragment;          /* 1: first fragment, 2: later fragment */
-    uint8_t tcp_flags;
+    uint8_t tcp_flags;         /* 0 where they were not captured */
+    uint32_t fragment_id;      /* of a first or later fragment */
     uint32_t link_src, link_dst, link_addr_len; /* offsets of link-layer addresses, WLMI_ABSENT */
     uint32_t network;          /* offset of the IP or ARP header, WLMI_ABSENT */
     uint32_t network_len;      /* IP header with options and extension headers */
     uint32_t network_end;      /* where the IP packet ends by its own length, at most `captured`;
                                   what follows is link-layer padding or trailer */
     uint32_t network_wire_end; /* the same, not cut to `captured` (IPv4 total length 0, as offloading leaves it: wire) */
-    uint32_t transport;        /* offset of the TCP, UDP, ICMP header, WLMI_ABSENT */
-    uint32_t transport_len;    /* with TCP options */
-    uint32_t payload;          /* offset of the first byte after all known headers (= captured where nothing is left) */
-    uint32_t payload_len;      /* captured payload bytes, up to network_end */
+    uint32_t transport;        /* offset of the TCP, UDP, SCTP, ICMP header, of which at least 4 bytes are there;
+                                  else WLMI_ABSENT */
+    uint32_t transport_len;    /* with TCP options; where reason is cut or malformed, what there is of it */
+    uint32_t payload;          /* offset of the first byte after all known headers (= network_end where nothing is
+                                  left; 0 where nothing above the link layer is known) */
+    uint32_t payload_len;      /* captured payload bytes, up to network_end and the end that UDP's length states */
     uint32_t payload_wire_len; /* payload bytes by the headers' own lengths */
     uint32_t src_addr, dst_addr, addr_len; /* offsets of IP addresses, and 4 or 16; WLMI_ABSENT and 0 */
-    uint16_t src_port, dst_port;           /* TCP, UDP; ICMP echo: identifier in both; else 0 */
+    uint16_t src_port, dst_port;           /* TCP, UDP, SCTP; ICMP echo: identifier in both; else 0 */
 } wlmi_headers;
 
 void wlmi_decode(const wlm_packet *packet, wlmi_headers *headers);
@@ -68,7 +71,7 @@ uint32_t wlmi_sum(uint32_t sum, const uint8_t *data, size_t size); /* an odd las
 uint16_t wlmi_sum_fold(uint32_t sum);                              /* folded and complemented */
 
 typedef enum wlmi_checksum {
-    WLMI_SUM_NONE,    /* the packet has no such checksum */
+    WLMI_SUM_NONE,    /* the packet has no such checksum (SCTP's is of another kind) */
     WLMI_SUM_RIGHT,
     WLMI_SUM_ZERO,    /* UDP without one */
     WLMI_SUM_WRONG,

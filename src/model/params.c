@@ -17,6 +17,14 @@ int wlmi_config_heads(const wlmi_config *config)
     return heads;
 }
 
+uint64_t wlmi_config_count(const wlmi_config *c)
+{
+    uint64_t D = (uint64_t)c->width, F = (uint64_t)c->hidden;
+    uint64_t inner = (uint64_t)wlmi_config_heads(c) * (uint64_t)c->head_width;
+    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->vocabulary + WLMI_SPECIALS;
+    return (uint64_t)c->layers * (2 * D + 4 * inner * D + 3 * F * D) + D + rows * D;
+}
+
 /* cols 0: a vector. */
 static void append(wlmi_net *net, const char *name, int rows, int cols, int decay)
 {

@@ -17,6 +17,7 @@ typedef enum wlmi_slot { /* one layer's tensors, in order */
 } wlmi_slot;
 
 int wlmi_config_heads(const wlmi_config *config); /* H */
+uint64_t wlmi_config_count(const wlmi_config *config); /* parameters of a net without tasks; config was checked */
 
 static inline const wlmi_param *wlmi_layer_param(const wlmi_net *net, int layer, wlmi_slot slot)
 {

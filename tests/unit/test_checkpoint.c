@@ -1,0 +1,232 @@
+/* test_checkpoint.c: checkpoints come back as they were; damaged and hostile ones are refused with a cause. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cursor.h"
+#include "base/rng.h"
+#include "model/checkpoint.h"
+#include "support/model.h"
+
+static wlmi_net *recorded_net(void)
+{
+    wlmi_net *net = test_net("trafficgpt-nano", &wlmi_backend_ref);
+    strcpy(net->record.codec, "bytes");
+    memset(net->record.codec_hash, 'a', 64);
+    net->record.hide = WLM_HIDE_IDS;
+    net->record.payload = WLM_PAYLOAD_FULL;
+    net->record.max_packets = 16;
+    net->record.steps = 12;
+    net->record.tokens = 3456;
+    net->record.seed = UINT64_MAX;
+    net->record.loss = 2.5;
+    strcpy(net->record.split_note, "split by flow: \"no\" captures named");
+    net->task[0].flows[2] = 40;
+    net->task[0].flows_cut[2] = 7;
+    net->task[0].port[2] = 443;
+    net->task[0].proto[2] = 6;
+    return net;
+}
+
+/* The checkpoint of recorded_net() as bytes. */
+static uint8_t *saved(size_t *size)
+{
+    wlmi_net *net = recorded_net();
+    const char *path = test_path("saved.safetensors");
+    wlm_error error;
+    assert_ok(wlmi_checkpoint_save(net, path, &error), &error);
+    wlmi_net_free(net);
+    return test_read(path, size);
+}
+
+static void a_checkpoint_comes_back(void **state)
+{
+    wlmi_net *net = recorded_net(), *back;
+    const char *path = test_path("a.safetensors");
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_checkpoint_save(net, path, &error), &error);
+    assert_ok(wlmi_checkpoint_load(&back, path, &wlmi_backend_ref, &error), &error);
+    assert_memory_equal(&net->config, &back->config, sizeof net->config);
+    assert_memory_equal(&net->record, &back->record, sizeof net->record);
+    assert_int_equal(net->count, back->count);
+    assert_memory_equal(net->value, back->value, net->count * sizeof(float));
+    assert_int_equal(back->tasks, 2);
+    for (int t = 0; t < 2; t++) {
+        assert_string_equal(net->task[t].name, back->task[t].name);
+        assert_int_equal(net->task[t].row, back->task[t].row);
+        assert_int_equal(net->task[t].labels, back->task[t].labels);
+        for (int i = 0; i < net->task[t].labels; i++) {
+            assert_string_equal(net->task[t].label[i], back->task[t].label[i]);
+            assert_int_equal(net->task[t].flows[i], back->task[t].flows[i]);
+            assert_int_equal(net->task[t].flows_cut[i], back->task[t].flows_cut[i]);
+            assert_int_equal(net->task[t].port[i], back->task[t].port[i]);
+            assert_int_equal(net->task[t].proto[i], back->task[t].proto[i]);
+        }
+    }
+    wlmi_net_free(net);
+    wlmi_net_free(back);
+}
+
+static void tensors_start_at_a_multiple_of_64(void **state)
+{
+    size_t size;
+    uint8_t *data = saved(&size);
+    (void)state;
+    assert_int_equal((8 + wlmi_load_le64(data)) % 64, 0);
+    free(data);
+}
+
+static void expect_refused(const void *data, size_t size, const char *what)
+{
+    wlmi_net *net;
+    wlm_error error;
+    wlm_status status = wlmi_checkpoint_load_memory(&net, data, size, "x", &wlmi_backend_ref, &error);
+    if (status != WLM_ERR_FORMAT && status != WLM_ERR_UNSUPPORTED)
+        fail_msg("%s: status %s", what, wlm_status_name(status));
+    assert_null(net);
+    assert_string_equal(error.file, "x");
+    assert_true(error.cause[0] && !strchr(error.cause, '\n'));
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    size_t size;
+    uint8_t *data = saved(&size);
+    (void)state;
+    for (size_t n = 0; n < size; n += n < 64 ? 1 : 97) {
+        uint8_t *part = malloc(n ? n : 1); /* exact, so that the sanitizer sees a read behind it */
+        memcpy(part, data, n);
+        expect_refused(part, n, "truncated");
+        free(part);
+    }
+    expect_refused(data, size - 1, "one byte short");
+    free(data);
+}
+
+/* Replaces the first `from` in the header by `to` of the same length; what the loader then says must name `why`. */
+static void expect_cause(const char *from, const char *to, const char *why)
+{
+    size_t size, length = strlen(from);
+    uint8_t *data = saved(&size);
+    char *at = memmem(data, size, from, length);
+    wlmi_net *net;
+    wlm_error error;
+    if (!at)
+        fail_msg("the header has no %s", from);
+    assert_int_equal(length, strlen(to));
+    memcpy(at, to, length);
+    if (wlmi_checkpoint_load_memory(&net, data, size, "x", &wlmi_backend_ref, &error) == WLM_OK)
+        fail_msg("'%s' for '%s' was accepted", to, from);
+    if (!strstr(error.cause, why))
+        fail_msg("'%s' for '%s': '%s' does not say '%s'", to, from, error.cause, why);
+    free(data);
+}
+
+static void damage_is_named(void **state)
+{
+    (void)state;
+    expect_cause("\"F32\"", "\"F16\"", "F32");
+    expect_cause("\"norm\"", "\"morn\"", "'norm' is missing");
+    expect_cause("\\\"width\\\":8", "\\\"width\\\":9", "even");
+    expect_cause("\\\"hidden\\\":6", "\\\"hidden\\\":9", "fewer values");
+    expect_cause("[11,8]", "[ 8,8]", "offsets");
+    expect_cause("[11,8]", "[1e9,]", "header");
+    expect_cause("[0,32]", "[4,36]", "overlaps");
+    expect_cause("\\\"width\\\":8", "\\\"width\\\":6", "shape");
+    expect_cause("\\\"hidden\\\":6", "\\\"hidden\\\":0", "hidden");
+    expect_cause("\\\"layers\\\":2", "\\\"layers\\\":x", "config");
+    expect_cause("\\\"kind\\\":\\\"linear", "\\\"kind\\\":\\\"future", "future");
+    expect_cause("\"format_version\":\"1\"", "\"format_version\":\"9\"", "version");
+    expect_cause("\\\"yes\\\"", "\\\"no\\\" ", "twice");
+    expect_cause("\\\"app\\\"", "\\\"a/p\\\"", "name");
+    expect_cause("\\\"ids\\\"", "\\\"idx\\\"", "hide");
+    expect_cause("\"tasks\":", "\"tusks\":", "tasks");
+}
+
+static void an_unknown_tensor_is_named(void **state)
+{
+    wlmi_net *net = recorded_net(), *back;
+    const char *path = test_path("extra.safetensors");
+    wlmi_tensor_out all[64];
+    wlm_error error;
+    int count;
+    wlmi_tensor_out *tensor = wlmi_checkpoint_tensors(net, net->value, "", &count);
+    (void)state;
+    assert_true(tensor && count < 64);
+    memcpy(all, tensor, (size_t)count * sizeof *all);
+    all[count] = all[0];
+    strcpy(all[count].name, "surplus");
+    assert_ok(wlmi_safetensors_write(path, net->backend, all, count + 1, wlmi_checkpoint_metadata(net), &error), &error);
+    assert_int_equal(wlmi_checkpoint_load(&back, path, &wlmi_backend_ref, &error), WLM_ERR_FORMAT);
+    assert_non_null(strstr(error.cause, "surplus"));
+    wlmi_free(tensor);
+    wlmi_net_free(net);
+}
+
+static void values_that_are_not_finite_are_refused(void **state)
+{
+    size_t size;
+    uint8_t *data = saved(&size);
+    const float bad = NAN;
+    (void)state;
+    memcpy(data + size - 4, &bad, 4);
+    expect_refused(data, size, "NaN");
+    free(data);
+}
+
+static void random_damage_never_crashes(void **state)
+{
+    size_t size, header;
+    uint8_t *data = saved(&size);
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 1);
+    header = (size_t)wlmi_load_le64(data) + 8;
+    for (int round = 0; round < 2000; round++) {
+        size_t at = wlmi_rng_below(&rng, header);
+        uint8_t kept = data[at];
+        wlmi_net *net;
+        data[at] = (uint8_t)wlmi_rng_next(&rng);
+        wlmi_checkpoint_load_memory(&net, data, size, "x", &wlmi_backend_ref, NULL);
+        wlmi_net_free(net);
+        data[at] = kept;
+    }
+    free(data);
+}
+
+static void failed_allocations_leak_nothing(void **state)
+{
+    size_t size;
+    uint8_t *data = saved(&size);
+    wlm_status status = WLM_ERR_MEMORY;
+    (void)state;
+    for (uint64_t k = 1; status != WLM_OK; k++) {
+        wlmi_net *net;
+        wlmi_alloc_fail_at(k);
+        status = wlmi_checkpoint_load_memory(&net, data, size, "x", &wlmi_backend_ref, NULL);
+        wlmi_alloc_fail_at(0);
+        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+        wlmi_net_free(net);
+    }
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_checkpoint_comes_back),
+        cmocka_unit_test(tensors_start_at_a_multiple_of_64),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(an_unknown_tensor_is_named),
+        cmocka_unit_test(values_that_are_not_finite_are_refused),
+        cmocka_unit_test(random_damage_never_crashes),
+        cmocka_unit_test(failed_allocations_leak_nothing),
+    };
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}

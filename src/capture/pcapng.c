@@ -49,7 +49,8 @@ wlm_status wlmi_pcapng_measure(const wlmi_layout *layout, const uint8_t *head, s
     type = wlmi_layout_load32(&order, head);
     total = wlmi_layout_load32(&order, head + 4);
     if (total < shortest(type) || total % 4)
-        return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "a block of type %u has a length of %u", type, total);
+        return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "a block of type %u has a length of %u", type,
+                         total);
     if (total > WLMI_RECORD_MAX)
         return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "a block claims %u bytes", total);
     *size = total;
@@ -163,8 +164,8 @@ static wlm_status parse_timed(const wlmi_layout *layout, wlmi_item *item, uint32
     uint64_t units = (uint64_t)wlmi_layout_load32(layout, b + 12) << 32 | wlmi_layout_load32(layout, b + 16);
     wlm_packet *packet = &item->packet;
     if (interface >= layout->interface_count)
-        return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "a packet on interface %u where the section has %zu",
-                         interface, layout->interface_count);
+        return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET,
+                         "a packet on interface %u where the section has %zu", interface, layout->interface_count);
     packet->captured = wlmi_layout_load32(layout, b + 20);
     packet->wire = wlmi_layout_load32(layout, b + 24);
     if (packet->captured > item->size - 32)

@@ -86,8 +86,8 @@ wlm_status wlm_writer_open(wlm_writer **writer, const char *path, const wlm_writ
 
 static wlm_status refuse(wlm_error *error, const wlm_packet *packet, const char *cause)
 {
-    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "packet %llu: %s", (unsigned long long)packet->number,
-                     cause);
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "packet %llu: %s",
+                     (unsigned long long)packet->number, cause);
 }
 
 static wlm_status put_options(wlm_writer *w, wlmi_wrap *wrap, const char *comment, size_t length, wlm_error *error)

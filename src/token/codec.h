@@ -24,6 +24,7 @@ typedef struct wlmi_tokens {
     uint32_t *packet;
     size_t count, capacity;
 } wlmi_tokens;
+int wlmi_tokens_reserve(wlmi_tokens *tokens, size_t more); /* room for so many more; 0 on failure */
 void wlmi_tokens_free(wlmi_tokens *tokens);
 
 typedef struct wlmi_allowed {
@@ -58,6 +59,7 @@ typedef struct wlmi_codec {
     uint32_t vocabulary;
     uint32_t roles;
     const char *const *role_names;
+    const uint64_t *rows; /* [roles][(vocabulary + 63) / 64]: which tokens a role can ever be */
     wlm_status (*make)(wlmi_coder **coder, wlm_error *error);
     void (*start)(wlmi_coder *coder, const wlmi_coder_options *options); /* (re)starts a stream, no allocation */
     void (*drop)(wlmi_coder *coder);

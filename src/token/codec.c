@@ -1,0 +1,69 @@
+/* codec.c: the table of codecs, their hashes, runs of tokens. */
+#include "token/codec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cursor.h"
+#include "base/digest.h"
+
+static const wlmi_codec *const codecs[] = {&wlmi_codec_bytes};
+
+const wlmi_codec *wlmi_codec_at(size_t i)
+{
+    return i < sizeof codecs / sizeof *codecs ? codecs[i] : NULL;
+}
+
+const wlmi_codec *wlmi_codec_find(const char *name)
+{
+    const wlmi_codec *codec;
+    for (size_t i = 0; (codec = wlmi_codec_at(i)); i++)
+        if (!name || !strcmp(name, codec->name))
+            return codec;
+    return NULL;
+}
+
+void wlmi_codec_hash(const wlmi_codec *codec, char hex[65])
+{
+    size_t words = (codec->vocabulary + 63) / 64;
+    wlmi_sha256 sha;
+    char text[128];
+    int n = snprintf(text, sizeof text, "%s %u %u %u\n", codec->name, codec->version, codec->vocabulary, codec->roles);
+    wlmi_sha256_init(&sha);
+    wlmi_sha256_update(&sha, text, (size_t)n);
+    for (uint32_t role = 0; role < codec->roles; role++) {
+        wlmi_sha256_update(&sha, codec->role_names[role], strlen(codec->role_names[role]) + 1);
+        for (size_t word = 0; word < words; word++) {
+            uint8_t bytes[8];
+            wlmi_store_le64(bytes, codec->rows[role * words + word]);
+            wlmi_sha256_update(&sha, bytes, sizeof bytes);
+        }
+    }
+    wlmi_sha256_final(&sha, hex);
+}
+
+wlmi_end wlmi_end_of(wlm_flow_end end)
+{
+    return end == WLM_END_CLOSED ? WLMI_END_CLOSED : end == WLM_END_TIMEOUT ? WLMI_END_TIMEOUT : WLMI_END_CUT;
+}
+
+int wlmi_tokens_reserve(wlmi_tokens *tokens, size_t more)
+{
+    size_t token = tokens->capacity, role = tokens->capacity, packet = tokens->capacity;
+    size_t need = tokens->count + more;
+    if (more > SIZE_MAX - tokens->count || !wlmi_grow(&tokens->token, &token, need, sizeof *tokens->token) ||
+        !wlmi_grow(&tokens->role, &role, need, sizeof *tokens->role) ||
+        !wlmi_grow(&tokens->packet, &packet, need, sizeof *tokens->packet))
+        return 0;
+    tokens->capacity = token;
+    return 1;
+}
+
+void wlmi_tokens_free(wlmi_tokens *tokens)
+{
+    wlmi_free(tokens->token);
+    wlmi_free(tokens->role);
+    wlmi_free(tokens->packet);
+    *tokens = (wlmi_tokens){0};
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that are recorded, by kind of protocol."""

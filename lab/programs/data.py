@@ -5,7 +5,7 @@ from scenario import client, server, shape
 
 shape("postgresql", conversations=(5, 9), ports=(5432, 5432, 5432, 5433))
 shape("redis", conversations=(6, 12), ports=(6379, 6379, 6380))
-shape("mqtt", conversations=(6, 11), ports=(1883, 1883, 1883, 8883))
+shape("mqtt", conversations=(6, 11), ports=(1883, 1883, 1884))
 shape("modbus", conversations=(6, 11), ports=(502, 502, 1502))
 POSTGRES = "/usr/lib/postgresql/15/bin/"
 

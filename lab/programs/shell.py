@@ -138,7 +138,7 @@ def copies(s):
     up = s.rng.random() < 0.5
     if up:
         name = s.content.file_name()
-        return s.write(s.client, "out/" + name, s.content.file(s.size(80, 6000))), "/tmp/" + name, True
+        return s.write(s.client, "out/" + name, s.content.file(s.size(80, 4000))), "/tmp/" + name, True
     names = sorted(p.name for p in (s.server.dir / "home").iterdir() if p.is_file())
     name = s.rng.choice(names)
     return "/tmp/" + name, "/srv/home/" + name, False

@@ -4,8 +4,8 @@
 from scenario import client, refuse, server, shape
 
 shape("http", conversations=(8, 16), ports=(80, 80, 8080, 8000, 3128, 5000))
-shape("tls12", conversations=(7, 12), ports=(443, 443, 8443, 4433, 993, 465))
-shape("tls13", conversations=(7, 12), ports=(443, 443, 8443, 4433, 993, 465))
+shape("tls12", conversations=(5, 8), ports=(443, 443, 8443, 4433, 993, 465))
+shape("tls13", conversations=(5, 8), ports=(443, 443, 8443, 4433, 993, 465))
 TLS = ("tls12", "tls13")
 
 

@@ -8,6 +8,7 @@ extern const command command_info, command_encode, command_decode, command_verif
 
 const command *const commands[] = {
     &command_info,
+    &command_import,
     NULL,
 };
 

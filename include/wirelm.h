@@ -181,7 +181,12 @@ WLM_API wlm_status wlm_verify_file(const char *in, const char *codec, wlm_token_
 
 /* ---------------------------------------------------------------- data */
 
-typedef enum wlm_split_by { WLM_SPLIT_CAPTURE, WLM_SPLIT_FLOW, WLM_SPLIT_GIVEN } wlm_split_by;
+typedef enum wlm_split_by {
+    WLM_SPLIT_CAPTURE,
+    WLM_SPLIT_FLOW,
+    WLM_SPLIT_GIVEN, /* as the CSV's column says */
+    WLM_SPLIT_AUTO   /* the default: given where the CSV has that column, else by capture */
+} wlm_split_by;
 typedef enum wlm_part { WLM_PART_TRAIN, WLM_PART_VAL, WLM_PART_TEST, WLM_PART_NONE } wlm_part;
 WLM_API const char *wlm_part_name(wlm_part part); /* train, val, test, none */
 

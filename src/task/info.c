@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "task/shard.h"
 
 wlm_status wlm_info_build(char **json, wlm_error *error)
 {
@@ -15,8 +16,20 @@ wlm_status wlm_info_build(char **json, wlm_error *error)
     return *json ? WLM_OK : WLMI_NO_MEMORY(error);
 }
 
+static wlm_status info_dataset(const char *folder, char **json, wlm_error *error)
+{
+    wlmi_dataset *dataset;
+    wlm_status status;
+    WLMI_TRY(wlmi_dataset_open(&dataset, folder, error));
+    status = wlmi_dataset_describe(dataset, json, error);
+    wlmi_dataset_close(dataset);
+    return status;
+}
+
 wlm_status wlm_info_file(const char *path, char **json, wlm_error *error)
 {
     *json = NULL;
+    if (wlmi_dataset_is(path))
+        return info_dataset(path, json, error);
     return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET, "not a file that wirelm knows");
 }

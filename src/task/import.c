@@ -1,0 +1,438 @@
+/* import.c: captures, labels and a split become an imported folder. */
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "capture/flow.h"
+#include "model/model.h"
+#include "task/shard_layout.h"
+#include "task/shard_write.h"
+#include "task/sources.h"
+#include "task/split.h"
+
+typedef struct importer {
+    const wlm_import_options *options;
+    wlm_import_report report;
+    wlm_split_by split;
+    double began;
+    int has_labels;
+    wlmi_labels labels;
+    wlmi_sources sources;
+    wlmi_strings files, groups, names; /* of what was imported; names: labels, in order of appearance */
+    wlmi_shard_flow *flow;
+    size_t flows, capacity;
+    wlmi_shard_writer *writer;
+    uint64_t passed_over; /* files found that are no captures */
+    char passed_over_first[256];
+    uint32_t fell_back;   /* labels */
+    const wlmi_source *source; /* being read */
+    uint32_t file;
+} importer;
+
+/* What the flow table keeps beside each flow. */
+typedef struct flow_place {
+    uint64_t place; /* index + 1 in importer.flow; 0: new; DROPPED */
+} flow_place;
+#define DROPPED UINT64_MAX
+
+static void note(const importer *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(const importer *m, size_t done, const char *text)
+{
+    wlm_progress p = {"import", done, m->sources.count, "files", wlmi_clock() - m->began, -1, 0, NAN, 0, text};
+    if (done)
+        p.remaining_s = p.elapsed_s * (double)(p.total - done) / (double)done;
+    if (m->options->progress)
+        m->options->progress(m->options->user, &p);
+}
+
+static void note(const importer *m, const char *format, ...)
+{
+    char text[1100];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell(m, 0, text);
+}
+
+static int is_task_name(const char *name)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t n = strlen(name);
+    return n >= 1 && n <= 64 && strspn(name, letters) == n;
+}
+
+static wlm_status check_options(const wlm_import_options *o, wlm_error *error)
+{
+    const char *wrong = NULL;
+    if (!o->out || !*o->out)
+        wrong = "no folder to write";
+    else if (!o->path_count && !o->labels)
+        wrong = "nothing to import: name captures, folders, or a CSV of labels";
+    else if (o->task && !is_task_name(o->task))
+        wrong = "a task's name is 1 to 64 of A-Z a-z 0-9 _ -";
+    else if (o->split == WLM_SPLIT_GIVEN && !o->labels)
+        wrong = "a given split needs a CSV with a column 'split'";
+    return wrong ? wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "%s", wrong) : WLM_OK;
+}
+
+static wlm_status read_labels(importer *m, wlm_error *error)
+{
+    const wlm_import_options *o = m->options;
+    m->split = o->split;
+    if (o->labels) {
+        WLMI_TRY(wlmi_labels_open(&m->labels, o->labels, o->task != NULL, error));
+        m->has_labels = 1;
+        if (m->labels.unknown[0])
+            note(m, "%s: columns that mean nothing here: %s", o->labels, m->labels.unknown);
+        if (m->split == WLM_SPLIT_GIVEN && !m->labels.has_split)
+            return wlmi_fail(error, WLM_ERR_FORMAT, o->labels, WLM_NO_OFFSET, "no column 'split' for a given split");
+    }
+    if (m->split == WLM_SPLIT_AUTO)
+        m->split = m->has_labels && m->labels.has_split ? WLM_SPLIT_GIVEN : WLM_SPLIT_CAPTURE;
+    return wlmi_sources_gather(&m->sources, o->paths, o->path_count, m->has_labels ? &m->labels : NULL, error);
+}
+
+/* Part, label and group of a new flow. *keep: it is to be imported. */
+static wlm_status place_flow(importer *m, wlmi_shard_flow *flow, int *keep, wlm_error *error)
+{
+    const wlmi_source *source = m->source;
+    wlmi_label_line *line = NULL;
+    const char *label = m->has_labels ? NULL : source->folder;
+    if (m->has_labels && source->label_file != WLMI_NO_STRING)
+        line = wlmi_labels_match(&m->labels, source->label_file, &flow->key);
+    if (line)
+        label = line->label;
+    *keep = !m->options->task || label;
+    if (!*keep)
+        return WLM_OK;
+    flow->label = WLMI_NO_LABEL;
+    if (m->options->task) {
+        flow->label = wlmi_strings_add(&m->names, label);
+        if (flow->label == WLMI_NO_STRING)
+            return WLMI_NO_MEMORY(error);
+        if (m->names.count > WLMI_MAX_LABELS)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "more than %d labels", WLMI_MAX_LABELS);
+    }
+    flow->group = wlmi_strings_add(&m->groups, line && line->capture ? line->capture : source->name);
+    if (flow->group == WLMI_NO_STRING)
+        return WLMI_NO_MEMORY(error);
+    flow->part = m->options->part;
+    if (flow->part == WLM_PART_NONE && m->split == WLM_SPLIT_GIVEN) {
+        /* A flow that no line names follows its file where the lines agree; else it is no one's test flow. */
+        flow->part = line ? line->part : source->label_file == WLMI_NO_STRING
+                                             ? WLM_PART_TRAIN
+                                             : wlmi_labels_file_part(&m->labels, source->label_file);
+        if (line && line->part == WLM_PART_NONE)
+            return wlmi_fail(error, WLM_ERR_FORMAT, m->labels.csv.path, WLM_NO_OFFSET, "line %llu: no split",
+                             (unsigned long long)line->line);
+        if (flow->part == WLM_PART_NONE)
+            flow->part = WLM_PART_TRAIN;
+    }
+    return WLM_OK;
+}
+
+static wlm_status new_flow(importer *m, const wlmi_flow *f, uint64_t *place, wlm_error *error)
+{
+    wlmi_shard_flow *flow;
+    int keep;
+    if (!wlmi_grow(&m->flow, &m->capacity, m->flows + 1, sizeof *m->flow))
+        return WLMI_NO_MEMORY(error);
+    flow = &m->flow[m->flows];
+    memset(flow, 0, sizeof *flow);
+    flow->key = f->key;
+    flow->file = m->file;
+    WLMI_TRY(place_flow(m, flow, &keep, error));
+    if (keep)
+        m->flows++;
+    else
+        m->report.unlabelled_dropped++;
+    *place = keep ? m->flows : DROPPED;
+    return WLM_OK;
+}
+
+static void flow_ended(void *owner, wlmi_flow *f)
+{
+    importer *m = owner;
+    uint64_t place = ((const flow_place *)f->user)->place;
+    if (place == 0 || place == DROPPED)
+        return;
+    m->flow[place - 1].key = f->key;
+    m->flow[place - 1].start = f->start;
+    m->flow[place - 1].end = f->end;
+    m->flow[place - 1].oneway = !f->packets[0] || !f->packets[1];
+}
+
+static wlm_status store_packet(importer *m, wlmi_flow_table *table, const wlm_packet *packet, wlm_error *error)
+{
+    wlmi_headers headers;
+    wlmi_flow *flow;
+    flow_place *place;
+    int backward;
+    wlmi_decode(packet, &headers);
+    WLMI_TRY(wlmi_flow_of(table, packet, &headers, &flow, &backward, error));
+    place = flow->user;
+    if (place->place == 0)
+        WLMI_TRY(new_flow(m, flow, &place->place, error));
+    if (place->place == DROPPED)
+        return WLM_OK;
+    m->report.packets++;
+    m->report.bytes += packet->captured;
+    return wlmi_shard_write_packet(m->writer, place->place - 1, packet, error);
+}
+
+static void damaged(importer *m, const wlm_error *why)
+{
+    char offset[40] = "";
+    m->report.files_damaged++;
+    if (why->offset != WLM_NO_OFFSET)
+        snprintf(offset, sizeof offset, "offset %llu: ", (unsigned long long)why->offset);
+    note(m, "%s: %s%s (packets before that are imported)", m->source->path, offset, why->cause);
+}
+
+static wlm_status read_packets(importer *m, wlm_capture *capture, wlmi_flow_table *table, wlm_error *error)
+{
+    wlm_packet packet;
+    wlm_error why;
+    for (;;) {
+        wlm_status status = wlm_capture_next(capture, &packet, &why);
+        if (status == WLM_ERR_FORMAT)
+            damaged(m, &why);
+        if (status == WLM_ERR_FORMAT || status == WLM_END)
+            break;
+        if (status != WLM_OK) {
+            if (error)
+                *error = why;
+            return status;
+        }
+        if ((packet.number & 1023) == 0 && m->options->stop && *m->options->stop)
+            return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped: nothing was imported");
+        WLMI_TRY(store_packet(m, table, &packet, error));
+    }
+    wlmi_flow_table_flush(table);
+    return wlmi_shard_write_flush(m->writer, error);
+}
+
+static wlm_status read_capture(importer *m, wlm_error *error)
+{
+    const wlmi_flow_options options = {0, 0, 0, sizeof(flow_place)};
+    wlm_capture *capture = NULL;
+    wlmi_flow_table *table = NULL;
+    wlm_error why;
+    wlm_status status = wlm_capture_open(&capture, m->source->path, &why);
+    if (status == WLM_ERR_FORMAT && m->source->found) {
+        if (m->passed_over++ == 0)
+            snprintf(m->passed_over_first, sizeof m->passed_over_first, "%s", m->source->path);
+        return WLM_OK;
+    }
+    m->report.files++;
+    if (status == WLM_ERR_FORMAT) {
+        damaged(m, &why);
+        return WLM_OK;
+    }
+    if (status != WLM_OK) {
+        if (error)
+            *error = why;
+        return status;
+    }
+    m->file = wlmi_strings_add(&m->files, m->source->path);
+    status = m->file == WLMI_NO_STRING ? WLMI_NO_MEMORY(error)
+                                       : wlmi_flow_table_new(&table, &options, flow_ended, m, error);
+    if (status == WLM_OK)
+        status = read_packets(m, capture, table, error);
+    wlmi_flow_table_free(table);
+    wlm_capture_close(capture);
+    return status;
+}
+
+static wlm_status read_captures(importer *m, wlm_error *error)
+{
+    for (size_t i = 0; i < m->sources.count; i++) {
+        if (m->options->stop && *m->options->stop)
+            return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped: nothing was imported");
+        m->source = &m->sources.item[i];
+        WLMI_TRY(read_capture(m, error));
+        tell(m, i + 1, NULL);
+    }
+    if (m->passed_over)
+        note(m, "%llu files that are neither pcap nor pcapng were passed over, the first is %s",
+             (unsigned long long)m->passed_over, m->passed_over_first);
+    if (m->flows)
+        return WLM_OK;
+    return wlmi_fail(error, WLM_ERR_FORMAT, m->options->path_count ? m->options->paths[0] : m->options->labels,
+                     WLM_NO_OFFSET, "no flows to import: %llu captures, %llu of them damaged, %llu flows without a label",
+                     (unsigned long long)m->report.files, (unsigned long long)m->report.files_damaged,
+                     (unsigned long long)m->report.unlabelled_dropped);
+}
+
+/* ---- labels in order of their names, and the split */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* *sorted: the label names in bytewise order; the flows' labels become indices in it. */
+static wlm_status sort_labels(importer *m, char ***sorted, wlm_error *error)
+{
+    size_t n = m->names.count;
+    *sorted = wlmi_alloc_array(n, sizeof **sorted);
+    if (!*sorted)
+        return WLMI_NO_MEMORY(error);
+    if (n) {
+        memcpy(*sorted, m->names.text, n * sizeof **sorted);
+        qsort(*sorted, n, sizeof **sorted, by_text);
+    }
+    for (size_t i = 0; i < m->flows; i++)
+        if (m->flow[i].label != WLMI_NO_LABEL) {
+            char **at = bsearch(&m->names.text[m->flow[i].label], *sorted, n, sizeof **sorted, by_text);
+            m->flow[i].label = (uint32_t)(at - *sorted);
+        }
+    m->report.labels = n;
+    return WLM_OK;
+}
+
+static wlm_status split_flows(importer *m, wlm_error *error)
+{
+    uint32_t labels = m->names.count ? (uint32_t)m->names.count : 1;
+    wlmi_split_item *item;
+    wlm_status status;
+    if (m->options->part != WLM_PART_NONE || m->split == WLM_SPLIT_GIVEN)
+        return WLM_OK;
+    item = wlmi_alloc_array(m->flows, sizeof *item);
+    if (!item)
+        return WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < m->flows; i++) {
+        const char *group = m->groups.text[m->flow[i].group];
+        item[i].group = wlmi_hash(group, strlen(group));
+        item[i].flow = wlmi_mix2(item[i].group, wlmi_tuple_hash(&m->flow[i].key));
+        item[i].label = m->flow[i].label == WLMI_NO_LABEL ? 0 : m->flow[i].label;
+    }
+    status = wlmi_split(item, m->flows, labels, m->split, m->options->seed, &m->fell_back, error);
+    for (size_t i = 0; i < m->flows && status == WLM_OK; i++)
+        m->flow[i].part = item[i].part;
+    wlmi_free(item);
+    m->report.fell_back = m->fell_back > 0;
+    if (m->fell_back && m->options->task)
+        note(m, "split by flow, not by capture, for %u of %u labels: each of them stands in one capture only",
+             m->fell_back, labels);
+    else if (m->fell_back)
+        note(m, "split by flow, not by capture: there is only one capture");
+    return status;
+}
+
+/* ---- the folder */
+
+/* A list of texts; what is not UTF-8 in a path is written as '?'. */
+static json_t *text_list(char *const *text, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *value = json_string(text[i]);
+        if (!value) {
+            char *copy = wlmi_strdup(text[i]);
+            for (char *c = copy; c && *c; c++)
+                *c = (signed char)*c < 0 ? '?' : *c;
+            value = copy ? json_string(copy) : NULL;
+            wlmi_free(copy);
+        }
+        if (json_array_append_new(list, value) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static char *description(const importer *m, char *const *labels, const char *data, const char *index)
+{
+    static const char *const split_name[] = {"capture", "flow", "given"};
+    const wlm_import_report *r = &m->report;
+    const char *split = m->options->part != WLM_PART_NONE ? "one part" : split_name[m->split];
+    json_t *root = json_pack(
+        "{s:i, s:s?, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:s, s:s}}", "version",
+        WLMI_SHARD_VERSION, "task", m->options->task, "split", split, "seed", (json_int_t)m->options->seed, "fell_back",
+        r->fell_back, "labels_fell_back", (json_int_t)m->fell_back, "files_damaged", (json_int_t)r->files_damaged,
+        "flows", (json_int_t)r->flows, "packets", (json_int_t)r->packets, "bytes", (json_int_t)r->bytes,
+        "unlabelled_dropped", (json_int_t)r->unlabelled_dropped, "csv_unmatched", (json_int_t)r->csv_unmatched,
+        "labels", text_list(labels, m->names.count), "files", text_list(m->files.text, m->files.count), "groups",
+        text_list(m->groups.text, m->groups.count), "sha256", WLMI_SHARD_DATA, data, WLMI_SHARD_INDEX, index);
+    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    json_decref(root);
+    return text;
+}
+
+static wlm_status write_folder(importer *m, wlm_error *error)
+{
+    char data[65], index[65], **labels = NULL, *json = NULL;
+    wlm_status status = sort_labels(m, &labels, error);
+    if (status == WLM_OK)
+        status = split_flows(m, error);
+    for (size_t i = 0; i < m->flows && status == WLM_OK; i++) {
+        status = wlmi_shard_write_flow(m->writer, &m->flow[i], error);
+        m->report.flows++;
+        m->report.labelled += m->flow[i].label != WLMI_NO_LABEL;
+        m->report.part_flows[m->flow[i].part]++;
+    }
+    for (size_t i = 0; m->has_labels && i < m->labels.count; i++)
+        m->report.csv_unmatched += !m->labels.item[i].matched &&
+            wlmi_strings_find(&m->sources.seen, m->labels.paths.text[m->labels.item[i].file]) != WLMI_NO_STRING;
+    if (status == WLM_OK)
+        status = wlmi_shard_write_footer(m->writer, data, index, error);
+    if (status == WLM_OK) {
+        json = description(m, labels, data, index);
+        if (!json)
+            status = WLMI_NO_MEMORY(error);
+    }
+    if (status == WLM_OK) {
+        status = wlmi_shard_writer_finish(m->writer, json, error);
+        m->writer = NULL;
+    }
+    free(json);
+    wlmi_free(labels);
+    return status;
+}
+
+wlm_import_options wlm_import_options_default(void)
+{
+    wlm_import_options o;
+    memset(&o, 0, sizeof o);
+    o.split = WLM_SPLIT_AUTO;
+    o.part = WLM_PART_NONE;
+    o.seed = 1;
+    return o;
+}
+
+wlm_status wlm_import(const wlm_import_options *options, wlm_import_report *report, wlm_error *error)
+{
+    importer m;
+    wlm_status status;
+    memset(&m, 0, sizeof m);
+    m.options = options;
+    m.began = wlmi_clock();
+    status = check_options(options, error);
+    if (status == WLM_OK)
+        status = wlmi_shard_writer_new(&m.writer, options->out, error);
+    if (status == WLM_OK)
+        status = read_labels(&m, error);
+    if (status == WLM_OK)
+        status = read_captures(&m, error);
+    if (status == WLM_OK)
+        status = write_folder(&m, error);
+    wlmi_shard_writer_discard(m.writer);
+    if (report)
+        *report = m.report;
+    wlmi_labels_close(&m.labels);
+    wlmi_sources_free(&m.sources);
+    wlmi_strings_free(&m.files);
+    wlmi_strings_free(&m.groups);
+    wlmi_strings_free(&m.names);
+    wlmi_free(m.flow);
+    return status;
+}

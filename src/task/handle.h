@@ -12,4 +12,7 @@ struct wlm_model {
     char id[72];             /* "sha256:..." of the checkpoint file */
 };
 
+/* The codec that a record names, if this build has the very same; path is for the error. */
+wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const wlmi_codec **codec, wlm_error *error);
+
 #endif

@@ -1,0 +1,68 @@
+/* model_handle.c: opens a checkpoint for use. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "task/handle.h"
+
+wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const wlmi_codec **codec, wlm_error *error)
+{
+    char hash[65];
+    *codec = record->codec[0] ? wlmi_codec_find(record->codec) : NULL;
+    if (!*codec)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET,
+                         "made with codec '%s', which this build does not know", record->codec);
+    wlmi_codec_hash(*codec, hash);
+    if (strcmp(hash, record->codec_hash))
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET,
+                         "made with another version of codec '%s' than this build has", record->codec);
+    return WLM_OK;
+}
+
+static wlm_status load(wlm_model *model, const char *path, int threads, wlm_error *error)
+{
+    const wlmi_backend *backend = wlmi_backend_find(NULL);
+    char hash[65];
+    wlmi_map map;
+    wlm_status status;
+    backend->set_threads(threads);
+    model->path = wlmi_strdup(path);
+    if (!model->path)
+        return WLMI_NO_MEMORY(error);
+    WLMI_TRY(wlmi_map_open(&map, path, error));
+    status = wlmi_checkpoint_load_memory(&model->net, map.data, map.size, path, backend, error);
+    if (status == WLM_OK) {
+        wlmi_sha256_of(map.data, map.size, hash);
+        snprintf(model->id, sizeof model->id, "sha256:%s", hash);
+    }
+    wlmi_map_close(&map);
+    if (status == WLM_OK)
+        status = wlmi_handle_codec(&model->net->record, path, &model->codec, error);
+    if (status == WLM_OK && (uint32_t)model->net->config.vocabulary != model->codec->vocabulary)
+        status = wlmi_fail(error, WLM_ERR_FORMAT, path, WLM_NO_OFFSET, "%d rows for the %u tokens of its codec",
+                           model->net->config.vocabulary, model->codec->vocabulary);
+    return status;
+}
+
+wlm_status wlm_model_load(wlm_model **out, const char *path, int threads, wlm_error *error)
+{
+    wlm_model *model = wlmi_alloc_zero(1, sizeof *model);
+    wlm_status status = model ? load(model, path, threads, error) : WLMI_NO_MEMORY(error);
+    *out = NULL;
+    if (status == WLM_OK)
+        *out = model;
+    else
+        wlm_model_free(model);
+    return status;
+}
+
+void wlm_model_free(wlm_model *model)
+{
+    if (!model)
+        return;
+    wlmi_net_free(model->net);
+    wlmi_free(model->path);
+    wlmi_free(model);
+}

@@ -1,0 +1,220 @@
+/* test_trainer.c: the training step, its learning rate, and runs put aside: on synthetic batches. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "support/model.h"
+#include "task/trainer.h"
+
+typedef struct source {
+    const wlmi_net *net;
+    test_batch b;
+    uint64_t poison; /* this batch has an infinite weight; 0: none */
+} source;
+
+static wlm_status give(void *user, uint64_t *cursor, wlmi_batch *batch, wlm_error *error)
+{
+    static const int lengths[] = {20, 31, 9, 0};
+    source *s = user;
+    (void)error;
+    test_batch_fill(&s->b, s->net, lengths, *cursor % 4);
+    ++*cursor;
+    if (s->poison && *cursor == s->poison)
+        s->b.weight[0] = INFINITY;
+    *batch = s->b.batch;
+    return WLM_OK;
+}
+
+static void train(wlmi_trainer *t, uint64_t until, uint64_t poison)
+{
+    source s = {.net = t->net, .poison = poison};
+    while (t->step < until) {
+        wlmi_step_options options = {wlmi_learning_rate(0.02, 0.1, (double)(t->step + 1) / 20), 1.0, 0.1, 2};
+        wlmi_step_report report;
+        wlm_error error;
+        assert_ok(wlmi_trainer_step(t, &options, give, &s, &report, &error), &error);
+    }
+}
+
+static void loss_falls(void **state)
+{
+    wlmi_net *net = test_net("trafficgpt-nano", &wlmi_backend_ref);
+    wlmi_trainer t;
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_trainer_init(&t, net, &error), &error);
+    assert_true(isnan(wlmi_trainer_loss(&t)));
+    train(&t, 200, 0);
+    assert_true(wlmi_trainer_loss(&t) < 0.8 * t.loss_first); /* random targets, but the same four batches */
+    assert_int_equal(t.cursor, 400);
+    assert_int_equal(t.tokens, 400 * 60);
+    wlmi_trainer_clear(&t);
+    wlmi_net_free(net);
+}
+
+static void a_resumed_run_ends_with_the_same_bits(void **state)
+{
+    json_t *options = json_pack("{s:i, s:f, s:s}", "steps", 20, "learning_rate", 0.02, "backend", "ref");
+    const char *path = test_path("run.resume");
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        wlmi_net *straight = test_net(kind ? "netgpt-nano" : "trafficgpt-nano", &wlmi_backend_ref);
+        wlmi_net *stopped = test_net(kind ? "netgpt-nano" : "trafficgpt-nano", &wlmi_backend_ref), *resumed;
+        wlmi_trainer a, b, c;
+        wlm_error error;
+        assert_ok(wlmi_trainer_init(&a, straight, &error), &error);
+        assert_ok(wlmi_trainer_init(&b, stopped, &error), &error);
+        train(&a, 20, 0);
+        train(&b, 7, 0);
+        assert_ok(wlmi_resume_save(&b, options, path, &error), &error);
+        assert_ok(wlmi_resume_load(&c, &resumed, options, path, &wlmi_backend_ref, &error), &error);
+        assert_int_equal(c.step, 7);
+        assert_int_equal(resumed->tasks, 2);
+        train(&c, 20, 0);
+        assert_int_equal(a.cursor, c.cursor);
+        assert_true(a.loss_first == c.loss_first && wlmi_trainer_loss(&a) == wlmi_trainer_loss(&c));
+        assert_memory_equal(straight->value, resumed->value, straight->count * sizeof(float));
+        assert_memory_equal(a.optimiser.v, c.optimiser.v, straight->count * sizeof(float));
+        wlmi_trainer_clear(&a);
+        wlmi_trainer_clear(&b);
+        wlmi_trainer_clear(&c);
+        wlmi_net_free(straight);
+        wlmi_net_free(stopped);
+        wlmi_net_free(resumed);
+    }
+    json_decref(options);
+}
+
+static void other_options_do_not_resume(void **state)
+{
+    json_t *options = json_pack("{s:i, s:f}", "steps", 20, "learning_rate", 0.02);
+    json_t *other = json_pack("{s:i, s:f}", "steps", 20, "learning_rate", 0.03);
+    const char *path = test_path("other.resume");
+    wlmi_net *net = test_net("netgpt-nano", &wlmi_backend_ref), *back;
+    wlmi_trainer t, u;
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_trainer_init(&t, net, &error), &error);
+    assert_ok(wlmi_resume_save(&t, options, path, &error), &error);
+    assert_int_equal(wlmi_resume_load(&u, &back, other, path, &wlmi_backend_ref, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "learning_rate"));
+    assert_non_null(strstr(error.cause, "0.02"));
+    assert_null(back);
+    assert_int_equal(wlmi_resume_load(&u, &back, options, test_path("absent"), &wlmi_backend_ref, &error), WLM_ERR_IO);
+    assert_ok(wlmi_checkpoint_save(net, path, &error), &error); /* a checkpoint is no run */
+    assert_int_equal(wlmi_resume_load(&u, &back, options, path, &wlmi_backend_ref, &error), WLM_ERR_FORMAT);
+    wlmi_trainer_clear(&t);
+    wlmi_net_free(net);
+    json_decref(options);
+    json_decref(other);
+}
+
+static void a_step_without_a_finite_gradient_changes_nothing(void **state)
+{
+    wlmi_net *net = test_net("netgpt-nano", &wlmi_backend_ref);
+    wlmi_trainer t;
+    wlm_error error;
+    float *before;
+    (void)state;
+    assert_ok(wlmi_trainer_init(&t, net, &error), &error);
+    train(&t, 2, 0);
+    before = wlmi_alloc(net->count * sizeof *before);
+    memcpy(before, net->value, net->count * sizeof *before);
+    train(&t, 3, 5);
+    assert_int_equal(t.skipped, 1);
+    assert_int_equal(t.step, 3);
+    assert_int_equal(t.optimiser.updates, 2);
+    assert_memory_equal(before, net->value, net->count * sizeof *before);
+    train(&t, 4, 0);
+    assert_int_equal(t.skipped, 1);
+    assert_true(memcmp(before, net->value, net->count * sizeof *before) != 0);
+    wlmi_free(before);
+    wlmi_trainer_clear(&t);
+    wlmi_net_free(net);
+}
+
+/* Accumulating two batches is one step over both together. */
+static void accumulation_is_one_larger_batch(void **state)
+{
+    static const int both[] = {20, 31, 12, 0};
+    wlmi_net *net = test_net("trafficgpt-nano", &wlmi_backend_ref64);
+    test_batch b;
+    wlmi_loss loss;
+    wlm_error error;
+    double *grad, *sum;
+    (void)state;
+    assert_ok(wlmi_net_train_memory(net, &error), &error);
+    grad = (double *)net->grad;
+    sum = wlmi_alloc(net->count * sizeof *sum);
+    test_batch_fill(&b, net, both, 3);
+    assert_ok(wlmi_net_forward(net, &b.batch, &loss, &error), &error);
+    assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
+    memcpy(sum, grad, net->count * sizeof *sum);
+    net->backend->zero(net->grad, net->count);
+    for (int part = 0; part < 2; part++) {
+        wlmi_batch piece = b.batch;
+        int32_t start[2];
+        if (part == 0) {
+            piece.tokens = both[0] + both[1];
+            piece.segments.count = 2;
+        } else
+            piece = test_batch_segment(&b, 2, start);
+        assert_ok(wlmi_net_forward(net, &piece, &loss, &error), &error);
+        assert_ok(wlmi_net_backward(net, &piece, &error), &error);
+    }
+    for (size_t i = 0; i < net->count; i++)
+        assert_true(fabs(grad[i] - sum[i]) < 1e-10);
+    wlmi_free(sum);
+    wlmi_net_free(net);
+}
+
+static void the_gradient_is_clipped_and_cleared(void **state)
+{
+    wlmi_net *net = test_net("netgpt-nano", &wlmi_backend_ref);
+    wlmi_optimiser o;
+    wlm_error error;
+    float *grad, *m;
+    double norm;
+    (void)state;
+    assert_ok(wlmi_net_train_memory(net, &error), &error);
+    assert_ok(wlmi_optimiser_init(&o, net, &error), &error);
+    grad = (float *)net->grad;
+    m = (float *)o.m;
+    grad[0] = 300;
+    grad[1] = 400;
+    assert_int_equal(wlmi_optimiser_update(&o, 0.1, 1.0, 0.001, 0, &norm), 1);
+    assert_true(fabs(norm - 50) < 1e-4);
+    assert_true(fabsf(m[0] - 0.06f) < 1e-6f && fabsf(m[1] - 0.08f) < 1e-6f); /* (1 - beta1) of a unit vector */
+    assert_true(grad[0] == 0 && grad[1] == 0);
+    wlmi_optimiser_clear(&o);
+    wlmi_net_free(net);
+}
+
+static void the_learning_rate_warms_up_and_falls_to_a_tenth(void **state)
+{
+    (void)state;
+    assert_true(wlmi_learning_rate(2.0, 0.1, 0.05) == 1.0);
+    assert_true(fabs(wlmi_learning_rate(2.0, 0.1, 0.1) - 2.0) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(2.0, 0.1, 1.0) - 0.2) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(2.0, 0.0, 0.5) - 1.1) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(2.0, 1.0, 1.0) - 0.2) < 1e-12);
+    for (int i = 11; i <= 100; i++)
+        assert_true(wlmi_learning_rate(2.0, 0.1, i / 100.0) <= wlmi_learning_rate(2.0, 0.1, (i - 1) / 100.0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loss_falls),
+        cmocka_unit_test(a_resumed_run_ends_with_the_same_bits),
+        cmocka_unit_test(other_options_do_not_resume),
+        cmocka_unit_test(a_step_without_a_finite_gradient_changes_nothing),
+        cmocka_unit_test(accumulation_is_one_larger_batch),
+        cmocka_unit_test(the_gradient_is_clipped_and_cleared),
+        cmocka_unit_test(the_learning_rate_warms_up_and_falls_to_a_tenth),
+    };
+    return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
+}

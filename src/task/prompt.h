@@ -8,9 +8,9 @@
 #ifndef WLMI_PROMPT_H
 #define WLMI_PROMPT_H
 
-#include "model/model.h"
-#include "task/shard.h"
 #include "capture/hide.h"
+#include "task/rows.h"
+#include "task/shard.h"
 
 typedef enum wlmi_prompt { WLMI_PROMPT_PLAIN, WLMI_PROMPT_CLASSIFY, WLMI_PROMPT_GENERATE } wlmi_prompt;
 
@@ -27,21 +27,6 @@ enum { WLMI_MIN_CONTEXT = 16 };
 /* Hide ids, full payload, no packet limit, context 1024, flow_weight 0.1, label_weight 50: a label counts like 50
  * tokens, however long its flow. */
 wlmi_view wlmi_view_default(const wlmi_codec *codec);
-
-/* One sequence being built, then many of them packed: the arrays behind a wlmi_batch. Zero-initialise.
- * role: the codec's; codec->roles for rows that are no tokens of it. packet: for <ask> and its task, the number of
- * packets before them; 0 for what stands before a flow. */
-typedef struct wlmi_rows {
-    int tokens, capacity;
-    int32_t *id, *packet, *role, *target, *first, *last;
-    float *weight;
-    int32_t *starts; /* [segments + 1] */
-    int segments, segment_capacity;
-} wlmi_rows;
-void wlmi_rows_clear(wlmi_rows *rows);
-void wlmi_rows_cut(wlmi_rows *rows, int segments); /* forgets all but the first `segments` */
-void wlmi_rows_free(wlmi_rows *rows);
-wlmi_batch wlmi_rows_batch(const wlmi_rows *rows);
 
 /* A flow from anywhere. get: packet j of `packets`, in capture order; data stays valid until the next call. */
 typedef struct wlmi_flow_packets {

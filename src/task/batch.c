@@ -1,0 +1,338 @@
+/* batch.c: the stream of packed batches that training reads. */
+#include "task/batch.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+typedef struct source { /* a folder */
+    const wlmi_dataset *data;
+    uint64_t first; /* flows of the folders before it */
+    int task;       /* in the net, -1: none */
+    int *label;     /* [labels of the folder]: in the net's task, -1: not there */
+} source;
+
+typedef struct place { /* a training flow */
+    uint32_t source;
+    uint64_t flow;
+} place;
+
+typedef struct class { /* training flows of one label */
+    int task, label;
+    uint64_t first, flows; /* in labelled[] */
+    uint64_t first_slot;   /* it has the slots up to the next class's first */
+} class;
+
+struct wlmi_batches {
+    wlmi_batch_options options;
+    const wlmi_net *net;
+    wlmi_prompter *prompter;
+    source *source;
+    size_t sources;
+    uint64_t flows;         /* of all folders and parts */
+    uint64_t usable[3][2];  /* [part][has a label] flows */
+    place *plain, *labelled; /* labelled: grouped by class */
+    uint64_t plains, labelleds;
+    class *class;           /* [classes + 1]; those without flows are left out */
+    size_t classes;
+    uint64_t slots;
+    uint64_t plain_share, classify_share; /* of all, and of what is not plain; in 2^-32 */
+};
+
+wlmi_batch_options wlmi_batch_options_default(void)
+{
+    wlmi_batch_options options = {1, 0, 0, 0.5, 4096, 1};
+    return options;
+}
+
+/* The label of a flow as an index in the net's task of its folder, or -1. */
+static int label_of(const source *s, const wlmi_shard_flow *flow)
+{
+    return s->task < 0 || flow->label == WLMI_NO_LABEL ? -1 : s->label[flow->label];
+}
+
+static wlm_status open_source(wlmi_batches *b, source *s, const wlmi_dataset *data, int strict, wlm_error *error)
+{
+    const char *task = wlmi_dataset_task(data);
+    uint32_t labels = wlmi_dataset_labels(data);
+    s->data = data;
+    s->first = b->flows;
+    b->flows += wlmi_dataset_flows(data);
+    s->task = task ? wlmi_net_find_task(b->net, task) : -1;
+    if (task && s->task < 0 && strict)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "the model has no task '%s'", task);
+    s->label = wlmi_alloc_array(labels, sizeof *s->label);
+    if (!s->label)
+        return WLMI_NO_MEMORY(error);
+    for (uint32_t i = 0; i < labels; i++) {
+        const char *label = wlmi_dataset_label(data, i);
+        s->label[i] = s->task < 0 ? -1 : wlmi_task_find_label(&b->net->task[s->task], label);
+        if (s->task >= 0 && s->label[i] < 0 && strict)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "the model's task '%s' has no label '%s'",
+                             task, label);
+    }
+    return WLM_OK;
+}
+
+/* A number for each label of each task of the net. */
+static size_t class_of(const wlmi_net *net, int task, int label)
+{
+    size_t n = 0;
+    for (int i = 0; i < task; i++)
+        n += (size_t)net->task[i].labels;
+    return n + (size_t)label;
+}
+
+static wlm_status count_flows(wlmi_batches *b, wlm_error *error)
+{
+    size_t all = class_of(b->net, b->net->tasks, 0), c = 0;
+    b->class = wlmi_alloc_zero(all + 1, sizeof *b->class);
+    if (!b->class)
+        return WLMI_NO_MEMORY(error);
+    for (int t = 0; t < b->net->tasks; t++)
+        for (int l = 0; l < b->net->task[t].labels; l++, c++) {
+            b->class[c].task = t;
+            b->class[c].label = l;
+        }
+    b->classes = all;
+    for (size_t i = 0; i < b->sources; i++)
+        for (uint64_t j = 0; j < wlmi_dataset_flows(b->source[i].data); j++) {
+            wlmi_shard_flow flow;
+            int label;
+            wlmi_dataset_flow(b->source[i].data, j, &flow);
+            label = label_of(&b->source[i], &flow);
+            if (flow.part == WLM_PART_NONE)
+                continue;
+            b->usable[flow.part][label >= 0]++;
+            if (flow.part == WLM_PART_TRAIN && label >= 0)
+                b->class[class_of(b->net, b->source[i].task, label)].flows++;
+        }
+    for (c = 0; c < all; c++)
+        b->class[c + 1].first = b->class[c].first + b->class[c].flows;
+    return WLM_OK;
+}
+
+static wlm_status place_flows(wlmi_batches *b, wlm_error *error)
+{
+    uint64_t *filled = wlmi_alloc_zero(b->classes, sizeof *filled);
+    const uint64_t *train = b->usable[WLM_PART_TRAIN];
+    b->plain = wlmi_alloc_array(train[0] + train[1], sizeof *b->plain);
+    b->labelled = wlmi_alloc_array(train[1], sizeof *b->labelled);
+    if (!filled || !b->plain || !b->labelled) {
+        wlmi_free(filled);
+        return WLMI_NO_MEMORY(error);
+    }
+    for (size_t i = 0; i < b->sources; i++)
+        for (uint64_t j = 0; j < wlmi_dataset_flows(b->source[i].data); j++) {
+            const place at = {(uint32_t)i, j};
+            wlmi_shard_flow flow;
+            int label;
+            wlmi_dataset_flow(b->source[i].data, j, &flow);
+            if (flow.part != WLM_PART_TRAIN)
+                continue;
+            b->plain[b->plains++] = at;
+            label = label_of(&b->source[i], &flow);
+            if (label >= 0) {
+                size_t c = class_of(b->net, b->source[i].task, label);
+                b->labelled[b->class[c].first + filled[c]++] = at;
+                b->labelleds++;
+            }
+        }
+    wlmi_free(filled);
+    return WLM_OK;
+}
+
+/* Gives each class its slots: as many in all as there are flows, roughly, shared by flows^(1 - balance). */
+static void make_slots(wlmi_batches *b)
+{
+    double sum = 0;
+    size_t kept = 0;
+    for (size_t c = 0; c < b->classes; c++)
+        if (b->class[c].flows)
+            sum += pow((double)b->class[c].flows, 1 - b->options.balance);
+    for (size_t c = 0; c < b->classes; c++) {
+        class k = b->class[c];
+        double share;
+        if (!k.flows)
+            continue;
+        share = pow((double)k.flows, 1 - b->options.balance) / sum * (double)b->labelleds;
+        k.first_slot = b->slots;
+        b->slots += share < 1 ? 1 : (uint64_t)(share + 0.5);
+        b->class[kept++] = k;
+    }
+    b->class[kept].first_slot = b->slots;
+    b->classes = kept;
+}
+
+static wlm_status check(const wlmi_batch_options *o, const wlmi_view *view, wlm_error *error)
+{
+    if (!(o->plain >= 0) || !(o->classify >= 0) || !(o->generate >= 0) || !(o->plain + o->classify + o->generate > 0) ||
+        !isfinite(o->plain + o->classify + o->generate))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "shares of prompts must not be negative, nor all 0");
+    if (!(o->balance >= 0 && o->balance <= 1))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "balance is between 0 and 1");
+    if (o->tokens < view->context)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "%d tokens per batch cannot hold a sequence of %d", o->tokens, view->context);
+    return WLM_OK;
+}
+
+static wlm_status prepare(wlmi_batches *b, const wlmi_dataset *const *data, size_t count, const wlmi_view *view,
+                          wlm_error *error)
+{
+    const wlmi_batch_options *o = &b->options;
+    WLMI_TRY(check(o, view, error));
+    WLMI_TRY(wlmi_prompter_new(&b->prompter, view, b->net, error));
+    b->source = wlmi_alloc_zero(count, sizeof *b->source);
+    if (!b->source)
+        return WLMI_NO_MEMORY(error);
+    b->sources = count;
+    for (size_t i = 0; i < count; i++)
+        WLMI_TRY(open_source(b, &b->source[i], data[i], o->classify + o->generate > 0, error));
+    WLMI_TRY(count_flows(b, error));
+    WLMI_TRY(place_flows(b, error));
+    make_slots(b);
+    if (o->plain > 0 && !b->plains)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no flows to train on: the train part is empty");
+    if (o->classify + o->generate > 0 && !b->labelleds)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "no flows with a label to train on: classify and generate need an import with --task");
+    b->plain_share = (uint64_t)(o->plain / (o->plain + o->classify + o->generate) * 0x1p32 + 0.5);
+    b->classify_share =
+        o->classify + o->generate > 0 ? (uint64_t)(o->classify / (o->classify + o->generate) * 0x1p32 + 0.5) : 0;
+    return WLM_OK;
+}
+
+wlm_status wlmi_batches_new(wlmi_batches **batches, const wlmi_dataset *const *data, size_t count, const wlmi_net *net,
+                            const wlmi_view *view, const wlmi_batch_options *options, wlm_error *error)
+{
+    wlm_status status;
+    *batches = wlmi_alloc_zero(1, sizeof **batches);
+    if (!*batches)
+        return WLMI_NO_MEMORY(error);
+    (*batches)->options = *options;
+    (*batches)->net = net;
+    status = prepare(*batches, data, count, view, error);
+    if (status != WLM_OK) {
+        wlmi_batches_free(*batches);
+        *batches = NULL;
+    }
+    return status;
+}
+
+void wlmi_batches_free(wlmi_batches *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; b->source && i < b->sources; i++)
+        wlmi_free(b->source[i].label);
+    wlmi_free(b->source);
+    wlmi_free(b->plain);
+    wlmi_free(b->labelled);
+    wlmi_free(b->class);
+    wlmi_prompter_free(b->prompter);
+    wlmi_free(b);
+}
+
+uint64_t wlmi_batches_flows(const wlmi_batches *b, wlm_part part, wlmi_prompt prompt)
+{
+    if (part == WLM_PART_NONE)
+        return 0;
+    return b->usable[part][1] + (prompt == WLMI_PROMPT_PLAIN ? b->usable[part][0] : 0);
+}
+
+/* How many of the first n draws fall to a share (in 2^-32), evenly spread: floor(n * share). */
+static uint64_t fallen(uint64_t n, uint64_t share)
+{
+    return (n >> 32) * share + ((n & UINT32_MAX) * share >> 32);
+}
+
+/* The prompt of sequence i; *rank counts the sequences of its kind before it. */
+static wlmi_prompt kind_of(const wlmi_batches *b, uint64_t i, uint64_t *rank)
+{
+    uint64_t plains = fallen(i, b->plain_share), others = i - plains, classifies;
+    *rank = plains;
+    if (fallen(i + 1, b->plain_share) > plains)
+        return WLMI_PROMPT_PLAIN;
+    classifies = *rank = fallen(others, b->classify_share);
+    if (fallen(others + 1, b->classify_share) > classifies)
+        return WLMI_PROMPT_CLASSIFY;
+    *rank = others - classifies;
+    return WLMI_PROMPT_GENERATE;
+}
+
+static const class *class_at(const wlmi_batches *b, uint64_t slot)
+{
+    size_t low = 0, high = b->classes - 1;
+    while (low < high) {
+        size_t middle = low + (high - low + 1) / 2;
+        if (b->class[middle].first_slot <= slot)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return &b->class[low];
+}
+
+static wlm_status append(wlmi_batches *b, uint64_t i, wlmi_rows *rows, wlm_error *error)
+{
+    uint64_t rank, epoch, seed, draw = wlmi_mix2(wlmi_mix2(b->options.seed, 1), i) | 1;
+    wlmi_prompt prompt = kind_of(b, i, &rank);
+    int task = -1, label = -1;
+    const place *at;
+    seed = wlmi_mix2(b->options.seed, 2 + (uint64_t)prompt);
+    if (prompt == WLMI_PROMPT_PLAIN) {
+        epoch = rank / b->plains;
+        at = &b->plain[wlmi_permute(wlmi_mix2(seed, epoch), rank % b->plains, b->plains)];
+    } else {
+        uint64_t slot = wlmi_permute(wlmi_mix2(seed, rank / b->slots), rank % b->slots, b->slots);
+        const class *c = class_at(b, slot);
+        /* The label's own count of draws so far, up to this slot; it goes round its flows by another permutation. */
+        uint64_t turn = rank / b->slots * (c[1].first_slot - c->first_slot) + (slot - c->first_slot);
+        uint64_t round = wlmi_mix2(wlmi_mix2(seed, ~c->first), turn / c->flows);
+        at = &b->labelled[c->first + wlmi_permute(round, turn % c->flows, c->flows)];
+        task = c->task;
+        label = c->label;
+    }
+    return wlmi_prompter_append(b->prompter, b->source[at->source].data, at->flow, prompt, task, label, draw, rows, NULL,
+                                error);
+}
+
+wlm_status wlmi_batches_next(wlmi_batches *b, uint64_t *cursor, wlmi_rows *rows, wlm_error *error)
+{
+    wlmi_rows_clear(rows);
+    for (;;) {
+        WLMI_TRY(append(b, *cursor, rows, error));
+        if (rows->tokens > b->options.tokens) {
+            wlmi_rows_cut(rows, rows->segments - 1);
+            return WLM_OK;
+        }
+        ++*cursor;
+    }
+}
+
+wlm_status wlmi_batches_sweep(wlmi_batches *b, wlm_part part, wlmi_prompt prompt, uint64_t *cursor, wlmi_rows *rows,
+                              wlm_error *error)
+{
+    size_t at = 0;
+    wlmi_rows_clear(rows);
+    for (; *cursor < b->flows; ++*cursor) {
+        wlmi_shard_flow flow;
+        int label;
+        while (at + 1 < b->sources && b->source[at + 1].first <= *cursor)
+            at++;
+        wlmi_dataset_flow(b->source[at].data, *cursor - b->source[at].first, &flow);
+        label = label_of(&b->source[at], &flow);
+        if (flow.part != part || (prompt != WLMI_PROMPT_PLAIN && label < 0))
+            continue;
+        WLMI_TRY(wlmi_prompter_append(b->prompter, b->source[at].data, *cursor - b->source[at].first, prompt,
+                                      b->source[at].task, label, 0, rows, NULL, error));
+        if (rows->tokens > b->options.tokens) {
+            wlmi_rows_cut(rows, rows->segments - 1);
+            return WLM_OK;
+        }
+    }
+    return rows->segments ? WLM_OK : WLM_END;
+}

@@ -1,0 +1,201 @@
+/* prompt.c: flows as training and query sequences. */
+#include "task/prompt.h"
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+static const float default_flow_weight = 0.1f, default_label_weight = 50;
+
+struct wlmi_prompter {
+    wlmi_view view;
+    const wlmi_net *net;
+    wlmi_hider *hider;
+    wlmi_coder *coder;
+    wlmi_tokens tokens; /* of the flow at hand */
+};
+
+typedef struct shown { /* what of a flow went into the tokens */
+    uint64_t packets;
+    int whole; /* its last packet is among them, and none is cut */
+} shown;
+
+wlmi_view wlmi_view_default(const wlmi_codec *codec)
+{
+    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight};
+    return view;
+}
+
+wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, const wlmi_net *net, wlm_error *error)
+{
+    wlmi_prompter *p;
+    wlm_status status;
+    *prompter = NULL;
+    if (view->context < WLMI_MIN_CONTEXT)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a context of %d tokens; at least %d are needed",
+                         view->context, WLMI_MIN_CONTEXT);
+    if ((uint32_t)net->config.vocabulary != view->codec->vocabulary)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "codec %s has %u tokens, but the model knows %d", view->codec->name, view->codec->vocabulary,
+                         net->config.vocabulary);
+    p = wlmi_alloc_zero(1, sizeof *p);
+    if (!p)
+        return WLMI_NO_MEMORY(error);
+    p->view = *view;
+    p->net = net;
+    if (p->view.label_weight <= 0)
+        p->view.label_weight = default_label_weight;
+    status = wlmi_hider_new(&p->hider, view->hide, view->payload, error);
+    if (status == WLM_OK)
+        status = view->codec->make(&p->coder, error);
+    if (status != WLM_OK) {
+        wlmi_prompter_free(p);
+        return status;
+    }
+    *prompter = p;
+    return WLM_OK;
+}
+
+void wlmi_prompter_free(wlmi_prompter *p)
+{
+    if (!p)
+        return;
+    if (p->coder)
+        p->view.codec->drop(p->coder);
+    wlmi_hider_free(p->hider);
+    wlmi_tokens_free(&p->tokens);
+    wlmi_free(p);
+}
+
+/* Tokens of the packets from `from` on, at most `room` of them. */
+static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64_t from, size_t room, shown *s,
+                         wlm_error *error)
+{
+    const wlmi_codec *codec = p->view.codec;
+    uint64_t most = flow->packets - from;
+    wlm_packet packet, hidden;
+    p->tokens.count = 0;
+    s->packets = 0;
+    s->whole = 0;
+    if (p->view.max_packets && most > p->view.max_packets)
+        most = p->view.max_packets;
+    while (s->packets < most) {
+        size_t before = p->tokens.count;
+        WLMI_TRY(flow->get(flow->user, from + s->packets, &packet, error));
+        if (s->packets == 0)
+            wlmi_hider_start(p->hider, flow->key, flow->hide_key, packet.time_ns);
+        WLMI_TRY(wlmi_hide_packet(p->hider, &packet, &hidden, error));
+        if (s->packets == 0) {
+            const wlmi_coder_options options = {hidden.time_ns, 0, 0};
+            codec->start(p->coder, &options);
+        }
+        WLMI_TRY(codec->encode(p->coder, &hidden, &p->tokens, error));
+        if (p->tokens.count > room) {
+            p->tokens.count = s->packets ? before : room;
+            s->packets += s->packets == 0;
+            return WLM_OK;
+        }
+        s->packets++;
+    }
+    s->whole = from + s->packets == flow->packets;
+    return WLM_OK;
+}
+
+/* Forgets all but the first packets. */
+static void keep_packets(wlmi_tokens *tokens, uint64_t packets)
+{
+    while (tokens->count && tokens->packet[tokens->count - 1] >= packets)
+        tokens->count--;
+}
+
+/* Chooses and encodes what the sequence is to show. */
+static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, uint64_t draw, size_t room,
+                       shown *s, wlm_error *error)
+{
+    wlmi_rng rng;
+    wlmi_rng_seed(&rng, draw);
+    WLMI_TRY(encode(p, flow, 0, room, s, error));
+    if (draw && prompt == WLMI_PROMPT_PLAIN && !s->whole && flow->packets > 1 && wlmi_rng_below(&rng, 4) == 0)
+        WLMI_TRY(encode(p, flow, 1 + wlmi_rng_below(&rng, flow->packets - 1), room, s, error));
+    if (draw && prompt == WLMI_PROMPT_CLASSIFY && s->packets > 1 && wlmi_rng_below(&rng, 2) == 0) {
+        s->packets = 1 + wlmi_rng_below(&rng, s->packets);
+        keep_packets(&p->tokens, s->packets);
+    }
+    if (s->whole && prompt != WLMI_PROMPT_CLASSIFY) {
+        size_t before = p->tokens.count;
+        WLMI_TRY(p->view.codec->encode_end(p->coder, wlmi_end_of(flow->end), &p->tokens, error));
+        if (p->tokens.count > room)
+            p->tokens.count = before;
+    }
+    return WLM_OK;
+}
+
+static wlm_status check(const wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task, int label,
+                        wlm_error *error)
+{
+    if (flow->packets == 0)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a flow without packets");
+    if (prompt == WLMI_PROMPT_PLAIN)
+        return WLM_OK;
+    if (task < 0 || task >= p->net->tasks || label >= p->net->task[task].labels ||
+        (label < 0 && prompt == WLMI_PROMPT_GENERATE))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no task or label for a prompt");
+    return WLM_OK;
+}
+
+wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task, int label,
+                              uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error)
+{
+    const wlmi_codec *codec = p->view.codec;
+    const int32_t V = p->net->config.vocabulary, outside = (int32_t)codec->roles;
+    const float weight = prompt == WLMI_PROMPT_CLASSIFY ? p->view.flow_weight : 1;
+    const int head = prompt == WLMI_PROMPT_GENERATE ? 2 : 1, tail = prompt == WLMI_PROMPT_CLASSIFY ? 2 : 0;
+    const wlmi_task *t;
+    shown s;
+    WLMI_TRY(check(p, flow, prompt, task, label, error));
+    WLMI_TRY(show(p, flow, prompt, draw, (size_t)(p->view.context - head - tail), &s, error));
+    WLMI_TRY(wlmi_rows_reserve(rows, p->tokens.count + (size_t)(head + tail), error));
+    t = prompt == WLMI_PROMPT_PLAIN ? NULL : &p->net->task[task];
+    if (prompt == WLMI_PROMPT_GENERATE) {
+        wlmi_rows_put(rows, t->row, 0, outside);
+        wlmi_rows_put(rows, t->row + 1 + label, 0, outside);
+    } else {
+        wlmi_rows_put(rows, V + WLMI_FLOW_ROW, 0, outside);
+    }
+    for (size_t i = 0; i < p->tokens.count; i++) {
+        if (weight > 0) /* each row predicts the next */
+            wlmi_rows_aim(rows, p->tokens.token[i], 0, V, weight);
+        wlmi_rows_put(rows, p->tokens.token[i], (int32_t)p->tokens.packet[i], p->tokens.role[i]);
+    }
+    if (prompt == WLMI_PROMPT_CLASSIFY) {
+        wlmi_rows_put(rows, V + WLMI_ASK_ROW, (int32_t)s.packets, outside);
+        wlmi_rows_put(rows, t->row, (int32_t)s.packets, outside);
+        if (label >= 0)
+            wlmi_rows_aim(rows, t->row + 1 + label, t->row + 1, t->row + 1 + t->labels, p->view.label_weight);
+    }
+    wlmi_rows_close(rows);
+    if (packets_used)
+        *packets_used = s.packets;
+    return WLM_OK;
+}
+
+typedef struct place {
+    const wlmi_dataset *data;
+    uint64_t flow;
+} place;
+
+static wlm_status get(const void *user, uint64_t j, wlm_packet *packet, wlm_error *error)
+{
+    const place *at = user;
+    return wlmi_dataset_packet(at->data, at->flow, j, packet, error);
+}
+
+wlm_status wlmi_prompter_append(wlmi_prompter *p, const wlmi_dataset *data, uint64_t flow, wlmi_prompt prompt, int task,
+                                int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error)
+{
+    const place at = {data, flow};
+    wlmi_shard_flow f;
+    wlmi_flow_packets packets;
+    wlmi_dataset_flow(data, flow, &f);
+    packets = (wlmi_flow_packets){&f.key, f.packets, f.end, wlmi_mix2(f.file, f.first_packet), get, &at};
+    return wlmi_prompter_flow(p, &packets, prompt, task, label, draw, rows, packets_used, error);
+}

@@ -1,0 +1,31 @@
+/* block.h: small dense blocks, the stuff that attention and linear heads are made of. Row-major floats. */
+#ifndef WLMI_BLOCK_H
+#define WLMI_BLOCK_H
+
+#include "tensor/backend.h"
+
+enum { WLMI_BLOCK = 64 }; /* tokens per block */
+
+/* A run of at most WLMI_BLOCK tokens [from, to) of the segment [start, end), cut from the segment's start on. */
+typedef struct wlmi_block {
+    int start, from, to, end;
+} wlmi_block;
+
+/* Cuts segments into blocks; *count of them. NULL on failure, which status() reports. Release with wlmi_free. */
+wlmi_block *wlmi_block_cut(wlmi_segments segments, int *count);
+
+static inline int wlmi_round16(int n)
+{
+    return (n + 15) & ~15;
+}
+
+/* c [m,n] = a b, or += with add. a [m,k]: element (i,p) at a[i * a_row + p * a_column], so that a transposed block is
+ * one with its strides exchanged; b [k,n]. n must be a multiple of 16. */
+void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
+                        int n, int k, int add);
+/* to [rows, round16(columns)] = factor * from [rows, columns], the rest 0. */
+void wlmi_block_copy(float *to, const float *from, int from_row, int rows, int columns, float factor);
+/* to [columns, round16(rows)] = from [rows, columns] transposed, the rest 0. */
+void wlmi_block_transpose(float *to, int to_row, const float *from, int from_row, int rows, int columns);
+
+#endif

@@ -1,0 +1,58 @@
+/* simd.h: how the cpu backend's inner loops are compiled.
+ *
+ * CLONES before a function of inner loops has it compiled for three levels of x86-64 (baseline, AVX2 with FMA,
+ * AVX-512); the processor's best is bound when the program starts. Parallel regions stay out of such functions, since
+ * the compiler clones only the function itself and not what it outlines. */
+#ifndef WLMI_SIMD_H
+#define WLMI_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define CLONES
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* exp(x) for x in [-87, 88], outside as at the border, relative error below 2e-7; loops over it vectorise.
+ * exp(x) = 2^n exp(r) with n = round(x / ln 2), ln 2 in two parts; the polynomial for |r| <= ln(2)/2 is that of the
+ * Cephes library's expf (Moshier, 1992). NaN stays NaN. */
+INLINE float exp_float(float x)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the rounded integer in the low mantissa bits */
+    float t, n, r, p, power;
+    uint32_t bits;
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    t = x * 1.44269504088896341f + round;
+    n = t - round;
+    r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits + 127) << 23;
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+INLINE float sigmoid_float(float x)
+{
+    return 1.0f / (1.0f + exp_float(-x));
+}
+
+/* Absolute error below 3e-7. */
+INLINE float tanh_float(float x)
+{
+    return 1.0f - 2.0f / (1.0f + exp_float(2.0f * x));
+}
+
+#endif

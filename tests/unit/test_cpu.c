@@ -1,0 +1,400 @@
+/* test_cpu.c: the cpu backend against the scalar one, and its own promises: same bits from run to run, from one thread
+ * count to another (products aside) and from packed to separate segments. */
+#include "support/support.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "tensor/backend.h"
+#include "tensor/cpu/simd.h"
+#include "tensor/onednn.h"
+
+#define R(pointer) ((wlmi_real *)(uintptr_t)(pointer))
+static const wlmi_backend *const cpu = &wlmi_backend_cpu, *const ref = &wlmi_backend_ref;
+
+static wlmi_rng rng;
+
+static float *randoms(size_t n)
+{
+    float *x = malloc(n * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)wlmi_rng_normal(&rng);
+    return x;
+}
+
+static float *copy(const float *x, size_t n)
+{
+    float *y = malloc(n * sizeof *y);
+    assert_non_null(y);
+    memcpy(y, x, n * sizeof *y);
+    return y;
+}
+
+/* Largest difference below `tolerance` of the largest value, NaN nowhere. */
+static void assert_close(const char *what, const float *got, const float *expected, size_t n, double tolerance)
+{
+    double size = 0, error = 0;
+    for (size_t i = 0; i < n; i++) {
+        double difference = fabs((double)got[i] - expected[i]);
+        size = fmax(size, fabs(expected[i]));
+        error = isnan(difference) ? INFINITY : fmax(error, difference);
+    }
+    if (!(error <= tolerance * size))
+        fail_msg("%s: differs by %g where the largest value is %g", what, error, size);
+}
+
+static void assert_same_bits(const char *what, const float *a, const float *b, size_t n)
+{
+    if (memcmp(a, b, n * sizeof *a) != 0)
+        fail_msg("%s: bits differ", what);
+}
+
+static void exponential(void **state)
+{
+    (void)state;
+    for (int i = -87000; i <= 88000; i += 7) {
+        float x = i / 1000.0f;
+        assert_true(fabs(exp_float(x) / exp((double)x) - 1) < 2e-7);
+    }
+    assert_true(isnan(exp_float(NAN)));
+    assert_true(exp_float(-1e30f) < 2e-38f && exp_float(1e30f) > 1e38f);
+    for (int i = -20000; i <= 20000; i += 7)
+        assert_true(fabs(tanh_float(i / 1000.0f) - tanh(i / 1000.0)) < 3e-7);
+}
+
+static void products_at(int M, int N, int K, double tolerance)
+{
+    float *x = randoms((size_t)M * K), *w = randoms((size_t)N * K), *y = randoms((size_t)M * N);
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        float *a = copy(y, (size_t)M * N), *b = copy(y, (size_t)M * N), *c = copy(y, (size_t)M * N);
+        ref->matmul_forward(R(a), R(x), R(w), M, N, K, accumulate);
+        cpu->matmul_forward(R(b), R(x), R(w), M, N, K, accumulate);
+        cpu->matmul_forward(R(c), R(x), R(w), M, N, K, accumulate);
+        assert_close("matmul_forward", b, a, (size_t)M * N, tolerance);
+        assert_same_bits("matmul_forward", b, c, (size_t)M * N);
+        free(a), free(b), free(c);
+        a = copy(x, (size_t)M * K), b = copy(x, (size_t)M * K);
+        ref->matmul_backward_input(R(a), R(y), R(w), M, N, K, accumulate);
+        cpu->matmul_backward_input(R(b), R(y), R(w), M, N, K, accumulate);
+        assert_close("matmul_backward_input", b, a, (size_t)M * K, tolerance);
+        free(a), free(b);
+    }
+    {
+        float *a = copy(w, (size_t)N * K), *b = copy(w, (size_t)N * K);
+        ref->matmul_backward_weight(R(a), R(y), R(x), M, N, K);
+        cpu->matmul_backward_weight(R(b), R(y), R(x), M, N, K);
+        assert_close("matmul_backward_weight", b, a, (size_t)N * K, tolerance);
+        free(a), free(b);
+    }
+    free(x), free(w), free(y);
+    assert_int_equal(cpu->status(NULL), WLM_OK);
+}
+
+/* Floats as they are: 1e-5. Inputs rounded to bf16, to 9 bits that is: 2e-2. */
+static void products(void **state)
+{
+    static const int sizes[][3] = {{1, 5, 7}, {3, 33, 50}, {8, 1, 1}, {9, 31, 17}, {65, 40, 129}, {130, 64, 32}};
+    (void)state;
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        wlmi_onednn_use_bf16(bf16);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            products_at(sizes[i][0], sizes[i][1], sizes[i][2], bf16 ? 2e-2 : 1e-5);
+    }
+    assert_non_null(strstr(cpu->describe(), "oneDNN"));
+}
+
+/* More shapes than the cache of products holds. */
+static void many_products(void **state)
+{
+    (void)state;
+    wlmi_onednn_use_bf16(0);
+    for (int turn = 0; turn < 2; turn++)
+        for (int M = 8; M < 150; M += 2)
+            products_at(M, 3, 2, 1e-5);
+    wlmi_onednn_use_bf16(1);
+}
+
+static void rows(void **state)
+{
+    enum { T = 131, D = 70, V = 11 };
+    float *x = randoms(T * 2 * D), *w = randoms(T * 2 * D), *g = randoms(D), *table = randoms(V * D);
+    float a[T * 2 * D], b[T * 2 * D], ra[T], rb[T], ga[D], gb[D];
+    int32_t ids[T], target[T], first[T], last[T];
+    float weight[T];
+    (void)state;
+    for (int t = 0; t < T; t++) {
+        ids[t] = (int32_t)wlmi_rng_below(&rng, V);
+        first[t] = (int32_t)wlmi_rng_below(&rng, D - 1);
+        last[t] = first[t] + 1 + (int32_t)wlmi_rng_below(&rng, (uint64_t)(D - first[t]));
+        target[t] = t % 5 == 0 ? -1 : first[t] + (int32_t)wlmi_rng_below(&rng, (uint64_t)(last[t] - first[t]));
+        weight[t] = 0.5f + t % 3;
+    }
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        memcpy(a, x, sizeof a), memcpy(b, x, sizeof b);
+        ref->embed_forward(R(a), R(table), ids, T, D, accumulate);
+        cpu->embed_forward(R(b), R(table), ids, T, D, accumulate);
+        assert_close("embed_forward", b, a, T * D, 0);
+    }
+    memcpy(a, table, V * D * sizeof *a), memcpy(b, table, V * D * sizeof *b);
+    ref->embed_backward(R(a), R(x), ids, T, V, D);
+    cpu->embed_backward(R(b), R(x), ids, T, V, D);
+    assert_close("embed_backward", b, a, V * D, 0);
+
+    ref->rmsnorm_forward(R(a), R(ra), R(x), R(g), T, D);
+    cpu->rmsnorm_forward(R(b), R(rb), R(x), R(g), T, D);
+    assert_close("rmsnorm_forward", b, a, T * D, 1e-6);
+    assert_close("rmsnorm_forward rstd", rb, ra, T, 1e-6);
+    memcpy(a, w, sizeof a), memcpy(b, w, sizeof b), memcpy(ga, g, sizeof ga), memcpy(gb, g, sizeof gb);
+    ref->rmsnorm_backward(R(a), R(ga), R(w), R(x), R(g), R(ra), T, D);
+    cpu->rmsnorm_backward(R(b), R(gb), R(w), R(x), R(g), R(ra), T, D);
+    assert_close("rmsnorm_backward", b, a, T * D, 1e-6);
+    assert_close("rmsnorm_backward g", gb, ga, D, 1e-5);
+
+    ref->swiglu_forward(R(a), R(x), T, D);
+    cpu->swiglu_forward(R(b), R(x), T, D);
+    assert_close("swiglu_forward", b, a, T * D, 1e-6);
+    ref->swiglu_backward(R(a), R(w), R(x), T, D);
+    cpu->swiglu_backward(R(b), R(w), R(x), T, D);
+    assert_close("swiglu_backward", b, a, T * 2 * D, 1e-6);
+
+    ref->cross_entropy_forward(R(ra), R(x), target, first, last, T, D);
+    cpu->cross_entropy_forward(R(rb), R(x), target, first, last, T, D);
+    assert_close("cross_entropy_forward", rb, ra, T, 1e-6);
+    memcpy(a, x, sizeof a), memcpy(b, x, sizeof b);
+    ref->cross_entropy_backward(R(a), target, first, last, weight, T, D);
+    cpu->cross_entropy_backward(R(b), target, first, last, weight, T, D);
+    assert_close("cross_entropy_backward", b, a, T * D, 1e-6);
+    free(x), free(w), free(g), free(table);
+}
+
+static void flat(void **state)
+{
+    enum { N = 100003 };
+    float *x = randoms(N), *a = randoms(N), *b = copy(a, N);
+    float *p[2] = {copy(x, N), copy(x, N)}, *m[2], *v[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        m[i] = calloc(N, sizeof(float));
+        v[i] = calloc(N, sizeof(float));
+    }
+    ref->add(R(a), R(x), N);
+    cpu->add(R(b), R(x), N);
+    ref->scale(R(a), 0.3, N);
+    cpu->scale(R(b), 0.3, N);
+    assert_close("add, scale", b, a, N, 0);
+    assert_true(fabs(ref->sum(R(a), N) - cpu->sum(R(b), N)) < 1e-9);
+    assert_true(fabs(ref->sum_squares(R(a), N) / cpu->sum_squares(R(b), N) - 1) < 1e-12);
+    for (int step = 1; step < 4; step++) {
+        ref->adamw(R(p[0]), R(m[0]), R(v[0]), R(a), N, 0.5, 1e-2, 0.9, 0.95, 1e-8, 0.1, (uint64_t)step);
+        cpu->adamw(R(p[1]), R(m[1]), R(v[1]), R(a), N, 0.5, 1e-2, 0.9, 0.95, 1e-8, 0.1, (uint64_t)step);
+    }
+    assert_close("adamw", p[1], p[0], N, 1e-6);
+    cpu->to_float(a, R(x), N);
+    cpu->from_float(R(b), a, N);
+    assert_same_bits("to and from float", x, b, N);
+    cpu->zero(R(b), N);
+    assert_true(cpu->sum_squares(R(b), N) == 0);
+    for (int i = 0; i < 2; i++)
+        free(p[i]), free(m[i]), free(v[i]);
+    free(x), free(a), free(b);
+}
+
+/* What a mixer makes of rows [q | k | v | 3 values], T of them: o [T, W + 2], then gradients like the rows. */
+typedef struct mixed {
+    size_t n_o, n_d;
+    float *o, *d;
+} mixed;
+
+enum { LINEAR = 0 }; /* in the place of a window */
+
+static mixed mix(const wlmi_backend *b, const float *x, const float *d_o, wlmi_segments s, int heads, int K, int window)
+{
+    const int T = s.starts[s.count], W = heads * K, row = 3 * W + 3, o_row = W + 2;
+    mixed m = {.n_o = (size_t)T * o_row, .n_d = (size_t)T * row};
+    size_t kept = window == LINEAR ? b->linear_state_size(T, s.count, heads, K) : (size_t)T * heads;
+    float *keep = calloc(kept, sizeof *keep);
+    m.o = calloc(m.n_o, sizeof *m.o);
+    m.d = calloc(m.n_d, sizeof *m.d);
+    if (window == LINEAR) {
+        b->linear_forward(R(m.o), o_row, R(keep), R(x), R(x + W), R(x + 2 * W), row, s, heads, K);
+        b->linear_backward(R(m.d), R(m.d + W), R(m.d + 2 * W), R(d_o), R(m.o), o_row, R(keep), R(x), R(x + W),
+                           R(x + 2 * W), row, s, heads, K);
+    } else {
+        b->attention_forward(R(m.o), o_row, R(keep), R(x), R(x + W), R(x + 2 * W), row, s, heads, K, window);
+        b->attention_backward(R(m.d), R(m.d + W), R(m.d + 2 * W), R(d_o), R(m.o), o_row, R(keep), R(x), R(x + W),
+                              R(x + 2 * W), row, s, heads, K, window);
+    }
+    assert_int_equal(b->status(NULL), WLM_OK);
+    free(keep);
+    return m;
+}
+
+static void mixed_free(mixed *m)
+{
+    free(m->o);
+    free(m->d);
+}
+
+static const int32_t packed_starts[] = {0, 1, 64, 128, 193, 195, 330, 350};
+static const wlmi_segments packed = {7, packed_starts};
+enum { T = 350 };
+
+/* Values between heads' rows are not touched: both backends leave the zeros there. */
+static void mixers(void **state)
+{
+    static const int shapes[][2] = {{1, 32}, {3, 20}, {2, 64}, {2, 6}}, windows[] = {LINEAR, 1, 3, 64, 100, INT_MAX};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const int heads = shapes[i][0], K = shapes[i][1], W = heads * K;
+        float *x = randoms((size_t)T * (3 * W + 3)), *d_o = randoms((size_t)T * (W + 2));
+        for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
+            mixed expected = mix(ref, x, d_o, packed, heads, K, windows[w]);
+            mixed got = mix(cpu, x, d_o, packed, heads, K, windows[w]), again;
+            assert_close("o", got.o, expected.o, got.n_o, 1e-5);
+            assert_close("gradients", got.d, expected.d, got.n_d, 2e-5);
+            cpu->set_threads(1);
+            again = mix(cpu, x, d_o, packed, heads, K, windows[w]);
+            cpu->set_threads(0);
+            assert_same_bits("o", got.o, again.o, got.n_o);
+            assert_same_bits("gradients", got.d, again.d, got.n_d);
+            mixed_free(&expected), mixed_free(&got), mixed_free(&again);
+        }
+        free(x), free(d_o);
+    }
+}
+
+/* A segment gives the same bits wherever it stands. */
+static void packed_as_separate(void **state)
+{
+    enum { H = 2, K = 32, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2 };
+    static const int windows[] = {LINEAR, 50, INT_MAX};
+    float *x = randoms(T * ROW), *d_o = randoms(T * O_ROW);
+    (void)state;
+    for (int w = 0; w < 3; w++) {
+        mixed together = mix(cpu, x, d_o, packed, H, K, windows[w]);
+        for (int s = 0; s < packed.count; s++) {
+            const int at = packed_starts[s];
+            const int32_t starts[2] = {0, packed_starts[s + 1] - at};
+            mixed alone = mix(cpu, x + at * ROW, d_o + at * O_ROW, (wlmi_segments){1, starts}, H, K, windows[w]);
+            assert_same_bits("o", alone.o, together.o + at * O_ROW, alone.n_o);
+            assert_same_bits("gradients", alone.d, together.d + at * ROW, alone.n_d);
+            mixed_free(&alone);
+        }
+        mixed_free(&together);
+    }
+    free(x), free(d_o);
+}
+
+/* Scores and keys far from zero neither overflow nor lose the sum. */
+static void large_values(void **state)
+{
+    enum { H = 1, K = 16, ROW = 3 * K + 3 };
+    float *x = randoms(T * ROW), *d_o = randoms(T * (K + 2));
+    (void)state;
+    for (int i = 0; i < T * ROW; i++)
+        x[i] *= 12;
+    for (int window = LINEAR; window < 200; window += 150) {
+        mixed expected = mix(ref, x, d_o, packed, H, K, window), got = mix(cpu, x, d_o, packed, H, K, window);
+        assert_close("o", got.o, expected.o, got.n_o, 1e-4);
+        assert_close("gradients", got.d, expected.d, got.n_d, 1e-3);
+        mixed_free(&expected), mixed_free(&got);
+    }
+    free(x), free(d_o);
+}
+
+static void shift_and_rotary(void **state)
+{
+    enum { H = 3, K = 10, D = H * K + 1 };
+    float *x = randoms(T * D), *a = randoms(T * D), *b = copy(a, T * D);
+    (void)state;
+    ref->shift_forward(R(a), R(x), packed, D);
+    cpu->shift_forward(R(b), R(x), packed, D);
+    assert_close("shift_forward", b, a, T * D, 0);
+    ref->shift_backward(R(a), R(x), packed, D);
+    cpu->shift_backward(R(b), R(x), packed, D);
+    assert_close("shift_backward", b, a, T * D, 0);
+    for (int i = 0; i < 2; i++) {
+        ref->rotary(R(a), packed, i * 1000003, D, H, K, 1 - 2 * i);
+        cpu->rotary(R(b), packed, i * 1000003, D, H, K, 1 - 2 * i);
+        assert_close("rotary", b, a, T * D, 1e-6);
+    }
+    assert_int_equal(cpu->status(NULL), WLM_OK);
+    free(x), free(a), free(b);
+}
+
+/* One token at a time, windows as rings, against whole segments of the same backend. */
+static void steps(void **state)
+{
+    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 150 };
+    static const int32_t starts[] = {0, N};
+    static const int windows[] = {LINEAR, 1, 70, N};
+    float *x = randoms(N * ROW), *d_o = randoms(N * O_ROW), *keys = randoms(N * W), *values = randoms(N * W);
+    (void)state;
+    for (int w = 0; w < 4; w++) {
+        const int window = windows[w];
+        mixed whole = mix(cpu, x, d_o, (wlmi_segments){1, starts}, H, K, window);
+        float *o = calloc(whole.n_o, sizeof *o), s[H * K * K] = {0}, z[W] = {0};
+        for (int t = 0; t < N; t++) {
+            const float *q = x + t * ROW;
+            if (window == LINEAR) {
+                cpu->linear_step(R(o + t * O_ROW), R(s), R(z), R(q), R(q + W), R(q + 2 * W), H, K);
+            } else {
+                memcpy(keys + t % window * W, q + W, W * sizeof *keys);
+                memcpy(values + t % window * W, q + 2 * W, W * sizeof *values);
+                cpu->attention_step(R(o + t * O_ROW), R(q), R(keys), R(values), t % window,
+                                    t < window ? t + 1 : window, window, H, K);
+            }
+        }
+        assert_close("steps", o, whole.o, whole.n_o, 1e-5);
+        free(o);
+        mixed_free(&whole);
+    }
+    free(x), free(d_o), free(keys), free(values);
+}
+
+/* What fails for want of memory says so once, and works again later. */
+static void no_memory(void **state)
+{
+    static const int32_t starts[] = {0, 70};
+    const wlmi_segments s = {1, starts};
+    float *x = randoms(70 * 16 * 3), o[70 * 16], lse[70], w[16] = {1};
+    wlm_error error;
+    (void)state;
+    for (uint64_t k = 1; k <= 2; k++) {
+        wlmi_alloc_fail_at(k);
+        cpu->attention_forward(R(o), 16, R(lse), R(x), R(x), R(x), 16, s, 1, 16, 9);
+        cpu->rotary(R(o), s, 0, 16, 1, 16, 1);
+        wlmi_alloc_fail_at(0);
+        assert_int_equal(cpu->status(&error), WLM_ERR_MEMORY);
+        assert_string_equal(error.cause, "out of memory");
+        assert_int_equal(cpu->status(&error), WLM_OK);
+    }
+    cpu->attention_forward(R(o), 16, R(lse), R(x), R(x), R(x), 16, s, 1, 16, 9);
+    cpu->matmul_forward(R(o), R(x), R(w), 70, 1, 16, 0);
+    assert_int_equal(cpu->status(NULL), WLM_OK);
+    free(x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exponential),
+        cmocka_unit_test(products),
+        cmocka_unit_test(many_products),
+        cmocka_unit_test(rows),
+        cmocka_unit_test(flat),
+        cmocka_unit_test(shift_and_rotary),
+        cmocka_unit_test(mixers),
+        cmocka_unit_test(packed_as_separate),
+        cmocka_unit_test(large_values),
+        cmocka_unit_test(steps),
+        cmocka_unit_test(no_memory),
+    };
+    wlmi_rng_seed(&rng, 7);
+    return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
+}

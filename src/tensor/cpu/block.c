@@ -50,8 +50,8 @@ INLINE void tile(float *restrict c, int c_row, const float *restrict a, int a_ro
             *(v16 *)(c + i * c_row + 16 * j) = sum[i][j];
 }
 
-CLONES void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
-                               int m, int n, int k, int add)
+CLONES static void product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
+                           int m, int n, int k, int add)
 {
     for (int j = 0; j < n; j += 32) {
         int i = 0;
@@ -69,8 +69,14 @@ CLONES void wlmi_block_product(float *c, int c_row, const float *a, int a_row, i
     }
 }
 
-CLONES void wlmi_block_copy(float *restrict to, const float *restrict from, int from_row, int rows, int columns,
-                            float factor)
+void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
+                        int n, int k, int add)
+{
+    product(c, c_row, a, a_row, a_column, b, b_row, m, n, k, add);
+}
+
+CLONES static void copy(float *restrict to, const float *restrict from, int from_row, int rows, int columns,
+                        float factor)
 {
     const int to_row = wlmi_round16(columns);
     for (int r = 0; r < rows; r++) {
@@ -79,6 +85,11 @@ CLONES void wlmi_block_copy(float *restrict to, const float *restrict from, int 
         for (int c = columns; c < to_row; c++)
             to[r * to_row + c] = 0;
     }
+}
+
+void wlmi_block_copy(float *to, const float *from, int from_row, int rows, int columns, float factor)
+{
+    copy(to, from, from_row, rows, columns, factor);
 }
 
 /* 4 x 4 at a time, which two rounds of two-way merges transpose in registers. */

@@ -1,8 +1,8 @@
 /* simd.h: how the cpu backend's inner loops are compiled.
  *
  * CLONES before a function of inner loops has it compiled for three levels of x86-64 (baseline, AVX2 with FMA,
- * AVX-512); the processor's best is bound when the program starts. Parallel regions stay out of such functions, since
- * the compiler clones only the function itself and not what it outlines. */
+ * AVX-512); the processor's best is bound when the program starts. Such functions are static, since clones would be
+ * exported whatever the visibility, and hold no parallel regions, since what the compiler outlines is not cloned. */
 #ifndef WLMI_SIMD_H
 #define WLMI_SIMD_H
 

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,15 +74,15 @@ static wlm_status check_replaceable(const char *folder, wlm_error *error)
     return status;
 }
 
+/* Works without memory, so that nothing stays behind where that is out. */
 static void remove_folder(const char *folder)
 {
-    static const char *const part[] = {"/" WLMI_SHARD_DATA, "/" WLMI_SHARD_INDEX, "/" WLMI_SHARD_JSON};
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        char *path = joined(folder, part[i]);
-        if (path)
-            unlink(path);
-        wlmi_free(path);
-    }
+    static const char *const part[] = {WLMI_SHARD_DATA, WLMI_SHARD_INDEX, WLMI_SHARD_JSON};
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && i < sizeof part / sizeof *part; i++)
+        unlinkat(fd, part[i], 0);
+    if (fd >= 0)
+        close(fd);
     rmdir(folder);
 }
 

@@ -19,14 +19,14 @@ static size_t in_part(const wlmi_split_item *item, size_t count, wlm_part part)
     return n;
 }
 
-/* Where `to` is empty and train has two units or more: moves train's highest draw there. */
+/* Where `to` is empty: the highest draw of the parts before it goes there, unless nothing else would be left. */
 static void fill(wlmi_split_item *item, size_t count, wlm_part to)
 {
     uint64_t low = UINT64_MAX, high = 0;
     if (in_part(item, count, to))
         return;
     for (size_t i = 0; i < count; i++)
-        if (item[i].part == WLM_PART_TRAIN) {
+        if (item[i].part < to) {
             low = item[i].draw < low ? item[i].draw : low;
             high = item[i].draw > high ? item[i].draw : high;
         }

@@ -65,8 +65,13 @@ void show_progress(void *user, const wlm_progress *progress);
 /* Ends the bar's line. */
 void end_progress(void);
 
-/* Prints one JSON value and a newline: compact, or indented where stdout is a terminal. Takes the reference. */
+/* What happened to a capture, as a JSON object with "file"; NULL where memory is short. */
 struct json_t;
+struct json_t *token_report_json(const char *file, const wlm_token_report *report);
+/* One line on stderr where the capture was damaged. */
+void report_damage(const char *file, const wlm_token_report *report);
+
+/* Prints one JSON value and a newline: compact, or indented where stdout is a terminal. Takes the reference. */
 int print_json(struct json_t *value);
 
 #endif

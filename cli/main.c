@@ -8,6 +8,9 @@ extern const command command_info, command_encode, command_decode, command_verif
 
 const command *const commands[] = {
     &command_info,
+    &command_encode,
+    &command_decode,
+    &command_verify,
     &command_import,
     NULL,
 };

@@ -63,6 +63,11 @@ WLM_API void wlm_text_free(char *text);
 /* Set to non-zero, from a signal handler or another thread, to end a long call early and cleanly. */
 typedef volatile int wlm_stop;
 
+/* Files under path in bytewise order of their names, folders walked, hidden names skipped; a file gives itself, and
+ * so does "-". Calls each(user, path) until it returns something other than WLM_OK, and returns that. */
+WLM_API wlm_status wlm_walk(const char *path, wlm_status (*each)(void *user, const char *path, wlm_error *error),
+                            void *user, wlm_error *error);
+
 /* ---------------------------------------------------------------- captures */
 
 /* One captured packet. `data` is borrowed: valid until the next call on the handle that gave it. */

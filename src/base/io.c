@@ -119,6 +119,11 @@ wlm_status wlmi_walk(const char *path, each_fn *each, void *user, wlm_error *err
     return each(user, path, error);
 }
 
+wlm_status wlm_walk(const char *path, each_fn *each, void *user, wlm_error *error)
+{
+    return wlmi_walk(path, each, user, error);
+}
+
 double wlmi_clock(void)
 {
     struct timespec t;

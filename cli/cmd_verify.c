@@ -1,0 +1,86 @@
+/* cmd_verify.c: wirelm verify. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "cli.h"
+
+typedef struct verification {
+    const char *codec;
+    uint64_t files, exact;
+    wlm_token_report sum;
+    int usage; /* the command line was wrong, not a file */
+} verification;
+
+static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
+{
+    verification *v = user;
+    wlm_token_report report = {.damage_offset = WLM_NO_OFFSET};
+    wlm_error error;
+    wlm_status status = wlm_verify_file(path, v->codec, &report, &error);
+    json_t *line;
+    v->files++;
+    if (status != WLM_OK) {
+        int exit_status = report_error(&error);
+        if (exit_status == EXIT_USAGE) {
+            *walk_error = error;
+            v->usage = 1;
+            return status;
+        }
+        line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", error.cause);
+    } else {
+        report_damage(path, &report);
+        v->exact++;
+        v->sum.packets += report.packets;
+        v->sum.flows += report.flows;
+        v->sum.tokens += report.tokens;
+        v->sum.capture_bytes += report.capture_bytes;
+        v->sum.token_file_bytes += report.token_file_bytes;
+        line = token_report_json(path, &report);
+        if (line)
+            json_object_set_new(line, "exact", json_true());
+    }
+    if (print_json(line) == EXIT_DONE)
+        return WLM_OK;
+    *walk_error = (wlm_error){.status = WLM_ERR_MEMORY, .offset = WLM_NO_OFFSET, .cause = "out of memory"};
+    return WLM_ERR_MEMORY;
+}
+
+static int run(const command *self, int argc, char **argv)
+{
+    list in = {NULL, 0}, rest = {NULL, 0};
+    verification v = {.codec = "bytes"};
+    wlm_error error;
+    int failed = 0;
+    const option table[] = {
+        {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; - is standard input", 1},
+        {0, "codec", OPTION_TEXT, "NAME", &v.codec, "codec (%default)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    int exit_status = parse_options(self, table, argc, argv, &rest);
+    if (exit_status < 0 && rest.count)
+        exit_status = usage_error(self, "'%s' is not expected here", rest.item[0]);
+    for (size_t i = 0; i < in.count && exit_status < 0 && !v.usage; i++)
+        if (wlm_walk(in.item[i], verify, &v, &error) != WLM_OK) {
+            failed = 1;
+            if (!v.usage)
+                report_error(&error);
+        }
+    free(in.item);
+    free(rest.item);
+    if (exit_status >= 0)
+        return exit_status;
+    if (v.usage)
+        return EXIT_USAGE;
+    if (v.files == 0)
+        fprintf(stderr, "wirelm: no file to verify\n");
+    if (v.files > 1)
+        failed |= print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v.files, "files_exact",
+                                       (json_int_t)v.exact, "packets", (json_int_t)v.sum.packets, "flows",
+                                       (json_int_t)v.sum.flows, "tokens", (json_int_t)v.sum.tokens, "capture_bytes",
+                                       (json_int_t)v.sum.capture_bytes, "token_file_bytes",
+                                       (json_int_t)v.sum.token_file_bytes)) != EXIT_DONE;
+    return failed || v.files == 0 || v.exact != v.files ? EXIT_FAILED : EXIT_DONE;
+}
+
+const command command_verify = {"verify", "encodes and decodes captures and compares every byte",
+                                "-r PATH... [--codec NAME]", run};

@@ -1,0 +1,281 @@
+/* pack.c: a capture to a token file. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "capture/capture.h"
+#include "capture/flow.h"
+#include "token/transcode.h"
+
+enum { PACKET_TOKENS = 64, BESIDE_ENOUGH = 1 << 20 }; /* room for a packet's other tokens; beside bytes of a frame */
+
+struct wlmi_packer {
+    wlm_capture *capture;
+    const wlmi_codec *codec;
+    wlmi_coder *coder;
+    wlmi_tokfile_writer *writer;
+    wlmi_sink tap;
+    wlmi_flow_table *flows;
+    wlmi_tokens tokens; /* of the frame at hand */
+    uint8_t *beside;
+    size_t beside_size, beside_capacity;
+    uint64_t run;       /* foretold packets not yet written down */
+    uint32_t interface; /* of the section, where foretold packets are */
+    int begun;          /* the header was written */
+    int ended;          /* the trailer was */
+    int damaged;        /* what is left goes as it is */
+    wlmi_sha256 sha;
+    wlm_token_report report;
+};
+
+static void forget(void *owner, wlmi_flow *flow)
+{
+    (void)owner;
+    (void)flow;
+}
+
+wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec, wlmi_sink sink,
+                           wlmi_sink tap, wlm_error *error)
+{
+    wlmi_packer *p = wlmi_alloc_zero(1, sizeof *p);
+    wlm_status status;
+    *packer = NULL;
+    if (!p) {
+        wlm_capture_close(capture);
+        return WLMI_NO_MEMORY(error);
+    }
+    p->capture = capture;
+    p->codec = codec;
+    p->tap = tap;
+    p->report.damage_offset = WLM_NO_OFFSET;
+    wlmi_sha256_init(&p->sha);
+    WLMI_TRY_GOTO(status, codec->make(&p->coder, error), fail);
+    WLMI_TRY_GOTO(status, wlmi_tokfile_writer_new(&p->writer, sink, error), fail);
+    WLMI_TRY_GOTO(status, wlmi_flow_table_new(&p->flows, &(wlmi_flow_options){0}, forget, NULL, error), fail);
+    *packer = p;
+    return WLM_OK;
+fail:
+    wlmi_packer_free(p);
+    return status;
+}
+
+void wlmi_packer_free(wlmi_packer *p)
+{
+    if (!p)
+        return;
+    wlm_capture_close(p->capture);
+    if (p->coder)
+        p->codec->drop(p->coder);
+    wlmi_tokfile_writer_free(p->writer);
+    wlmi_flow_table_free(p->flows);
+    wlmi_tokens_free(&p->tokens);
+    wlmi_free(p->beside);
+    wlmi_free(p);
+}
+
+const wlm_token_report *wlmi_packer_report(const wlmi_packer *p)
+{
+    return &p->report;
+}
+
+/* ---- beside the tokens */
+
+static wlm_status beside_bytes(wlmi_packer *p, const uint8_t *bytes, size_t size, wlm_error *error)
+{
+    if (!wlmi_grow(&p->beside, &p->beside_capacity, p->beside_size + size, 1))
+        return WLMI_NO_MEMORY(error);
+    if (size)
+        memcpy(p->beside + p->beside_size, bytes, size);
+    p->beside_size += size;
+    return WLM_OK;
+}
+
+static wlm_status beside_number(wlmi_packer *p, uint64_t n, wlm_error *error)
+{
+    uint8_t b[10];
+    size_t size = 0;
+    for (; n > 127; n >>= 7)
+        b[size++] = (uint8_t)(n | 128);
+    b[size++] = (uint8_t)n;
+    return beside_bytes(p, b, size, error);
+}
+
+static wlm_status beside_run(wlmi_packer *p, wlm_error *error)
+{
+    uint64_t n = p->run;
+    p->run = 0;
+    if (n == 0)
+        return WLM_OK;
+    WLMI_TRY(beside_number(p, WLMI_BESIDE_RUN, error));
+    return beside_number(p, n, error);
+}
+
+static wlm_status beside_literal(wlmi_packer *p, int operation, const uint8_t *bytes, size_t size, wlm_error *error)
+{
+    WLMI_TRY(beside_run(p, error));
+    WLMI_TRY(beside_number(p, (uint64_t)operation, error));
+    WLMI_TRY(beside_number(p, size, error));
+    return beside_bytes(p, bytes, size, error);
+}
+
+static wlm_status beside_record(wlmi_packer *p, const wlmi_item *item, wlm_error *error)
+{
+    const wlmi_layout *layout = wlmi_capture_layout(p->capture);
+    uint32_t interface = item->packet.interface - layout->interfaces_before;
+    const uint8_t *suffix = item->packet.data + item->packet.captured;
+    size_t suffix_size = item->size - item->data_at - item->packet.captured;
+    wlmi_wrap wrap;
+    if (wlmi_layout_wrap(layout, &item->packet, interface, &wrap) && wrap.prefix_size == item->data_at &&
+        wrap.suffix_size == suffix_size && !memcmp(wrap.prefix, item->bytes, wrap.prefix_size) &&
+        !memcmp(wrap.suffix, suffix, suffix_size)) {
+        if (interface != p->interface) {
+            WLMI_TRY(beside_run(p, error));
+            WLMI_TRY(beside_number(p, WLMI_BESIDE_INTERFACE, error));
+            WLMI_TRY(beside_number(p, interface, error));
+            p->interface = interface;
+        }
+        p->run++;
+        return WLM_OK;
+    }
+    WLMI_TRY(beside_literal(p, WLMI_BESIDE_PACKET, item->bytes, item->data_at, error));
+    WLMI_TRY(beside_number(p, suffix_size, error));
+    return beside_bytes(p, suffix, suffix_size, error);
+}
+
+/* ---- frames */
+
+/* The header waits for the first packet, whose time becomes time zero, or for the first frame. */
+static wlm_status begin(wlmi_packer *p, int64_t start_ns, wlm_error *error)
+{
+    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = p->codec->version, .start_ns = start_ns};
+    if (p->begun)
+        return WLM_OK;
+    p->begun = 1;
+    head.format = (uint8_t)wlm_capture_format(p->capture);
+    snprintf(head.codec, sizeof head.codec, "%s", p->codec->name);
+    wlmi_codec_hash(p->codec, head.codec_hash);
+    p->codec->start(p->coder, &(wlmi_coder_options){.start_ns = start_ns});
+    return wlmi_tokfile_put_head(p->writer, &head, error);
+}
+
+static wlm_status put_frame(wlmi_packer *p, wlm_error *error)
+{
+    wlmi_frame frame;
+    WLMI_TRY(begin(p, 0, error));
+    WLMI_TRY(beside_run(p, error));
+    if (p->tokens.count == 0 && p->beside_size == 0)
+        return WLM_OK;
+    frame = (wlmi_frame){p->tokens.token, p->tokens.count, p->beside, p->beside_size};
+    p->report.tokens += p->tokens.count;
+    p->tokens.count = 0;
+    p->beside_size = 0;
+    return wlmi_tokfile_put_frame(p->writer, &frame, error);
+}
+
+/* A packet of more tokens than a frame holds: all but the last go ahead, alone. */
+static wlm_status put_ahead(wlmi_packer *p, int *frames, wlm_error *error)
+{
+    size_t done = 0;
+    for (; p->tokens.count - done > WLMI_FRAME_TOKENS; done += WLMI_FRAME_TOKENS) {
+        wlmi_frame frame = {p->tokens.token + done, WLMI_FRAME_TOKENS, NULL, 0};
+        WLMI_TRY(wlmi_tokfile_put_frame(p->writer, &frame, error));
+        *frames = 1;
+    }
+    if (done) {
+        p->report.tokens += done;
+        p->tokens.count -= done;
+        memmove(p->tokens.token, p->tokens.token + done, p->tokens.count * sizeof *p->tokens.token);
+    }
+    return WLM_OK;
+}
+
+static wlm_status pack_packet(wlmi_packer *p, const wlmi_item *item, int *frames, wlm_error *error)
+{
+    wlmi_headers headers;
+    wlmi_flow *flow;
+    int backward;
+    if (p->tokens.count && p->tokens.count + item->packet.captured + PACKET_TOKENS > WLMI_FRAME_TOKENS) {
+        WLMI_TRY(put_frame(p, error));
+        *frames = 1;
+    }
+    WLMI_TRY(begin(p, item->packet.time_ns, error));
+    WLMI_TRY(p->codec->encode(p->coder, &item->packet, &p->tokens, error));
+    WLMI_TRY(put_ahead(p, frames, error));
+    WLMI_TRY(beside_record(p, item, error));
+    wlmi_decode(&item->packet, &headers);
+    WLMI_TRY(wlmi_flow_of(p->flows, &item->packet, &headers, &flow, &backward, error));
+    if (flow->id > p->report.flows)
+        p->report.flows = flow->id;
+    p->report.packets++;
+    return WLM_OK;
+}
+
+static wlm_status seen(wlmi_packer *p, const uint8_t *bytes, size_t size, wlm_error *error)
+{
+    wlmi_sha256_update(&p->sha, bytes, size);
+    p->report.capture_bytes += size;
+    return p->tap.write ? p->tap.write(p->tap.owner, bytes, size, error) : WLM_OK;
+}
+
+static wlm_status finish(wlmi_packer *p, wlm_error *error)
+{
+    WLMI_TRY(begin(p, 0, error));
+    WLMI_TRY(p->codec->encode_end(p->coder, WLMI_END_CUT, &p->tokens, error));
+    WLMI_TRY(put_frame(p, error));
+    wlmi_sha256_final(&p->sha, p->report.sha256);
+    WLMI_TRY(wlmi_tokfile_put_trailer(p->writer, &p->report, error));
+    p->report.token_file_bytes = wlmi_tokfile_written(p->writer);
+    p->ended = 1;
+    return WLM_END;
+}
+
+static wlm_status step_rest(wlmi_packer *p, wlm_error *error)
+{
+    const uint8_t *bytes;
+    size_t size;
+    wlm_status status = wlmi_capture_rest(p->capture, &bytes, &size, error);
+    if (status == WLM_END)
+        return finish(p, error);
+    WLMI_TRY(status);
+    WLMI_TRY(seen(p, bytes, size, error));
+    return beside_literal(p, WLMI_BESIDE_REST, bytes, size, error);
+}
+
+static wlm_status step_item(wlmi_packer *p, int *frames, wlm_error *error)
+{
+    wlm_error why;
+    wlmi_item item;
+    wlm_status status = wlmi_capture_item(p->capture, &item, &why);
+    if (status == WLM_END)
+        return finish(p, error);
+    if (status == WLM_ERR_FORMAT) {
+        p->damaged = 1;
+        p->report.damage_offset = why.offset;
+        snprintf(p->report.damage, sizeof p->report.damage, "%.255s", why.cause);
+        return WLM_OK;
+    }
+    if (status != WLM_OK) {
+        if (error)
+            *error = why;
+        return status;
+    }
+    WLMI_TRY(seen(p, item.bytes, item.size, error));
+    return item.is_packet ? pack_packet(p, &item, frames, error)
+                          : beside_literal(p, WLMI_BESIDE_HEADER, item.bytes, item.size, error);
+}
+
+wlm_status wlmi_packer_step(wlmi_packer *p, wlm_error *error)
+{
+    int frames = 0;
+    if (p->ended)
+        return WLM_END;
+    while (!frames) {
+        WLMI_TRY(p->damaged ? step_rest(p, error) : step_item(p, &frames, error));
+        if (p->beside_size > BESIDE_ENOUGH) {
+            WLMI_TRY(put_frame(p, error));
+            frames = 1;
+        }
+    }
+    return WLM_OK;
+}

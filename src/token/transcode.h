@@ -1,0 +1,35 @@
+/* transcode.h: captures to token files and back, a frame at a time, so that both can run in step. */
+#ifndef WLMI_TRANSCODE_H
+#define WLMI_TRANSCODE_H
+
+#include "token/tokfile.h"
+
+/* What stands beside the tokens of a frame: operations, each a byte and its numbers (LEB128) and bytes. They give, in
+ * order, every byte of the capture that the packets of this frame are not. */
+enum {
+    WLMI_BESIDE_RUN,       /* n: the next n packets in the records that the layout foretells */
+    WLMI_BESIDE_PACKET,    /* n, n bytes, m, m bytes: the next packet between these bytes */
+    WLMI_BESIDE_HEADER,    /* n, n bytes: a file header or block, which changes the layout */
+    WLMI_BESIDE_INTERFACE, /* n: packets that follow are on that interface of the section */
+    WLMI_BESIDE_REST       /* n, n bytes: from the damage on, taken as it is */
+};
+
+typedef struct wlmi_packer wlmi_packer; /* capture -> token file */
+
+/* Takes the capture over. Its bytes go to `tap`, too, as they are read, unless tap.write is NULL. */
+wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec, wlmi_sink sink,
+                           wlmi_sink tap, wlm_error *error);
+/* Reads on until at least one frame was written; WLM_END once the trailer was. */
+wlm_status wlmi_packer_step(wlmi_packer *packer, wlm_error *error);
+const wlm_token_report *wlmi_packer_report(const wlmi_packer *packer); /* whole after WLM_END */
+void wlmi_packer_free(wlmi_packer *packer);
+
+typedef struct wlmi_unpacker wlmi_unpacker; /* token file -> capture */
+
+wlm_status wlmi_unpacker_new(wlmi_unpacker **unpacker, wlmi_source source, wlmi_sink sink, wlm_error *error);
+/* Takes the header, if not yet done, and one frame; WLM_END once the trailer was found to be right. */
+wlm_status wlmi_unpacker_step(wlmi_unpacker *unpacker, wlm_error *error);
+const wlm_token_report *wlmi_unpacker_report(const wlmi_unpacker *unpacker);
+void wlmi_unpacker_free(wlmi_unpacker *unpacker);
+
+#endif

@@ -1,0 +1,92 @@
+#!/bin/bash
+# tokens.sh: encode, decode and verify: the same bytes back, one clear line for what is no capture, nothing left behind.
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() { echo "FAILED: $*"; exit 1; }
+byte() { printf "\\x$(printf %02x "$1")"; }
+le32() { for shift in 0 8 16 24; do byte $(($1 >> shift & 255)); done; }
+
+{ # three packets, the second cut short by the snap length
+    le32 0xa1b2c3d4; le32 0x00040002; le32 0; le32 0; le32 65535; le32 101
+    for i in 1 2 3; do le32 1700000000; le32 $((i * 1000)); le32 4; le32 $((i == 2 ? 90 : 4)); printf 'E%03d' $i; done
+} > a.pcap
+
+"$WIRELM" encode -r a.pcap -w a.tok > encode.json
+"$WIRELM" decode -r a.tok -w b.pcap > decode.json
+cmp a.pcap b.pcap || fail "decode(encode(a)) differs"
+grep -q '"packets":3' encode.json || fail "encode reports: $(cat encode.json)"
+grep -q "$(sha256sum < a.pcap | cut -d' ' -f1)" decode.json || fail "decode's digest is not sha256sum's"
+
+# Standard input and output, and compression by name.
+"$WIRELM" encode -r - -w - < a.pcap | "$WIRELM" decode -r - -w - | cmp - a.pcap || fail "through pipes"
+gzip -k a.pcap
+zstd -q a.pcap -o c.pcap.zst
+for compressed in a.pcap.gz c.pcap.zst; do
+    "$WIRELM" encode -r $compressed -w c.tok > /dev/null
+    "$WIRELM" decode -r c.tok -w - | cmp - a.pcap || fail "$compressed"
+done
+"$WIRELM" decode -r a.tok -w d.pcap.gz > /dev/null && gzip -dc d.pcap.gz | cmp - a.pcap || fail "written as .gz"
+"$WIRELM" decode -r a.tok -w d.pcap.zst > /dev/null && zstd -qdc d.pcap.zst | cmp - a.pcap || fail "written as .zst"
+
+# verify: one line a file, folders walked, a sum at the end.
+mkdir set && cp a.pcap set/1.pcap && cp a.pcap.gz set/2.pcap.gz
+"$WIRELM" verify -r set > verify.json
+[ "$(wc -l < verify.json)" = 3 ] || fail "verify prints: $(cat verify.json)"
+[ "$(grep -c '"exact":true' verify.json)" = 2 ] || fail "verify is not exact"
+"$WIRELM" verify -r - < a.pcap | grep -q '"packets":3' || fail "verify of standard input"
+
+# What breaks off is exact, and reported in one line.
+head -c 60 a.pcap > cut.pcap
+"$WIRELM" encode -r cut.pcap -w cut.tok > /dev/null 2> stderr
+"$WIRELM" decode -r cut.tok -w - 2> /dev/null | cmp - cut.pcap || fail "a cut capture"
+[ "$(wc -l < stderr)" = 1 ] && grep -q 'cut.pcap: offset 44:' stderr || fail "damage reported as: $(cat stderr)"
+
+# What is no capture or no token file: exit 1, one line, no file.
+refused() { # output, then the command
+    local out=$1 status=0
+    shift
+    "$WIRELM" "$@" > stdout 2> stderr || status=$?
+    [ $status = 1 ] || fail "exit $status of: $*"
+    [ "$(wc -l < stderr)" = 1 ] || fail "$* says: $(cat stderr)"
+    [ ! -e "$out" ] || fail "$* left $out"
+    ! ls | grep -q part- || fail "$* left a part"
+}
+head -c 23 a.pcap > header23
+: > empty
+for file in header23 empty nowhere; do
+    refused x.tok encode -r $file -w x.tok
+    refused x.pcap decode -r $file -w x.pcap
+    grep -q "$file" stderr || fail "the error does not name $file: $(cat stderr)"
+    refused x verify -r $file
+done
+size=$(stat -c %s a.tok)
+for ((at = 0; at < size; at += 3)); do # a byte changed anywhere is noticed
+    cp a.tok bad.tok
+    byte $(($(od -An -tu1 -j $at -N 1 a.tok) ^ 65)) | dd of=bad.tok bs=1 seek=$at conv=notrunc status=none
+    refused x.pcap decode -r bad.tok -w x.pcap
+done
+for n in 7 50 107 115 $((size - 1)); do
+    head -c $n a.tok > bad.tok
+    refused x.pcap decode -r bad.tok -w x.pcap
+done
+cat a.tok a.tok > bad.tok
+refused x.pcap decode -r bad.tok -w x.pcap
+echo keep > kept.pcap
+"$WIRELM" decode -r bad.tok -w kept.pcap 2> /dev/null && fail "decoded a bad file"
+[ "$(cat kept.pcap)" = keep ] || fail "a failed decode replaced its output"
+
+# Wrong usage.
+while read -r words; do
+    status=0
+    "$WIRELM" $words > /dev/null 2>&1 || status=$?
+    [ $status = 2 ] || fail "exit $status of: $words"
+done << 'END'
+encode -r a.pcap
+decode -w x
+verify
+encode -r a.pcap -w x.tok --codec nothing
+verify -r a.pcap --codec nothing
+END
+echo passed

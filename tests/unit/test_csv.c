@@ -13,7 +13,7 @@ static const char *read_back(const char *text)
 {
     static char out[512];
     wlmi_csv csv;
-    wlm_error error = {0};
+    static wlm_error error;
     wlm_status status;
     out[0] = 0;
     test_write_text(test_path("t.csv"), text);

@@ -59,7 +59,7 @@ static int make(void **state)
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     view = wlmi_view_default(&wlmi_codec_bytes);
     view.hide = WLM_HIDE_NONE;
-    view.context = 256;
+    view.context = 512; /* every flow fits whole */
     return 0;
 }
 

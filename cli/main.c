@@ -12,6 +12,7 @@ const command *const commands[] = {
     &command_decode,
     &command_verify,
     &command_import,
+    &command_train,
     NULL,
 };
 

@@ -227,25 +227,33 @@ typedef struct wlm_model wlm_model;
 WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threads, wlm_error *error);
 WLM_API void wlm_model_free(wlm_model *model);
 
+/* For wlm_train: as the checkpoint that training starts from has it, or, for a new model, ids and full payload. */
+#define WLM_HIDE_INHERIT ((wlm_hide)255)
+#define WLM_PAYLOAD_INHERIT (UINT32_MAX - 1)
+
 typedef struct wlm_train_options {
     const char *const *data;  /* imported folders */
     size_t data_count;
     const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
-    const char *preset;       /* for a new model; see wlm_preset_name() */
+    const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
     const char *init;         /* or a checkpoint to start from */
-    int resume;
-    double plain, classify, generate; /* shares of the prompts; classify and generate need labels */
+    int resume;               /* take up the run that OUT.resume holds; all options that matter must be the same */
+    double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the
+                                         data: .2, .6, .2 where some flow has a label, else plain only */
     const char *codec;        /* NULL: the default, or init's */
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
-    uint32_t max_packets;     /* per flow; 0: as many as fit */
+    uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */
     uint64_t steps;           /* 0: until `seconds` */
-    double seconds;           /* 0: until `steps` */
-    uint32_t tokens_per_batch, accumulate, context;
-    double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run */
+    double seconds;           /* of training, without what is read before it and measured after it; 0: until `steps`.
+                                 Both: whichever ends first; none: 1000 steps. Only a run of steps is reproducible */
+    uint32_t tokens_per_batch; /* 0: 4096, or the context where that is longer */
+    uint32_t accumulate;      /* batches per step */
+    uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
+    double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */
     uint64_t seed;
     int threads;
-    double save_every_s;      /* 0: only at the end */
+    double save_every_s;      /* how often OUT.resume is written; 0: only when stopped */
     const char *backend;      /* "cpu", "ref"; NULL: cpu */
     const char *log;          /* JSON Lines, appended; NULL: none */
     wlm_progress_fn *progress;
@@ -254,12 +262,16 @@ typedef struct wlm_train_options {
 } wlm_train_options;
 
 typedef struct wlm_train_report {
-    uint64_t steps, tokens, parameters;
-    double loss_first, loss_last, loss_val; /* nats per token; NaN where there was nothing to measure */
+    uint64_t steps, skipped, tokens, parameters; /* skipped: steps whose gradient was not finite */
+    double loss_first, loss_last, loss_val; /* nats per position with a target, weighted as in training; last: mean
+                                               of about 20 steps; NaN where there was nothing to measure */
     double seconds, tokens_per_s;
 } wlm_train_report;
 
 WLM_API wlm_train_options wlm_train_options_default(void);
+/* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
+ * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
+ * removed, only when the run is complete. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
 /* The i-th preset's name, NULL past the last. */
 WLM_API const char *wlm_preset_name(size_t i);

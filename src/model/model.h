@@ -142,5 +142,9 @@ wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error
 wlm_status wlmi_checkpoint_load(wlmi_net **net, const char *path, const wlmi_backend *backend, wlm_error *error);
 wlm_status wlmi_checkpoint_load_memory(wlmi_net **net, const void *data, size_t size, const char *name,
                                        const wlmi_backend *backend, wlm_error *error);
+/* Whether bytes begin like a safetensors file. */
+int wlmi_checkpoint_is(const void *data, size_t size);
+/* *json: kind, parameters, configuration, tasks and record, without loading the values. */
+wlm_status wlmi_checkpoint_describe(const void *data, size_t size, const char *name, char **json, wlm_error *error);
 
 #endif

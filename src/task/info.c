@@ -4,11 +4,29 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "task/shard.h"
+
+static json_t *presets(void)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; wlmi_preset_name(i); i++)
+        json_array_append_new(list, json_string(wlmi_preset_name(i)));
+    return list;
+}
+
+static json_t *backends(void)
+{
+    static const char *const names[] = {"cpu", "ref"};
+    json_t *list = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        json_object_set_new(list, names[i], json_string(wlmi_backend_find(names[i])->describe()));
+    return list;
+}
 
 wlm_status wlm_info_build(char **json, wlm_error *error)
 {
-    json_t *root = json_pack("{s:s}", "version", wlm_version());
+    json_t *root = json_pack("{s:s, s:o, s:o}", "version", wlm_version(), "presets", presets(), "backends", backends());
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     *json = text ? wlmi_strdup(text) : NULL;
@@ -26,10 +44,22 @@ static wlm_status info_dataset(const char *folder, char **json, wlm_error *error
     return status;
 }
 
+static wlm_status info_bytes(const char *path, const wlmi_map *map, char **json, wlm_error *error)
+{
+    if (wlmi_checkpoint_is(map->data, map->size))
+        return wlmi_checkpoint_describe(map->data, map->size, path, json, error);
+    return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET, "not a file that wirelm knows");
+}
+
 wlm_status wlm_info_file(const char *path, char **json, wlm_error *error)
 {
+    wlmi_map map;
+    wlm_status status;
     *json = NULL;
     if (wlmi_dataset_is(path))
         return info_dataset(path, json, error);
-    return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET, "not a file that wirelm knows");
+    WLMI_TRY(wlmi_map_open(&map, path, error));
+    status = info_bytes(path, &map, json, error);
+    wlmi_map_close(&map);
+    return status;
 }

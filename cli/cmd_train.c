@@ -1,0 +1,108 @@
+/* cmd_train.c: wirelm train. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* "plain=.5,classify=.4,generate=.1" into the shares; 0 where it is something else. */
+static int parse_prompts(const char *text, wlm_train_options *o)
+{
+    const struct {
+        const char *name;
+        double *share;
+    } kinds[] = {{"plain", &o->plain}, {"classify", &o->classify}, {"generate", &o->generate}};
+    while (*text) {
+        size_t length = strcspn(text, "="), kind = 0;
+        char *end;
+        while (kind < 3 && (strlen(kinds[kind].name) != length || strncmp(kinds[kind].name, text, length)))
+            kind++;
+        if (kind == 3 || text[length] != '=')
+            return 0;
+        text += length + 1;
+        *kinds[kind].share = strtod(text, &end);
+        if (end == text || !isfinite(*kinds[kind].share) || *kinds[kind].share < 0 || (*end && *end != ','))
+            return 0;
+        text = *end ? end + 1 : end;
+    }
+    return o->plain + o->classify + o->generate > 0;
+}
+
+static json_t *real_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static int print_report(const wlm_train_options *o, const wlm_train_report *r)
+{
+    return print_json(json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f, s:s}", "steps", (json_int_t)r->steps, "skipped",
+        (json_int_t)r->skipped, "tokens", (json_int_t)r->tokens, "parameters", (json_int_t)r->parameters, "loss_first",
+        real_or_null(r->loss_first), "loss_last", real_or_null(r->loss_last), "loss_val", real_or_null(r->loss_val),
+        "seconds", r->seconds, "tokens_per_s", r->tokens_per_s, "model", o->out));
+}
+
+static int run(const command *self, int argc, char **argv)
+{
+    wlm_train_options o = wlm_train_options_default();
+    wlm_train_report report;
+    wlm_error error;
+    wlm_status status;
+    list data = {NULL, 0};
+    const char *prompts = NULL;
+    uint32_t threads = 0;
+    const option table[] = {
+        {'d', "data", OPTION_LIST, "DIR...", &data, "imported folders", 1},
+        {'o', "output", OPTION_TEXT, "MODEL", &o.out, "checkpoint to write (safetensors)", 1},
+        {0, "preset", OPTION_TEXT, "NAME", &o.preset, "shape of a new model (default trafficgpt-nano); see info --build", 0},
+        {0, "init", OPTION_TEXT, "MODEL", &o.init, "start from this checkpoint instead", 0},
+        {0, "prompts", OPTION_TEXT, "SHARES", &prompts,
+         "e.g. plain=.5,classify=.4,generate=.1 (default: plain=1; with labels .2, .6, .2)", 0},
+        {0, "codec", OPTION_TEXT, "NAME", &o.codec, "tokens (default: bytes, or those of --init)", 0},
+        {0, "hide", OPTION_HIDE, "POLICY", &o.hide, "none, ids or shape (default: ids, or that of --init)", 0},
+        {0, "payload", OPTION_PAYLOAD, "N|full", &o.payload, "bytes of payload per packet (default: full, or that of --init)", 0},
+        {0, "max-packets", OPTION_U32, "N", &o.max_packets, "packets per flow (default: as many as fit, or as --init)", 0},
+        {0, "steps", OPTION_U64, "N", &o.steps, "length of the run (default: 1000 steps, without --time)", 0},
+        {0, "time", OPTION_SECONDS, "TIME", &o.seconds, "or how long to train: 90, 10m, 2h", 0},
+        {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 4096, or the context where that is longer", 0},
+        {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step (default %default)", 0},
+        {0, "context", OPTION_U32, "N", &o.context, "longest sequence in tokens (default: the preset's, or that of --init)", 0},
+        {0, "learning-rate", OPTION_REAL, "X", &o.learning_rate, "peak of the schedule (default %default)", 0},
+        {0, "warmup", OPTION_REAL, "SHARE", &o.warmup, "share of the run in which the rate rises (default %default)", 0},
+        {0, "weight-decay", OPTION_REAL, "X", &o.weight_decay, "of matrices (default %default)", 0},
+        {0, "clip", OPTION_REAL, "NORM", &o.clip, "largest gradient norm, 0: any (default %default)", 0},
+        {0, "seed", OPTION_U64, "N", &o.seed, "default %default", 0},
+        {0, "resume", OPTION_FLAG, NULL, &o.resume, "go on with the run that MODEL.resume holds", 0},
+        {0, "save-every", OPTION_SECONDS, "TIME", &o.save_every_s, "how often MODEL.resume is written (default %default s)", 0},
+        {0, "threads", OPTION_U32, "N", &threads, "0: one per processor (default %default)", 0},
+        {0, "backend", OPTION_TEXT, "NAME", &o.backend, "cpu or ref (default cpu)", 0},
+        {0, "log", OPTION_TEXT, "FILE", &o.log, "append one JSON line per step", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    int exit_status = parse_options(self, table, argc, argv, NULL);
+    if (exit_status >= 0)
+        return exit_status;
+    if (prompts && !parse_prompts(prompts, &o))
+        return usage_error(self, "option '--prompts' cannot be '%s'", prompts);
+    if (threads > 4096)
+        return usage_error(self, "option '--threads' cannot be '%u'", threads);
+    o.threads = (int)threads;
+    o.data = data.item;
+    o.data_count = data.count;
+    o.progress = show_progress;
+    o.stop = install_stop();
+    status = wlm_train(&o, &report, &error);
+    end_progress();
+    free(data.item);
+    if (status == WLM_STOPPED) {
+        fprintf(stderr, "wirelm train: stopped after %llu steps; the same command with --resume goes on from %s\n",
+                (unsigned long long)report.steps, error.file);
+        return EXIT_DONE;
+    }
+    return status == WLM_OK ? print_report(&o, &report) : report_error(&error);
+}
+
+const command command_train = {
+    "train", "pre-trains or fine-tunes a model on imported folders",
+    "-d DIR... -o MODEL [--preset P | --init MODEL] [--steps N | --time T] [options]", run};

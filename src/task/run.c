@@ -1,0 +1,249 @@
+/* run.c: sets a training run up. */
+#include "task/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "task/facts.h"
+#include "task/handle.h"
+
+static const char default_preset[] = "trafficgpt-nano";
+static const uint64_t default_steps = 1000;
+static const uint32_t default_tokens = 4096;
+
+static wlm_status refuse(wlm_error *error, const char *why)
+{
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "%s", why);
+}
+
+static int in_unit(double x, int one_too)
+{
+    return x >= 0 && (one_too ? x <= 1 : x < 1);
+}
+
+static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
+{
+    if (!o->out || !o->out[0] || !strcmp(o->out, "-"))
+        return refuse(error, "training needs a file to write the model to");
+    if (!o->data_count)
+        return refuse(error, "training needs at least one imported folder");
+    if (o->preset && o->init)
+        return refuse(error, "either a preset for a new model or a model to start from, not both");
+    if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
+        return refuse(error, "the shares of the prompts must not be negative");
+    if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))
+        return refuse(error, "the learning rate must be above 0");
+    if (!in_unit(o->warmup, 1) || !in_unit(o->weight_decay, 1) || !(o->clip >= 0) || !(o->seconds >= 0) ||
+        !(o->save_every_s >= 0))
+        return refuse(error, "warm-up and weight decay lie between 0 and 1; clip, time and save interval are not negative");
+    if (o->accumulate < 1 || o->context > INT32_MAX || o->tokens_per_batch > INT32_MAX || o->steps > INT64_MAX)
+        return refuse(error, "accumulate is at least 1; context, batch and steps are not astronomical");
+    return WLM_OK;
+}
+
+/* ---------------------------------------------------------------- data */
+
+static wlm_status open_data(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    run->data = wlmi_alloc_zero(o->data_count, sizeof *run->data);
+    if (!run->data)
+        return WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < o->data_count; i++)
+        WLMI_TRY(wlmi_dataset_open(&run->data[i], o->data[i], error));
+    return WLM_OK;
+}
+
+static void decide_shares(wlmi_run *run)
+{
+    const wlm_train_options *o = run->options;
+    int labelled = 0;
+    for (size_t i = 0; i < o->data_count; i++)
+        labelled |= wlmi_dataset_task(run->data[i]) && wlmi_dataset_labels(run->data[i]) > 0;
+    run->plain = o->plain;
+    run->classify = o->classify;
+    run->generate = o->generate;
+    if (o->plain + o->classify + o->generate > 0)
+        return;
+    run->plain = labelled ? 0.2 : 1;
+    run->classify = labelled ? 0.6 : 0;
+    run->generate = labelled ? 0.2 : 0;
+}
+
+/* ---------------------------------------------------------------- what was asked */
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    json_t *flows = json_array();
+    char seed[24];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    for (size_t i = 0; i < o->data_count; i++)
+        json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
+    run->asked = json_pack(
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:s}",
+        "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
+        text_or_null(o->codec), "plain", run->plain, "classify", run->classify, "generate", run->generate, "hide",
+        (json_int_t)o->hide, "payload", (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "steps",
+        (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
+        "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
+        "warmup", o->warmup, "weight_decay", o->weight_decay, "clip", o->clip, "seed", seed, "backend",
+        run->backend->name);
+    return run->asked ? WLM_OK : WLMI_NO_MEMORY(error);
+}
+
+/* ---------------------------------------------------------------- the net */
+
+static wlm_status make_net(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    const wlmi_codec *codec = wlmi_codec_find(o->codec);
+    wlmi_config config;
+    if (!codec)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
+    WLMI_TRY(wlmi_config_preset(&config, o->preset ? o->preset : default_preset, error));
+    config.vocabulary = (int)codec->vocabulary;
+    if (config.role_rows)
+        config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
+    WLMI_TRY(wlmi_net_new(&run->net, &config, run->backend, o->seed, error));
+    snprintf(run->net->record.codec, sizeof run->net->record.codec, "%s", codec->name);
+    wlmi_codec_hash(codec, run->net->record.codec_hash);
+    run->net->record.hide = WLM_HIDE_IDS;
+    run->net->record.payload = WLM_PAYLOAD_FULL;
+    return WLM_OK;
+}
+
+static wlm_status load_net(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    const wlmi_codec *codec;
+    WLMI_TRY(wlmi_checkpoint_load(&run->net, o->init, run->backend, error));
+    WLMI_TRY(wlmi_handle_codec(&run->net->record, o->init, &codec, error));
+    if (o->codec && strcmp(o->codec, codec->name))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET, "made with codec '%s', not '%s'", codec->name,
+                         o->codec);
+    return WLM_OK;
+}
+
+static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *error)
+{
+    uint32_t count = wlmi_dataset_labels(data);
+    const char **label = wlmi_alloc_array(count, sizeof *label);
+    wlm_status status;
+    if (!label)
+        return WLMI_NO_MEMORY(error);
+    for (uint32_t i = 0; i < count; i++)
+        label[i] = wlmi_dataset_label(data, i);
+    status = wlmi_net_add_task(run->net, wlmi_dataset_task(data), label, (int)count, run->options->seed, error);
+    wlmi_free(label);
+    return status;
+}
+
+/* Tasks, record and context of a run that begins. */
+static wlm_status dress_net(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    wlmi_record *record = &run->net->record;
+    for (size_t i = 0; i < o->data_count; i++) {
+        if (wlmi_dataset_task(run->data[i]))
+            WLMI_TRY(add_task(run, run->data[i], error));
+        if (wlmi_dataset_fell_back(run->data[i]))
+            snprintf(record->split_note, sizeof record->split_note,
+                     "%.160s was split by flow: it has too few captures to split by capture", o->data[i]);
+    }
+    if (o->hide != WLM_HIDE_INHERIT)
+        record->hide = o->hide;
+    if (o->payload != WLM_PAYLOAD_INHERIT)
+        record->payload = o->payload;
+    if (o->max_packets)
+        record->max_packets = o->max_packets;
+    if (o->context)
+        run->net->config.context = (int)o->context;
+    record->seed = o->seed;
+    WLMI_TRY(wlmi_config_check(&run->net->config, error));
+    return wlmi_facts_gather(run->net, run->data, o->data_count, error);
+}
+
+static wlm_status begin(wlmi_run *run, wlm_error *error)
+{
+    WLMI_TRY(run->options->init ? load_net(run, error) : make_net(run, error));
+    WLMI_TRY(dress_net(run, error));
+    return wlmi_trainer_init(&run->trainer, run->net, error);
+}
+
+static wlm_status take_up(wlmi_run *run, wlm_error *error)
+{
+    if (access(run->resume_path, F_OK) != 0)
+        return wlmi_fail(error, WLM_ERR_IO, run->resume_path, WLM_NO_OFFSET, "there is no unfinished run to resume");
+    return wlmi_resume_load(&run->trainer, &run->net, run->asked, run->resume_path, run->backend, error);
+}
+
+/* ---------------------------------------------------------------- batches */
+
+static wlm_status open_batches(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    const wlmi_record *record = &run->net->record;
+    const wlmi_codec *codec;
+    wlmi_batch_options options = wlmi_batch_options_default();
+    wlmi_view view;
+    WLMI_TRY(wlmi_handle_codec(record, o->out, &codec, error));
+    view = wlmi_view_default(codec);
+    view.hide = record->hide;
+    view.payload = record->payload;
+    view.max_packets = record->max_packets;
+    view.context = run->net->config.context;
+    options.plain = run->plain;
+    options.classify = run->classify;
+    options.generate = run->generate;
+    options.tokens = (int)o->tokens_per_batch;
+    if (!options.tokens)
+        options.tokens = view.context > (int)default_tokens ? view.context : (int)default_tokens;
+    options.seed = o->seed;
+    return wlmi_batches_new(&run->batches, (const wlmi_dataset *const *)run->data, o->data_count, run->net, &view,
+                            &options, error);
+}
+
+wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error)
+{
+    memset(run, 0, sizeof *run);
+    run->options = options;
+    WLMI_TRY(check_options(options, error));
+    run->steps = options->steps || options->seconds > 0 ? options->steps : default_steps;
+    run->backend = wlmi_backend_find(options->backend);
+    if (!run->backend || run->backend->real_size != sizeof(float))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no backend to train with is called '%s'",
+                         options->backend ? options->backend : "cpu");
+    run->backend->set_threads(options->threads);
+    run->resume_path = wlmi_alloc(strlen(options->out) + sizeof ".resume");
+    if (!run->resume_path)
+        return WLMI_NO_MEMORY(error);
+    sprintf(run->resume_path, "%s.resume", options->out);
+    WLMI_TRY(open_data(run, error));
+    decide_shares(run);
+    WLMI_TRY(note_what_was_asked(run, error));
+    WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
+    return open_batches(run, error);
+}
+
+void wlmi_run_close(wlmi_run *run)
+{
+    wlmi_batches_free(run->batches);
+    wlmi_rows_free(&run->rows);
+    wlmi_trainer_clear(&run->trainer);
+    wlmi_net_free(run->net);
+    if (run->data)
+        for (size_t i = 0; i < run->options->data_count; i++)
+            wlmi_dataset_close(run->data[i]);
+    wlmi_free(run->data);
+    wlmi_free(run->resume_path);
+    json_decref(run->asked);
+}

@@ -1,0 +1,27 @@
+/* run.h: everything that one training run holds: data, net, view, batches. Set up here; train.c runs it. */
+#ifndef WLMI_RUN_H
+#define WLMI_RUN_H
+
+#include "task/batch.h"
+#include "task/trainer.h"
+
+typedef struct wlmi_run {
+    const wlm_train_options *options; /* borrowed */
+    wlmi_dataset **data;              /* [options->data_count] */
+    const wlmi_backend *backend;
+    wlmi_net *net;
+    wlmi_trainer trainer;
+    wlmi_batches *batches;
+    wlmi_rows rows;
+    double plain, classify, generate; /* shares, decided */
+    uint64_t steps;                   /* 0: by time */
+    json_t *asked;                    /* the options that a resumed run must share */
+    char *resume_path;                /* OUT.resume */
+} wlmi_run;
+
+/* Checks the options, opens the folders, and makes, loads or resumes the model. On failure the run is to be closed
+ * too. */
+wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error);
+void wlmi_run_close(wlmi_run *run);
+
+#endif

@@ -1,0 +1,286 @@
+/* train.c: wlm_train: the loop over steps, its log, its progress, and what it leaves behind. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "task/run.h"
+
+static const double progress_every_s = 0.2;
+enum { VALIDATION_BATCHES = 16 }; /* per kind of prompt */
+
+wlm_train_options wlm_train_options_default(void)
+{
+    wlm_train_options o;
+    memset(&o, 0, sizeof o);
+    o.hide = WLM_HIDE_INHERIT;
+    o.payload = WLM_PAYLOAD_INHERIT;
+    o.accumulate = 1;
+    o.learning_rate = 2e-3;
+    o.warmup = 0.05;
+    o.weight_decay = 0.1;
+    o.clip = 1.0;
+    o.seed = 1;
+    o.save_every_s = 60;
+    return o;
+}
+
+const char *wlm_preset_name(size_t i)
+{
+    return wlmi_preset_name(i);
+}
+
+typedef struct loop {
+    wlmi_run *run;
+    FILE *log;
+    double rate;
+    double step_s;      /* the last step's time */
+    double shown, saved; /* elapsed_s when progress was last shown, and the run saved */
+    double began;       /* clock when this sitting's training began */
+    uint64_t tokens_before; /* this sitting */
+    double elapsed_before;
+} loop;
+
+/* ---------------------------------------------------------------- telling */
+
+static double tokens_per_s(const loop *l)
+{
+    const wlmi_trainer *t = &l->run->trainer;
+    double elapsed = t->elapsed_s - l->elapsed_before;
+    return elapsed > 0 ? (double)(t->tokens - l->tokens_before) / elapsed : 0;
+}
+
+static void tell(const loop *l, const char *note)
+{
+    const wlm_train_options *o = l->run->options;
+    const wlmi_trainer *t = &l->run->trainer;
+    wlm_progress p;
+    if (!o->progress)
+        return;
+    memset(&p, 0, sizeof p);
+    p.what = "train";
+    p.unit = "steps";
+    p.done = t->step;
+    p.total = l->run->steps;
+    p.elapsed_s = t->elapsed_s;
+    p.remaining_s = p.total && t->step ? t->elapsed_s * (double)(p.total - t->step) / (double)t->step : -1;
+    if (o->seconds > 0) {
+        double left = fmax(0, o->seconds - t->elapsed_s);
+        if (!p.total) {
+            p.unit = "s";
+            p.total = (uint64_t)ceil(o->seconds);
+            p.done = (uint64_t)fmin(t->elapsed_s, o->seconds);
+        }
+        p.remaining_s = p.remaining_s < 0 || left < p.remaining_s ? left : p.remaining_s;
+    }
+    p.tokens_per_s = tokens_per_s(l);
+    p.loss = wlmi_trainer_loss(t);
+    p.learning_rate = l->rate;
+    p.note = note;
+    o->progress(o->user, &p);
+}
+
+static json_t *real_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static wlm_status log_step(const loop *l, const wlmi_step_report *r, wlm_error *error)
+{
+    const wlmi_trainer *t = &l->run->trainer;
+    json_t *line;
+    int failed;
+    if (!l->log)
+        return WLM_OK;
+    line = json_pack("{s:I, s:I, s:o, s:o, s:o, s:f, s:o, s:f, s:f}", "step", (json_int_t)t->step, "tokens",
+                     (json_int_t)t->tokens, "loss", real_or_null(wlmi_loss_mean(&r->loss)), "loss_plain",
+                     real_or_null(r->loss.tokens / r->loss.tokens_weight), "loss_classify",
+                     real_or_null(r->loss.labels / r->loss.labels_weight), "learning_rate", l->rate, "grad_norm",
+                     real_or_null(r->grad_norm), "tokens_per_s", tokens_per_s(l), "elapsed_s", t->elapsed_s);
+    if (!line)
+        return WLMI_NO_MEMORY(error);
+    failed = json_dumpf(line, l->log, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, l->log) != 1 ||
+             fflush(l->log) != 0;
+    json_decref(line);
+    return failed ? wlmi_fail(error, WLM_ERR_IO, l->run->options->log, WLM_NO_OFFSET, "%s", strerror(errno)) : WLM_OK;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static wlm_status next_batch(void *user, uint64_t *cursor, wlmi_batch *batch, wlm_error *error)
+{
+    wlmi_run *run = user;
+    WLMI_TRY(wlmi_batches_next(run->batches, cursor, &run->rows, error));
+    *batch = wlmi_rows_batch(&run->rows);
+    return WLM_OK;
+}
+
+/* Share of the run behind it once the coming step is done. */
+static double share(const loop *l)
+{
+    const wlmi_run *run = l->run;
+    const wlmi_trainer *t = &run->trainer;
+    double by_steps = run->steps ? (double)(t->step + 1) / (double)run->steps : 0, by_time = 0;
+    if (run->options->seconds > 0)
+        by_time = (t->elapsed_s + l->step_s) / run->options->seconds;
+    return fmin(1, fmax(by_steps, by_time));
+}
+
+static int is_done(const wlmi_run *run)
+{
+    return (run->steps && run->trainer.step >= run->steps) ||
+           (run->options->seconds > 0 && run->trainer.elapsed_s >= run->options->seconds);
+}
+
+static wlm_status one_step(loop *l, wlm_error *error)
+{
+    wlmi_run *run = l->run;
+    const wlm_train_options *o = run->options;
+    wlmi_trainer *t = &run->trainer;
+    wlmi_step_options step = {0, o->clip, o->weight_decay, o->accumulate};
+    wlmi_step_report report;
+    double before = t->elapsed_s;
+    l->rate = step.rate = wlmi_learning_rate(o->learning_rate, o->warmup, share(l));
+    WLMI_TRY(wlmi_trainer_step(t, &step, next_batch, run, &report, error));
+    t->elapsed_s = l->elapsed_before + wlmi_clock() - l->began;
+    l->step_s = t->elapsed_s - before;
+    return log_step(l, &report, error);
+}
+
+static wlm_status save_run(loop *l, wlm_error *error)
+{
+    l->saved = l->run->trainer.elapsed_s;
+    return wlmi_resume_save(&l->run->trainer, l->run->asked, l->run->resume_path, error);
+}
+
+static wlm_status steps(loop *l, wlm_error *error)
+{
+    wlmi_run *run = l->run;
+    const wlm_train_options *o = run->options;
+    wlmi_trainer *t = &run->trainer;
+    l->shown = -progress_every_s;
+    l->saved = l->elapsed_before = t->elapsed_s;
+    l->tokens_before = t->tokens;
+    l->began = wlmi_clock();
+    while (!is_done(run)) {
+        if (o->stop && *o->stop) {
+            WLMI_TRY(save_run(l, error));
+            tell(l, NULL);
+            return wlmi_fail(error, WLM_STOPPED, run->resume_path, WLM_NO_OFFSET, "stopped after %llu steps",
+                             (unsigned long long)t->step);
+        }
+        WLMI_TRY(one_step(l, error));
+        if (t->elapsed_s - l->shown >= progress_every_s || is_done(run)) {
+            l->shown = t->elapsed_s;
+            tell(l, NULL);
+        }
+        if (o->save_every_s > 0 && t->elapsed_s - l->saved >= o->save_every_s && !is_done(run))
+            WLMI_TRY(save_run(l, error));
+    }
+    return WLM_OK;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+/* Adds the loss over the first batches of the val parts as one kind of prompt. */
+static wlm_status validate_as(wlmi_run *run, wlmi_prompt prompt, wlmi_loss *sum, wlm_error *error)
+{
+    uint64_t cursor = 0;
+    for (int i = 0; i < VALIDATION_BATCHES; i++) {
+        wlmi_batch batch;
+        wlmi_loss loss;
+        wlm_status status = wlmi_batches_sweep(run->batches, WLM_PART_VAL, prompt, &cursor, &run->rows, error);
+        if (status == WLM_END)
+            return WLM_OK;
+        WLMI_TRY(status);
+        batch = wlmi_rows_batch(&run->rows);
+        WLMI_TRY(wlmi_net_forward(run->net, &batch, &loss, error));
+        sum->tokens += loss.tokens;
+        sum->tokens_weight += loss.tokens_weight;
+        sum->labels += loss.labels;
+        sum->labels_weight += loss.labels_weight;
+    }
+    return WLM_OK;
+}
+
+static wlm_status validate(wlmi_run *run, double *loss, wlm_error *error)
+{
+    const double shares[] = {run->plain, run->classify, run->generate};
+    const wlmi_prompt prompts[] = {WLMI_PROMPT_PLAIN, WLMI_PROMPT_CLASSIFY, WLMI_PROMPT_GENERATE};
+    wlmi_loss sum;
+    memset(&sum, 0, sizeof sum);
+    for (int i = 0; i < 3; i++)
+        if (shares[i] > 0 && wlmi_batches_flows(run->batches, WLM_PART_VAL, prompts[i]) > 0)
+            WLMI_TRY(validate_as(run, prompts[i], &sum, error));
+    *loss = wlmi_loss_mean(&sum);
+    return WLM_OK;
+}
+
+static wlm_status finish(wlmi_run *run, wlm_error *error)
+{
+    wlmi_record *record = &run->net->record;
+    record->steps += run->trainer.step;
+    record->tokens += run->trainer.tokens;
+    record->loss = wlmi_trainer_loss(&run->trainer);
+    WLMI_TRY(wlmi_checkpoint_save(run->net, run->options->out, error));
+    if (unlink(run->resume_path) != 0 && errno != ENOENT)
+        return wlmi_fail(error, WLM_ERR_IO, run->resume_path, WLM_NO_OFFSET, "%s", strerror(errno));
+    return WLM_OK;
+}
+
+static void fill_report(wlm_train_report *report, const loop *l, double loss_val)
+{
+    const wlmi_trainer *t = &l->run->trainer;
+    report->steps = t->step;
+    report->skipped = t->skipped;
+    report->tokens = t->tokens;
+    report->parameters = l->run->net->count;
+    report->loss_first = t->loss_first;
+    report->loss_last = wlmi_trainer_loss(t);
+    report->loss_val = loss_val;
+    report->seconds = t->elapsed_s;
+    report->tokens_per_s = tokens_per_s(l);
+}
+
+static wlm_status train(wlmi_run *run, wlm_train_report *report, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    loop l = {.run = run};
+    double loss_val = NAN;
+    wlm_status status;
+    wlmi_output *probe;
+    WLMI_TRY(wlmi_output_open(&probe, o->out, error)); /* better now than after an hour */
+    wlmi_output_discard(probe);
+    if (!o->resume && access(run->resume_path, F_OK) == 0)
+        tell(&l, "an unfinished run stands beside the output; it is not resumed, and will be replaced");
+    if (o->log) {
+        l.log = fopen(o->log, "a");
+        if (!l.log)
+            return wlmi_fail(error, WLM_ERR_IO, o->log, WLM_NO_OFFSET, "%s", strerror(errno));
+    }
+    status = steps(&l, error);
+    if (status == WLM_OK)
+        status = validate(run, &loss_val, error);
+    if (status == WLM_OK)
+        status = finish(run, error);
+    fill_report(report, &l, loss_val);
+    if (l.log)
+        fclose(l.log);
+    return status;
+}
+
+wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error)
+{
+    wlmi_run run;
+    wlm_train_report unused;
+    wlm_status status = wlmi_run_open(&run, options, error);
+    if (!report)
+        report = &unused;
+    memset(report, 0, sizeof *report);
+    if (status == WLM_OK)
+        status = train(&run, report, error);
+    wlmi_run_close(&run);
+    return status;
+}

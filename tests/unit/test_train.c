@@ -1,0 +1,280 @@
+/* test_train.c: wlm_train over an imported folder: learning, stopping, resuming, refusing; and opening what it wrote. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cursor.h"
+#include "task/handle.h"
+
+enum { FLOWS = 30, PACKETS = 3, PAYLOAD = 24, SIZE = 28 + PAYLOAD };
+
+/* One folder of two labels, "a" and "b": UDP flows whose payload is that letter. */
+static void write_capture(const char *path, char letter)
+{
+    const wlm_writer_options options = {WLM_FORMAT_PCAP, 101, 0, 1};
+    wlm_writer *writer;
+    wlm_error error;
+    assert_ok(wlm_writer_open(&writer, path, &options, &error), &error);
+    for (int i = 0; i < FLOWS * PACKETS; i++) {
+        uint8_t data[SIZE] = {0x45, 0, 0, SIZE, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+        wlm_packet packet = {.time_ns = 1000000000 + i * (int64_t)1000000, .captured = SIZE, .wire = SIZE,
+                             .link_type = 101, .data = data};
+        wlmi_store_be16(data + 20, (uint16_t)(20000 + i / PACKETS + (letter == 'b' ? 500 : 0)));
+        wlmi_store_be16(data + 22, letter == 'b' ? 5353 : 53);
+        wlmi_store_be16(data + 24, 8 + PAYLOAD);
+        memset(data + 28, letter, PAYLOAD);
+        assert_ok(wlm_writer_packet(writer, &packet, &error), &error);
+    }
+    assert_ok(wlm_writer_finish(writer, &error), &error);
+}
+
+static const char *folder(void)
+{
+    static char path[512];
+    if (!path[0]) {
+        const char *source = test_path("captures");
+        wlm_import_options options = wlm_import_options_default();
+        wlm_import_report report;
+        wlm_error error;
+        char a[600], b[600];
+        snprintf(path, sizeof path, "%s", test_path("imported"));
+        snprintf(a, sizeof a, "%s/a", source);
+        snprintf(b, sizeof b, "%s/b", source);
+        assert_true(mkdir(source, 0777) == 0 && mkdir(a, 0777) == 0 && mkdir(b, 0777) == 0);
+        strcat(a, "/1.pcap");
+        strcat(b, "/1.pcap");
+        write_capture(a, 'a');
+        write_capture(b, 'b');
+        options.out = path;
+        options.task = "letter";
+        options.split = WLM_SPLIT_FLOW;
+        options.paths = &source;
+        options.path_count = 1;
+        assert_ok(wlm_import(&options, &report, &error), &error);
+        assert_int_equal(report.labels, 2);
+    }
+    return path;
+}
+
+static wlm_train_options options_for(const char *const *data, const char *out, const char *preset)
+{
+    wlm_train_options o = wlm_train_options_default();
+    o.data = data;
+    o.data_count = 1;
+    o.out = out;
+    o.preset = preset;
+    o.steps = 6;
+    o.context = 128;
+    o.tokens_per_batch = 256;
+    o.save_every_s = 0;
+    o.threads = 1;
+    return o;
+}
+
+static wlm_stop stop;
+
+static void stop_at_once(void *user, const wlm_progress *progress)
+{
+    (void)user;
+    if (!progress->note && progress->done > 0)
+        stop = 1;
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t a_size, b_size;
+    uint8_t *x = test_read(a, &a_size), *y = test_read(b, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(x, y, a_size);
+    free(x);
+    free(y);
+}
+
+static void a_stopped_and_resumed_run_writes_the_same_file(void **state)
+{
+    const char *data = folder();
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        const char *preset = kind ? "netgpt-nano" : "trafficgpt-nano", *straight = test_path("straight"),
+                   *halting = test_path("halting"), *aside = test_path("halting.resume");
+        wlm_train_options o = options_for(&data, straight, preset);
+        wlm_train_report whole, part;
+        wlm_error error;
+        int sittings = 0;
+        wlm_status status = WLM_STOPPED;
+        assert_ok(wlm_train(&o, &whole, &error), &error);
+        o.out = halting;
+        o.progress = stop_at_once;
+        o.stop = &stop;
+        while (status == WLM_STOPPED) { /* the first report of each of three sittings stops it */
+            stop = 0;
+            o.resume = sittings++ > 0;
+            if (sittings > 3)
+                o.progress = NULL;
+            status = wlm_train(&o, &part, &error);
+            if (status == WLM_STOPPED) {
+                assert_int_equal(access(aside, F_OK), 0);
+                assert_true(access(halting, F_OK) != 0);
+            }
+        }
+        assert_ok(status, &error);
+        assert_true(sittings > 2);
+        assert_true(access(aside, F_OK) != 0);
+        assert_same_file(straight, halting);
+        assert_int_equal(part.steps, 6);
+        assert_int_equal(part.tokens, whole.tokens);
+        assert_true(part.loss_last == whole.loss_last && part.loss_val == whole.loss_val);
+        assert_int_equal(unlink(straight), 0);
+        assert_int_equal(unlink(halting), 0);
+    }
+}
+
+static void it_learns_and_what_it_writes_opens(void **state)
+{
+    const char *data = folder(), *out = test_path("learned"), *log = test_path("log");
+    wlm_train_options o = options_for(&data, out, "trafficgpt-nano");
+    wlm_train_report report;
+    wlm_model *model;
+    wlm_error error;
+    const wlmi_task *task;
+    char *json;
+    size_t size, lines = 0;
+    uint8_t *text;
+    int a;
+    (void)state;
+    o.steps = 25;
+    o.log = log;
+    o.max_packets = 2;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    assert_true(report.loss_last < 0.7 * report.loss_first);
+    assert_true(isfinite(report.loss_val));
+    assert_int_equal(report.skipped, 0);
+    text = test_read(log, &size);
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    assert_int_equal(lines, 25);
+    free(text);
+
+    assert_ok(wlm_model_load(&model, out, 1, &error), &error);
+    assert_int_equal(report.parameters, model->net->count);
+    assert_string_equal(model->codec->name, "bytes");
+    assert_int_equal(model->net->record.steps, 25);
+    assert_int_equal(model->net->record.hide, WLM_HIDE_IDS);
+    assert_int_equal(model->net->record.max_packets, 2);
+    assert_int_equal(model->net->config.context, 128);
+    assert_int_equal(strncmp(model->id, "sha256:", 7), 0);
+    assert_int_equal(strlen(model->id), 7 + 64);
+    assert_int_equal(model->net->tasks, 1);
+    task = &model->net->task[0];
+    assert_string_equal(task->name, "letter");
+    a = wlmi_task_find_label(task, "a");
+    assert_true(a >= 0 && task->flows[a] > 0 && task->flows[a] < FLOWS);
+    assert_int_equal(task->port[a], 53);
+    assert_int_equal(task->proto[a], 17);
+    assert_int_equal(task->flows_cut[a], task->flows[a]); /* they run to the capture's end */
+    wlm_model_free(model);
+
+    assert_ok(wlm_info_file(out, &json, &error), &error);
+    assert_non_null(strstr(json, "\"kind\":\"model\""));
+    assert_non_null(strstr(json, "letter"));
+    wlm_text_free(json);
+}
+
+static void a_run_can_start_from_a_checkpoint(void **state)
+{
+    const char *data = folder(), *first = test_path("first"), *second = test_path("second");
+    wlm_train_options o = options_for(&data, first, "netgpt-nano");
+    wlm_train_report report;
+    wlm_model *model;
+    wlm_error error;
+    (void)state;
+    o.hide = WLM_HIDE_NONE;
+    o.payload = 8;
+    o.plain = 1;
+    o.steps = 2;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    o = options_for(&data, second, NULL);
+    o.init = first;
+    o.context = 0;
+    o.steps = 3;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    assert_ok(wlm_model_load(&model, second, 1, &error), &error);
+    assert_string_equal(model->net->config.preset, "netgpt-nano");
+    assert_int_equal(model->net->config.context, 128);
+    assert_int_equal(model->net->record.hide, WLM_HIDE_NONE);
+    assert_int_equal(model->net->record.payload, 8);
+    assert_int_equal(model->net->record.steps, 5); /* both runs */
+    wlm_model_free(model);
+}
+
+static void expect_refused(const wlm_train_options *o, wlm_status wanted, const char *why)
+{
+    wlm_error error;
+    wlm_status status = wlm_train(o, NULL, &error);
+    if (status != wanted || !strstr(error.cause, why))
+        fail_msg("%s: %s, not '%s'", wlm_status_name(status), error.cause, why);
+    assert_true(access(o->out, F_OK) != 0);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    const char *data = folder(), *nowhere = test_path("nowhere");
+    wlm_train_options good = options_for(&data, test_path("refused"), "trafficgpt-nano"), o;
+    (void)state;
+    o = good, o.preset = "gpt-9", expect_refused(&o, WLM_ERR_ARGUMENT, "gpt-9");
+    o = good, o.data = &nowhere, expect_refused(&o, WLM_ERR_IO, "");
+    o = good, o.data_count = 0, expect_refused(&o, WLM_ERR_ARGUMENT, "folder");
+    o = good, o.init = "x", expect_refused(&o, WLM_ERR_ARGUMENT, "not both");
+    o = good, o.resume = 1, expect_refused(&o, WLM_ERR_IO, "no unfinished run");
+    o = good, o.backend = "ref64", expect_refused(&o, WLM_ERR_ARGUMENT, "ref64");
+    o = good, o.codec = "morse", expect_refused(&o, WLM_ERR_ARGUMENT, "morse");
+    o = good, o.plain = -1, expect_refused(&o, WLM_ERR_ARGUMENT, "shares");
+    o = good, o.learning_rate = 0, expect_refused(&o, WLM_ERR_ARGUMENT, "learning rate");
+    o = good, o.tokens_per_batch = 100, expect_refused(&o, WLM_ERR_ARGUMENT, "");
+}
+
+static void resuming_with_other_options_is_refused(void **state)
+{
+    const char *data = folder(), *out = test_path("other");
+    wlm_train_options o = options_for(&data, out, "trafficgpt-nano");
+    wlm_train_report report;
+    wlm_error error;
+    (void)state;
+    stop = 1;
+    o.stop = &stop;
+    assert_int_equal(wlm_train(&o, &report, &error), WLM_STOPPED);
+    o.resume = 1;
+    o.seed = 2;
+    expect_refused(&o, WLM_ERR_ARGUMENT, "seed");
+}
+
+static void time_bounds_a_run(void **state)
+{
+    const char *data = folder(), *out = test_path("timed");
+    wlm_train_options o = options_for(&data, out, "trafficgpt-nano");
+    wlm_train_report report;
+    wlm_error error;
+    (void)state;
+    o.steps = 0;
+    o.seconds = 0.05;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    assert_true(report.steps >= 1 && report.seconds >= 0.05);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stopped_and_resumed_run_writes_the_same_file),
+        cmocka_unit_test(it_learns_and_what_it_writes_opens),
+        cmocka_unit_test(a_run_can_start_from_a_checkpoint),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(resuming_with_other_options_is_refused),
+        cmocka_unit_test(time_bounds_a_run),
+    };
+    return cmocka_run_group_tests_name("train", tests, NULL, NULL);
+}

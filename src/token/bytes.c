@@ -143,6 +143,10 @@ static void bytes_allowed(const wlmi_coder *c, wlmi_allowed *a)
     case WIRE:
         a->low = generating ? SAME : 0;
         a->high = SAME;
+        if (generating == WLMI_GENERATING_CUT) { /* in two tokens, and more than was captured */
+            a->low = (wlmi_token)((c->packet.captured + 1) >> 8 < LENGTH_4 ? (c->packet.captured + 1) >> 8 : SAME);
+            a->except = LENGTH_4;
+        }
         break;
     case DATA:
         break;
@@ -305,7 +309,8 @@ static wlm_status bytes_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
         if (token == SAME)
             *what = take_wire(c, c->packet.captured);
         else
-            take_length(c, WIRE_LOW, token, 0, UINT32_MAX, c->packet.captured);
+            take_length(c, WIRE_LOW, token, c->options.generating ? c->packet.captured + 1 : 0, UINT32_MAX,
+                        c->packet.captured);
         break;
     case DATA:
         if (!wlmi_grow(&c->data, &c->capacity, c->have + 1, 1))

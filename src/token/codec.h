@@ -38,10 +38,15 @@ static inline int wlmi_is_allowed(const wlmi_allowed *a, wlmi_token t)
     return t >= a->low && t <= a->high && (int32_t)t != a->except && (a->row[t >> 6] >> (t & 63) & 1);
 }
 
+enum {
+    WLMI_GENERATING_WHOLE = 1, /* captured length = wire length */
+    WLMI_GENERATING_CUT        /* wire length may be more: for models that see only the first bytes of payload */
+};
+
 typedef struct wlmi_coder_options {
     int64_t start_ns;  /* time zero of the stream: travels beside the tokens */
-    int generating;    /* narrows the grammar to what a sampler should write: time never runs back, packets are not
-                          empty, lengths are plausible (capture length = wire length, at most snap_length) */
+    int generating;    /* 0, or WLMI_GENERATING_...: narrows the grammar to what a sampler should write: time never
+                          runs back, packets are not empty and at most snap_length bytes are captured */
     uint32_t snap_length; /* generating: longest packet; 0: 65535 */
 } wlmi_coder_options;
 

@@ -1,0 +1,108 @@
+/* query.c: asking a trained model. */
+#include "task/query.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+wlm_status wlmi_query_view(const wlm_model *model, wlm_hide hide, int force, uint32_t max_packets, wlmi_view *view,
+                           wlm_error *error)
+{
+    const wlmi_record *record = &model->net->record;
+    if (hide != record->hide && !force)
+        return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
+                         "trained with --hide %s, not %s; --force reads it with %s all the same",
+                         wlm_hide_name(record->hide), wlm_hide_name(hide), wlm_hide_name(hide));
+    *view = wlmi_view_default(model->codec);
+    view->hide = hide;
+    view->payload = record->payload;
+    view->max_packets = max_packets ? max_packets : record->max_packets;
+    view->context = model->net->config.context;
+    return WLM_OK;
+}
+
+/* Joins names with commas; says how many did not fit. */
+static void join(char *text, size_t size, int count, const char *(*name)(const void *from, int i), const void *from)
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (int i = 0; i < count; i++) {
+        const char *word = name(from, i);
+        if (at + strlen(word) + 24 > size) {
+            snprintf(text + at, size - at, " and %d more", count - i);
+            return;
+        }
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i ? ", " : "", word);
+    }
+}
+
+static const char *task_name(const void *net, int i)
+{
+    return ((const wlmi_net *)net)->task[i].name;
+}
+
+static const char *label_name(const void *task, int i)
+{
+    return ((const wlmi_task *)task)->label[i];
+}
+
+wlm_status wlmi_query_task(const wlm_model *model, const char *name, int *task, wlm_error *error)
+{
+    const wlmi_net *net = model->net;
+    char known[320];
+    *task = 0;
+    if (!net->tasks)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, model->path, WLM_NO_OFFSET,
+                         "the model knows no task; train it on labelled flows first");
+    if (!name)
+        return WLM_OK;
+    *task = wlmi_net_find_task(net, name);
+    if (*task >= 0)
+        return WLM_OK;
+    join(known, sizeof known, net->tasks, task_name, net);
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, model->path, WLM_NO_OFFSET, "no task '%.64s'; the model knows: %s", name,
+                     known);
+}
+
+wlm_status wlmi_query_label(const wlm_model *model, int task, const char *name, int *label, wlm_error *error)
+{
+    const wlmi_task *t = &model->net->task[task];
+    char known[320];
+    *label = wlmi_task_find_label(t, name);
+    if (*label >= 0)
+        return WLM_OK;
+    join(known, sizeof known, t->labels, label_name, t);
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, model->path, WLM_NO_OFFSET,
+                     "no label '%.64s' in task '%.64s'; there are: %s", name, t->name, known);
+}
+
+static void softmax(float *x, int n)
+{
+    float max = -INFINITY;
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (int i = 0; i < n; i++)
+        sum += x[i] = expf(x[i] - max);
+    for (int i = 0; i < n; i++)
+        x[i] = (float)(x[i] / sum);
+}
+
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, int task, float *out, wlm_error *error)
+{
+    const wlmi_task *t = &model->net->task[task];
+    int n = batch->segments.count;
+    int32_t *last = wlmi_alloc_array((size_t)n, sizeof *last);
+    wlm_status status;
+    if (!last)
+        return WLMI_NO_MEMORY(error);
+    for (int s = 0; s < n; s++)
+        last[s] = batch->segments.starts[s + 1] - 1;
+    status = wlmi_net_logits(model->net, batch, last, n, t->row + 1, t->row + 1 + t->labels, out, error);
+    wlmi_free(last);
+    for (int s = 0; status == WLM_OK && s < n; s++)
+        softmax(out + (size_t)s * (size_t)t->labels, t->labels);
+    return status;
+}

@@ -1,0 +1,331 @@
+/* classify.c: captures in, a label for each flow out. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "task/classify_copy.h"
+#include "task/classify_queue.h"
+#include "task/query.h"
+
+enum { BATCH_ROWS = 8192 };
+enum { LIVE_WAIT_NS = 1000000000 }; /* a pipe's flows wait so long, in capture time, for a full batch */
+
+typedef struct run {
+    wlm_model *model;
+    const wlm_classify_options *options;
+    wlm_classify_report *report;
+    wlmi_view view;
+    int *task; /* [tasks] */
+    int tasks;
+    wlm_filter *filter;
+    wlmi_prefixes *pool;
+    wlmi_queue *queue;
+    wlmi_copy *copy;
+    uint64_t flows_before; /* flows of the files before this one */
+    int in_folder;         /* the file was found, not named */
+    double start_s, shown_s;
+    /* The current file. */
+    const char *path;
+    wlmi_flow_table *table;
+    uint64_t packets;      /* read */
+    int64_t now_ns, waiting_since_ns;
+    wlm_status status;     /* of what the flow table's call-back did */
+    wlm_error error;
+} run;
+
+wlm_classify_options wlm_classify_options_default(void)
+{
+    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS};
+    return options;
+}
+
+/* ---------------------------------------------------------------- answers */
+
+/* The `top` most likely labels, of equals the first; returns how many. */
+static size_t rank(const wlmi_task *task, const float *share, size_t top, wlm_label *out)
+{
+    size_t n = 0;
+    for (int i = 0; i < task->labels; i++) {
+        size_t at = n;
+        while (at > 0 && share[i] > out[at - 1].confidence)
+            at--;
+        if (at >= top)
+            continue;
+        n += n < top;
+        memmove(&out[at + 1], &out[at], (n - 1 - at) * sizeof *out);
+        out[at] = (wlm_label){task->name, task->label[i], share[i]};
+    }
+    return n;
+}
+
+static void note(run *r, const wlm_flow_result *result)
+{
+    char text[300];
+    if (!r->copy || r->status != WLM_OK)
+        return;
+    snprintf(text, sizeof text, "%s=%s %.2f", result->top[0].task, result->label, result->top[0].confidence);
+    r->status = wlmi_copy_note(r->copy, result->first_packet, text, &r->error);
+}
+
+static void answered(void *owner, const wlmi_flow *flow, const wlmi_prefix *prefix, const wlmi_answer *answer)
+{
+    run *r = owner;
+    char community_id[40];
+    wlm_flow_result result = {
+        .file = r->path, .flow_id = r->flows_before + flow->id, .community_id = community_id, .key = flow->key,
+        .first_ns = flow->first_ns, .last_ns = flow->last_ns, .start = flow->start, .end = flow->end,
+        .oneway = !flow->packets[0] || !flow->packets[1], .packets = flow->packets[0] + flow->packets[1],
+        .packets_used = prefix->packets, .tokens_used = prefix->tokens.count, .first_packet = flow->first_packet,
+        .hide = r->view.hide, .model = r->model->id,
+    };
+    result.truncated = prefix->clipped || result.packets_used < result.packets;
+    wlmi_community_id(&flow->key, community_id);
+    for (int i = 0; i < r->tasks; i++) {
+        const wlmi_task *task = &r->model->net->task[answer[i].task];
+        result.top_count = rank(task, answer[i].share, r->options->top, result.top);
+        result.label = result.top[0].confidence < r->options->threshold ? "unknown" : result.top[0].label;
+        note(r, &result);
+        if (r->options->result)
+            r->options->result(r->options->user, &result);
+    }
+}
+
+/* ---------------------------------------------------------------- one file */
+
+static void expired(void *owner, wlmi_flow *flow)
+{
+    run *r = owner;
+    r->report->flows++;
+    if (r->status == WLM_OK) {
+        if (!wlmi_queue_waiting(r->queue))
+            r->waiting_since_ns = r->now_ns;
+        r->status = wlmi_queue_add(r->queue, flow, flow->user, &r->error);
+    }
+    wlmi_prefix_free(r->pool, flow->user);
+}
+
+/* What went wrong inside a call-back. */
+static wlm_status failure(const run *r, wlm_error *error)
+{
+    if (r->status != WLM_OK && error)
+        *error = r->error;
+    return r->status;
+}
+
+static wlm_status take_packet(run *r, const wlm_packet *packet, wlm_error *error)
+{
+    wlmi_headers headers;
+    wlmi_flow *flow;
+    int backward;
+    if (r->filter && !wlm_filter_match(r->filter, packet)) {
+        r->report->packets_filtered++;
+        return WLM_OK;
+    }
+    wlmi_decode(packet, &headers);
+    if (!headers.ip_version) {
+        r->report->packets_unusable++;
+        return WLM_OK;
+    }
+    r->now_ns = packet->time_ns;
+    WLMI_TRY(wlmi_flow_of(r->table, packet, &headers, &flow, &backward, error));
+    WLMI_TRY(failure(r, error));
+    return wlmi_prefix_take(r->pool, flow->user, &flow->key, packet, error);
+}
+
+static int stopped(const run *r)
+{
+    return r->options->stop && *r->options->stop;
+}
+
+static void show(run *r)
+{
+    double now = wlmi_clock();
+    wlm_progress progress = {.what = "classify", .done = r->report->flows, .unit = "flows", .remaining_s = -1,
+                             .elapsed_s = now - r->start_s, .loss = NAN};
+    if (!r->options->progress || now < r->shown_s + 0.2)
+        return;
+    r->shown_s = now;
+    r->options->progress(r->options->user, &progress);
+}
+
+static wlm_status read_packets(run *r, wlm_capture *capture, wlm_error *error)
+{
+    int live = !strcmp(r->path, "-");
+    wlm_packet packet;
+    while (!stopped(r)) {
+        WLMI_TRY(wlm_capture_next(capture, &packet, error));
+        r->packets++;
+        r->report->packets++;
+        if (live && r->copy)
+            WLMI_TRY(wlmi_copy_spool(r->copy, &packet, error));
+        WLMI_TRY(take_packet(r, &packet, error));
+        if (live && wlmi_queue_waiting(r->queue) && r->now_ns - r->waiting_since_ns > LIVE_WAIT_NS)
+            WLMI_TRY(wlmi_queue_run(r->queue, error));
+        if (r->packets % 256 == 0)
+            show(r);
+    }
+    return WLM_END;
+}
+
+/* A file that breaks off is good up to there. One that was named and holds no packet at all is a failure; one that
+ * was found in a folder is passed over. Where the caller stopped, the end of a pipe in the middle is no damage. */
+static wlm_status forgive(run *r, wlm_status status, wlm_error *error)
+{
+    if (status == WLM_END || (status == WLM_ERR_FORMAT && stopped(r)))
+        return WLM_OK;
+    if (status != WLM_ERR_FORMAT || (r->packets == 0 && !r->in_folder))
+        return status;
+    if (!r->report->files_damaged++)
+        r->report->damage = *error;
+    return WLM_OK;
+}
+
+static wlm_status finish_file(run *r, wlm_error *error)
+{
+    wlmi_flow_table_flush(r->table);
+    WLMI_TRY(failure(r, error));
+    WLMI_TRY(wlmi_queue_run(r->queue, error));
+    WLMI_TRY(failure(r, error));
+    return r->copy ? wlmi_copy_file(r->copy, r->path, r->packets, error) : WLM_OK;
+}
+
+static wlm_status classify_file(run *r, const char *path, wlm_error *error)
+{
+    wlmi_flow_options flow_options = {.user_size = sizeof(wlmi_prefix)};
+    wlm_capture *capture = NULL;
+    wlm_error local;
+    wlm_status status;
+    if (stopped(r))
+        return WLM_STOPPED;
+    r->path = path;
+    r->packets = 0;
+    r->flows_before = r->report->flows;
+    status = wlm_capture_open(&capture, path, &local);
+    if (status == WLM_OK) {
+        r->report->files++;
+        status = wlmi_flow_table_new(&r->table, &flow_options, expired, r, &local);
+    }
+    if (status == WLM_OK)
+        status = read_packets(r, capture, &local);
+    wlm_capture_close(capture);
+    status = forgive(r, status, &local);
+    if (status == WLM_OK && r->table)
+        status = finish_file(r, &local);
+    if (r->table) {
+        r->status = status; /* after a failure the flush only releases what flows hold */
+        wlmi_flow_table_flush(r->table);
+        r->report->flows_evicted += wlmi_flow_table_evictions(r->table);
+        wlmi_flow_table_free(r->table);
+        r->table = NULL;
+    }
+    if (status != WLM_OK && error)
+        *error = local;
+    return status;
+}
+
+/* ---------------------------------------------------------------- the whole run */
+
+static wlm_status choose_tasks(run *r, wlm_error *error)
+{
+    const char *word = r->options->tasks;
+    int all = word && !strcmp(word, "all");
+    r->task = wlmi_alloc_array(WLMI_MAX_TASKS, sizeof *r->task);
+    if (!r->task)
+        return WLMI_NO_MEMORY(error);
+    if (!word || all) {
+        WLMI_TRY(wlmi_query_task(r->model, NULL, &r->task[0], error));
+        r->tasks = all ? r->model->net->tasks : 1;
+        for (int i = 0; i < r->tasks; i++)
+            r->task[i] = i;
+        return WLM_OK;
+    }
+    while (r->tasks < WLMI_MAX_TASKS) {
+        char name[80];
+        size_t length = strcspn(word, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), word);
+        WLMI_TRY(wlmi_query_task(r->model, name, &r->task[r->tasks++], error));
+        if (!word[length])
+            return WLM_OK;
+        word += length + 1;
+    }
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "more than %d tasks", WLMI_MAX_TASKS);
+}
+
+static wlm_status check(const wlm_classify_options *o, size_t path_count, wlm_error *error)
+{
+    const char *cause = NULL;
+    if (path_count == 0)
+        cause = "no capture was named";
+    else if (o->top < 1 || o->top > WLM_TOP_MAX)
+        cause = "top must lie between 1 and 16";
+    else if (!(o->threshold >= 0 && o->threshold <= 1))
+        cause = "the threshold must lie between 0 and 1";
+    else if (o->write && !strcmp(o->write, "-"))
+        cause = "the labelled capture needs a file: labels go to standard output";
+    return cause ? wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "%s", cause) : WLM_OK;
+}
+
+static wlm_status prepare(run *r, wlm_error *error)
+{
+    const wlm_classify_options *o = r->options;
+    wlmi_queue_options queue = {.rows = BATCH_ROWS, .answered = answered, .owner = r};
+    WLMI_TRY(wlmi_query_view(r->model, o->hide, o->force, o->max_packets, &r->view, error));
+    WLMI_TRY(choose_tasks(r, error));
+    if (o->filter)
+        WLMI_TRY(wlm_filter_new(&r->filter, o->filter, error));
+    WLMI_TRY(wlmi_prefixes_new(&r->pool, &r->view, error));
+    queue.task = r->task;
+    queue.tasks = r->tasks;
+    WLMI_TRY(wlmi_queue_new(&r->queue, r->model, r->pool, &queue, error));
+    return o->write ? wlmi_copy_new(&r->copy, o->write, r->filter, error) : WLM_OK;
+}
+
+static wlm_status each_file(void *user, const char *path, wlm_error *error)
+{
+    return classify_file(user, path, error);
+}
+
+static wlm_status classify_path(run *r, const char *path, wlm_error *error)
+{
+    struct stat st;
+    r->in_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return r->in_folder ? wlmi_walk(path, each_file, r, error) : classify_file(r, path, error);
+}
+
+static void release(run *r)
+{
+    wlmi_copy_discard(r->copy);
+    wlmi_queue_free(r->queue);
+    wlmi_prefixes_free(r->pool);
+    wlm_filter_free(r->filter);
+    wlmi_free(r->task);
+}
+
+wlm_status wlm_classify(wlm_model *model, const char *const *paths, size_t path_count,
+                        const wlm_classify_options *options, wlm_classify_report *report, wlm_error *error)
+{
+    run r = {.model = model, .options = options, .report = report, .start_s = wlmi_clock()};
+    wlm_status status;
+    memset(report, 0, sizeof *report);
+    WLMI_TRY(check(options, path_count, error));
+    status = prepare(&r, error);
+    for (size_t i = 0; status == WLM_OK && i < path_count; i++)
+        status = classify_path(&r, paths[i], error);
+    if (status == WLM_OK && report->files == 0 && report->files_damaged) {
+        if (error)
+            *error = report->damage;
+        status = report->damage.status;
+    }
+    if ((status == WLM_OK || status == WLM_STOPPED) && r.copy) {
+        wlm_status written = wlmi_copy_finish(r.copy, error);
+        r.copy = NULL;
+        status = written == WLM_OK ? status : written;
+    }
+    release(&r);
+    if (status == WLM_OK && stopped(&r))
+        status = WLM_STOPPED;
+    return status;
+}

@@ -1,0 +1,157 @@
+/* prefix.c: what a model sees of one flow, packet by packet. */
+#include "task/prefix.h"
+
+#include "base/alloc.h"
+
+typedef struct wlmi_encoder encoder;
+struct wlmi_encoder {
+    wlmi_hider *hider;
+    wlmi_coder *coder;
+    encoder *next; /* in the pool */
+};
+
+struct wlmi_prefixes {
+    wlmi_view view;
+    size_t room; /* tokens in a query */
+    encoder *idle;
+};
+
+wlm_status wlmi_prefixes_new(wlmi_prefixes **pool, const wlmi_view *view, wlm_error *error)
+{
+    *pool = NULL;
+    if (view->context < WLMI_MIN_CONTEXT)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a context of %d rows is too short",
+                         view->context);
+    *pool = wlmi_alloc_zero(1, sizeof **pool);
+    if (!*pool)
+        return WLMI_NO_MEMORY(error);
+    (*pool)->view = *view;
+    (*pool)->room = (size_t)view->context - WLMI_QUERY_ROWS;
+    return WLM_OK;
+}
+
+static void free_encoder(const wlmi_prefixes *pool, encoder *e)
+{
+    if (e->coder)
+        pool->view.codec->drop(e->coder);
+    wlmi_hider_free(e->hider);
+    wlmi_free(e);
+}
+
+static wlm_status make_encoder(wlmi_prefixes *pool, encoder **out, wlm_error *error)
+{
+    wlm_status status;
+    encoder *e = pool->idle;
+    *out = e;
+    if (e) {
+        pool->idle = e->next;
+        return WLM_OK;
+    }
+    e = wlmi_alloc_zero(1, sizeof *e);
+    if (!e)
+        return WLMI_NO_MEMORY(error);
+    status = wlmi_hider_new(&e->hider, pool->view.hide, pool->view.payload, error);
+    if (status == WLM_OK)
+        status = pool->view.codec->make(&e->coder, error);
+    if (status != WLM_OK)
+        free_encoder(pool, e);
+    else
+        *out = e;
+    return status;
+}
+
+void wlmi_prefixes_free(wlmi_prefixes *pool)
+{
+    if (!pool)
+        return;
+    for (encoder *e = pool->idle, *next; e; e = next) {
+        next = e->next;
+        free_encoder(pool, e);
+    }
+    wlmi_free(pool);
+}
+
+/* The hide key is the same for all flows: what a flow is labelled must not depend on its neighbours. */
+static wlm_status begin(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow_key *key, int64_t base_ns,
+                        wlm_error *error)
+{
+    WLMI_TRY(make_encoder(pool, &prefix->encoder, error));
+    wlmi_hider_start(prefix->encoder->hider, key, 0, base_ns);
+    return WLM_OK;
+}
+
+wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow_key *key,
+                            const wlm_packet *packet, wlm_error *error)
+{
+    wlm_packet hidden;
+    size_t before = prefix->tokens.count;
+    if (prefix->complete)
+        return WLM_OK;
+    if (!prefix->encoder)
+        WLMI_TRY(begin(pool, prefix, key, packet->time_ns, error));
+    WLMI_TRY(wlmi_hide_packet(prefix->encoder->hider, packet, &hidden, error));
+    if (prefix->packets == 0) {
+        wlmi_coder_options options = {.start_ns = hidden.time_ns};
+        pool->view.codec->start(prefix->encoder->coder, &options);
+    }
+    WLMI_TRY(pool->view.codec->encode(prefix->encoder->coder, &hidden, &prefix->tokens, error));
+    if (prefix->tokens.count > pool->room) {
+        prefix->tokens.count = prefix->packets ? before : pool->room;
+        prefix->packets += prefix->packets == 0;
+        prefix->clipped = 1;
+        wlmi_prefix_end(pool, prefix);
+        return WLM_OK;
+    }
+    prefix->clipped |= hidden.captured < hidden.wire;
+    prefix->packets++;
+    if ((pool->view.max_packets && prefix->packets >= pool->view.max_packets) || prefix->tokens.count == pool->room)
+        wlmi_prefix_end(pool, prefix);
+    return WLM_OK;
+}
+
+/* Gives back the room that growing by doubling left; keeping it is no failure. */
+static void shrink(wlmi_tokens *t)
+{
+    void *token, *role, *packet;
+    if (t->count == 0 || t->count == t->capacity)
+        return;
+    token = wlmi_realloc(t->token, t->count * sizeof *t->token);
+    t->token = token ? token : t->token;
+    role = wlmi_realloc(t->role, t->count * sizeof *t->role);
+    t->role = role ? role : t->role;
+    packet = wlmi_realloc(t->packet, t->count * sizeof *t->packet);
+    t->packet = packet ? packet : t->packet;
+    t->capacity = t->count;
+}
+
+void wlmi_prefix_end(wlmi_prefixes *pool, wlmi_prefix *prefix)
+{
+    prefix->complete = 1;
+    if (!prefix->encoder)
+        return;
+    prefix->encoder->next = pool->idle;
+    pool->idle = prefix->encoder;
+    prefix->encoder = NULL;
+    shrink(&prefix->tokens);
+}
+
+void wlmi_prefix_free(wlmi_prefixes *pool, wlmi_prefix *prefix)
+{
+    wlmi_prefix_end(pool, prefix);
+    wlmi_tokens_free(&prefix->tokens);
+}
+
+wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, int task,
+                           wlmi_rows *rows, wlm_error *error)
+{
+    const wlmi_tokens *t = &prefix->tokens;
+    int32_t vocabulary = (int32_t)codec->vocabulary, none = (int32_t)codec->roles, packets = (int32_t)prefix->packets;
+    WLMI_TRY(wlmi_rows_reserve(rows, t->count + WLMI_QUERY_ROWS, error));
+    wlmi_rows_put(rows, vocabulary + WLMI_FLOW_ROW, 0, none);
+    for (size_t i = 0; i < t->count; i++)
+        wlmi_rows_put(rows, t->token[i], (int32_t)t->packet[i], t->role[i]);
+    wlmi_rows_put(rows, vocabulary + WLMI_ASK_ROW, packets, none);
+    wlmi_rows_put(rows, net->task[task].row, packets, none);
+    wlmi_rows_close(rows);
+    return WLM_OK;
+}

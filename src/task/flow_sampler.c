@@ -1,0 +1,190 @@
+/* flow_sampler.c: a flow, token by token. */
+#include "task/flow_sampler.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "capture/address.h"
+#include "capture/decode.h"
+
+enum { LEAST_SNAP = 128, LONGEST_SNAP = 65535 };
+
+struct wlmi_flow_sampler {
+    wlm_model *model;
+    const wlmi_codec *codec;
+    wlmi_flow_sampler_options options;
+    wlmi_coder *coder;
+    wlmi_session *session;
+    float *logits;            /* [rows of the net] */
+    wlmi_candidate *scratch;  /* [vocabulary] */
+    uint64_t *banned;         /* [(vocabulary + 63) / 64], or NULL: nothing is */
+    wlmi_tokens tokens;       /* of the beginning */
+};
+
+/* The token that ends a stream as cut, found by letting the codec write it. */
+static wlm_status ban_cut(wlmi_flow_sampler *s, wlm_error *error)
+{
+    const wlmi_coder_options plain = {0, 0, 0};
+    s->banned = wlmi_alloc_zero((s->codec->vocabulary + 63) / 64, sizeof *s->banned);
+    if (!s->banned)
+        return WLMI_NO_MEMORY(error);
+    s->codec->start(s->coder, &plain);
+    WLMI_TRY(s->codec->encode_end(s->coder, WLMI_END_CUT, &s->tokens, error));
+    for (size_t i = 0; i < s->tokens.count; i++)
+        s->banned[s->tokens.token[i] >> 6] |= UINT64_C(1) << (s->tokens.token[i] & 63);
+    s->tokens.count = 0;
+    return WLM_OK;
+}
+
+static wlm_status prepare(wlmi_flow_sampler *s, wlm_error *error)
+{
+    WLMI_TRY(s->codec->make(&s->coder, error));
+    WLMI_TRY(wlmi_session_new(&s->session, s->model->net, error));
+    s->logits = wlmi_alloc_array((size_t)s->model->net->rows, sizeof *s->logits);
+    s->scratch = wlmi_alloc_array(s->codec->vocabulary, sizeof *s->scratch);
+    if (!s->logits || !s->scratch)
+        return WLMI_NO_MEMORY(error);
+    return s->options.allow_cut ? WLM_OK : ban_cut(s, error);
+}
+
+wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
+                                 const wlmi_flow_sampler_options *options, wlm_error *error)
+{
+    wlmi_flow_sampler *s;
+    wlm_status status;
+    *sampler = NULL;
+    WLMI_TRY(wlmi_sampling_check(&options->sampling, error));
+    s = wlmi_alloc_zero(1, sizeof *s);
+    if (!s)
+        return WLMI_NO_MEMORY(error);
+    s->model = model;
+    s->codec = model->codec;
+    s->options = *options;
+    status = prepare(s, error);
+    if (status == WLM_OK)
+        *sampler = s;
+    else
+        wlmi_flow_sampler_free(s);
+    return status;
+}
+
+void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
+{
+    if (!s)
+        return;
+    if (s->coder)
+        s->codec->drop(s->coder);
+    wlmi_session_free(s->session);
+    wlmi_tokens_free(&s->tokens);
+    wlmi_free(s->logits);
+    wlmi_free(s->scratch);
+    wlmi_free(s->banned);
+    wlmi_free(s);
+}
+
+static wlm_status begin(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_error *error)
+{
+    const wlmi_packet_list *beginning = s->options.beginning;
+    uint32_t longest = s->options.max_tokens < LEAST_SNAP ? LEAST_SNAP : s->options.max_tokens;
+    const wlmi_net *net = s->model->net;
+    wlmi_coder_options coding = {
+        .generating = net->record.payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
+        .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP};
+    int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles;
+    wlmi_packet_list_cut(&flow->packets, 0);
+    s->tokens.count = 0;
+    if (beginning && beginning->count)
+        coding.start_ns = beginning->packet[0].time_ns;
+    s->codec->start(s->coder, &coding);
+    wlmi_session_reset(s->session);
+    if (s->options.task >= 0) {
+        int32_t row = net->task[s->options.task].row;
+        WLMI_TRY(wlmi_session_step(s->session, row, 0, none, NULL, error));
+        WLMI_TRY(wlmi_session_step(s->session, row + 1 + s->options.label, 0, none, s->logits, error));
+    } else {
+        WLMI_TRY(wlmi_session_step(s->session, vocabulary + WLMI_FLOW_ROW, 0, none, s->logits, error));
+    }
+    for (size_t i = 0; beginning && i < beginning->count; i++) {
+        wlm_packet packet = wlmi_packet_list_at(beginning, i);
+        WLMI_TRY(s->codec->encode(s->coder, &packet, &s->tokens, error));
+        WLMI_TRY(wlmi_packet_list_add(&flow->packets, &packet, error));
+    }
+    if (s->tokens.count >= s->options.max_tokens && s->tokens.count)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "the prefix takes %zu tokens and leaves nothing of %u", s->tokens.count,
+                         s->options.max_tokens);
+    for (size_t i = 0; i < s->tokens.count; i++)
+        WLMI_TRY(wlmi_session_step(s->session, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i],
+                                   i + 1 == s->tokens.count ? s->logits : NULL, error));
+    return WLM_OK;
+}
+
+/* Whether a flow may go on from this packet, its index-th. */
+static int is_sound(const wlmi_flow_sampler *s, const wlm_packet *packet, size_t index)
+{
+    wlmi_headers headers;
+    if (!wlmi_is_ip_packet(packet))
+        return 0;
+    if (index > 0 || s->options.allow_cut)
+        return 1;
+    wlmi_decode(packet, &headers);
+    return headers.proto != WLMI_PROTO_TCP || (headers.tcp_flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) == WLMI_TCP_SYN;
+}
+
+/* Samples one token and takes it in. */
+static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, wlm_error *error)
+{
+    wlmi_allowed allowed;
+    int32_t token, packet = (int32_t)s->codec->segment(s->coder), role = s->codec->role(s->coder);
+    s->codec->allowed(s->coder, &allowed);
+    token = wlmi_sample(&s->options.sampling, s->logits, s->codec->vocabulary, &allowed, s->banned, s->scratch, rng);
+    if (token < 0)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "codec %s leaves no token to sample",
+                         s->codec->name);
+    WLMI_TRY(s->codec->push(s->coder, (wlmi_token)token, what, error));
+    if (*what == WLMI_PUSHED_END)
+        return WLM_OK;
+    return wlmi_session_step(s->session, token, packet, role, s->logits, error);
+}
+
+/* One try; *sound: it was not given up. The last one is kept as it is. */
+static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_sampled_flow *flow, int *sound,
+                           wlm_error *error)
+{
+    uint64_t used;
+    wlmi_pushed what = WLMI_PUSHED;
+    *sound = 1;
+    flow->out_of_tokens = 0;
+    WLMI_TRY(begin(s, flow, error));
+    for (used = s->tokens.count; what != WLMI_PUSHED_END; used++) {
+        if (used >= s->options.max_tokens && flow->packets.count) {
+            flow->out_of_tokens = 1;
+            break;
+        }
+        if (s->options.stop && *s->options.stop)
+            return WLM_STOPPED;
+        WLMI_TRY(step(s, rng, &what, error));
+        flow->tokens++;
+        if (what != WLMI_PUSHED_PACKET)
+            continue;
+        *sound &= is_sound(s, s->codec->packet(s->coder), flow->packets.count);
+        if (!*sound && !last)
+            return WLM_OK;
+        WLMI_TRY(wlmi_packet_list_add(&flow->packets, s->codec->packet(s->coder), error));
+    }
+    return WLM_OK;
+}
+
+wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampled_flow *flow, wlm_error *error)
+{
+    wlmi_rng rng;
+    int sound = 0;
+    wlmi_rng_seed(&rng, seed);
+    flow->tokens = 0;
+    for (uint32_t i = 0; i < WLMI_FLOW_TRIES && !sound; i++) {
+        flow->given_up = i;
+        WLMI_TRY(try_flow(s, &rng, i + 1 == WLMI_FLOW_TRIES, flow, &sound, error));
+    }
+    flow->flawed = !sound;
+    return WLM_OK;
+}

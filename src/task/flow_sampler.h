@@ -1,0 +1,38 @@
+/* flow_sampler.h: one new flow at a time out of a model, through the codec's grammar. */
+#ifndef WLMI_FLOW_SAMPLER_H
+#define WLMI_FLOW_SAMPLER_H
+
+#include "capture/packet_list.h"
+#include "task/handle.h"
+#include "task/sample.h"
+
+typedef struct wlmi_flow_sampler_options {
+    wlmi_sampling sampling;
+    int task, label;       /* indices in the net, or -1: any flow */
+    int allow_cut;         /* else a flow neither begins in the middle nor ends as cut */
+    uint32_t max_tokens;   /* per flow, those of the beginning included */
+    const wlmi_packet_list *beginning; /* hidden packets that every flow begins with; borrowed; may be NULL */
+    const wlm_stop *stop;
+} wlmi_flow_sampler_options;
+
+typedef struct wlmi_sampled_flow {
+    wlmi_packet_list packets; /* as sampled; times from that of the first; at least one */
+    uint64_t tokens;          /* of all tries */
+    int out_of_tokens;        /* ran into max_tokens before an end; what was begun of a packet is dropped */
+    uint32_t given_up;        /* tries before this one */
+    int flawed;               /* the last try was kept though it would have been given up */
+} wlmi_sampled_flow;
+
+enum { WLMI_FLOW_TRIES = 16 };
+
+typedef struct wlmi_flow_sampler wlmi_flow_sampler;
+
+wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
+                                 const wlmi_flow_sampler_options *options, wlm_error *error);
+/* A try is given up, and the next begun, where a packet is no IP packet or, without allow_cut, TCP does not begin with
+ * a SYN. *flow is zero-initialised or was used before. The same seed gives the same flow. */
+wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
+                                 wlm_error *error);
+void wlmi_flow_sampler_free(wlmi_flow_sampler *sampler);
+
+#endif

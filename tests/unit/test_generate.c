@@ -1,0 +1,283 @@
+/* test_generate.c: what a model makes up is a sound capture, whatever the model knows; the same seed gives the same
+ * file; no walk leaves the grammar. */
+#include "support/fixture.h"
+#include "support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cursor.h"
+#include "capture/address.h"
+#include "task/flow_sampler.h"
+#include "task/handle.h"
+#include "task/query.h"
+
+static wlm_model *load(const test_model_options *options)
+{
+    wlm_model *model;
+    wlm_error error;
+    test_model_file(test_path("model.safetensors"), options);
+    assert_ok(wlm_model_load(&model, test_path("model.safetensors"), 1, &error), &error);
+    return model;
+}
+
+static wlm_model *plain_model(void)
+{
+    const test_model_options options = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL};
+    return load(&options);
+}
+
+static wlm_generate_options asked(const char *out, uint64_t flows)
+{
+    wlm_generate_options options = wlm_generate_options_default();
+    options.task = "app";
+    options.label = "ssh";
+    options.out = out;
+    options.flows = flows;
+    options.max_tokens = 60;
+    return options;
+}
+
+/* Reads a capture to its end; gives the number of packets. */
+static uint64_t assert_sound(const char *path, int64_t start_ns)
+{
+    wlm_capture *capture;
+    wlm_packet packet;
+    wlm_error error;
+    uint64_t count = 0;
+    int64_t last = start_ns;
+    wlm_status status;
+    assert_ok(wlm_capture_open(&capture, path, &error), &error);
+    while ((status = wlm_capture_next(capture, &packet, &error)) == WLM_OK) {
+        wlmi_headers h;
+        wlmi_decode(&packet, &h);
+        assert_int_equal(packet.link_type, WLMI_LINK_ETHERNET);
+        assert_true(count || packet.time_ns == start_ns);
+        assert_true(packet.time_ns >= last);
+        assert_true(packet.captured > WLMI_ETHERNET_HEADER && packet.wire >= packet.captured);
+        assert_int_equal(packet.data[0] & 3, 2);
+        last = packet.time_ns;
+        count++;
+        if (wlmi_load_be16(packet.data + 12) == 0x88b5)
+            continue;
+        assert_int_equal(h.network, WLMI_ETHERNET_HEADER);
+        assert_int_equal(h.network_wire_end, packet.wire);
+        assert_true(wlmi_check_network(packet.data, &h) != WLMI_SUM_WRONG);
+        assert_true(wlmi_check_transport(packet.data, &h) != WLMI_SUM_WRONG);
+    }
+    assert_int_equal(status, WLM_END);
+    wlm_capture_close(capture);
+    return count;
+}
+
+static void an_untrained_model_writes_a_sound_capture(void **state)
+{
+    static const char *const names[] = {"g.pcap", "g.pcapng", "g.pcap.gz", "g.pcapng.zst"};
+    wlm_model *model = plain_model();
+    wlm_generate_report report;
+    wlm_error error;
+    uint64_t packets[4];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        wlm_generate_options options = asked(test_path(names[i]), 3);
+        assert_ok(wlm_generate(model, &options, &report, &error), &error);
+        assert_int_equal(report.flows, 3);
+        packets[i] = assert_sound(test_path(names[i]), options.start_ns);
+        assert_int_equal(report.packets, packets[i]);
+        assert_int_equal(packets[i], packets[0]);
+        assert_true(packets[i] >= 3 && report.tokens > packets[i] && report.flows_cut <= 3);
+    }
+    wlm_model_free(model);
+}
+
+static void the_same_seed_the_same_file(void **state)
+{
+    wlm_model *model = plain_model();
+    wlm_generate_report report;
+    wlm_error error;
+    uint8_t *data[3];
+    size_t size[3];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        wlm_generate_options options = asked(test_path("seed.pcap"), 2);
+        options.seed = i < 2 ? 5 : 6;
+        assert_ok(wlm_generate(model, &options, &report, &error), &error);
+        data[i] = test_read(test_path("seed.pcap"), &size[i]);
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(data[0], data[1], size[0]);
+    assert_true(size[0] != size[2] || memcmp(data[0], data[2], size[0]) != 0);
+    for (int i = 0; i < 3; i++)
+        free(data[i]);
+    wlm_model_free(model);
+}
+
+static void a_prefix_begins_every_flow(void **state)
+{
+    wlm_model *model = plain_model();
+    wlm_generate_options options = asked(test_path("prefixed.pcap"), 2);
+    wlm_generate_report report;
+    wlm_capture *capture;
+    wlm_packet packet;
+    wlm_error error;
+    int syns = 0;
+    (void)state;
+    test_capture_file(test_path("prefix.pcap"), WLM_FORMAT_PCAP);
+    options.prefix = test_path("prefix.pcap");
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT); /* longer than 60 tokens */
+    assert_non_null(strstr(error.cause, "tokens"));
+    options.max_tokens = 600;
+    assert_ok(wlm_generate(model, &options, &report, &error), &error);
+    assert_true(report.packets >= 2 * 8);
+    assert_sound(options.out, options.start_ns);
+    assert_ok(wlm_capture_open(&capture, options.out, &error), &error);
+    while (wlm_capture_next(capture, &packet, &error) == WLM_OK) {
+        wlmi_headers h;
+        wlmi_decode(&packet, &h);
+        syns += h.proto == WLMI_PROTO_TCP && h.tcp_flags == WLMI_TCP_SYN && h.dst_port == 22;
+    }
+    wlm_capture_close(capture);
+    assert_true(syns >= 2);
+    wlm_model_free(model);
+}
+
+static void labels_whose_flows_all_broke_off_say_so(void **state)
+{
+    const test_model_options whole = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL};
+    const test_model_options cut = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL, .all_cut = 1};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        wlm_model *model = load(i ? &cut : &whole);
+        wlm_generate_options options = asked(test_path("n.pcap"), 1);
+        wlm_generate_report report;
+        wlm_error error;
+        assert_ok(wlm_generate(model, &options, &report, &error), &error);
+        assert_int_equal(strstr(report.note, "never saw one end") != NULL, i);
+        wlm_model_free(model);
+    }
+}
+
+static void wrong_wishes_are_refused(void **state)
+{
+    wlm_model *model = plain_model();
+    wlm_generate_options options = asked(test_path("none.pcap"), 1);
+    wlm_generate_report report;
+    wlm_error error;
+    (void)state;
+    options.label = "telnet";
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "dns, ssh, web / TLS 1.3"));
+    options.task = "weather";
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "app, vpn-use"));
+    options.task = NULL;
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    options = asked(test_path("none.pcap"), 1);
+    options.temperature = -1;
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    options = asked(test_path("none.pcap"), 0);
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    options = asked(test_path("none.pcap"), 1);
+    options.net = "not a net";
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    options = asked("/nonexistent/none.pcap", 1);
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_IO);
+    assert_null(fopen(test_path("none.pcap"), "rb"));
+    wlm_model_free(model);
+}
+
+static void stop_at_once(void *user, const wlm_progress *progress)
+{
+    if (progress->done == 2)
+        *(wlm_stop *)user = 1;
+}
+
+static void a_stop_keeps_the_flows_made(void **state)
+{
+    wlm_model *model = plain_model();
+    wlm_generate_options options = asked(test_path("stopped.pcap"), 50);
+    wlm_generate_report report;
+    wlm_stop stop = 0;
+    wlm_error error;
+    (void)state;
+    options.progress = stop_at_once;
+    options.user = (void *)(uintptr_t)&stop;
+    options.stop = &stop;
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_STOPPED);
+    assert_int_equal(report.flows, 2);
+    assert_int_equal(assert_sound(options.out, options.start_ns), report.packets);
+    wlm_model_free(model);
+}
+
+/* Wire lengths above the captured ones come up for models that see only a part of the payload, and for no other. */
+static void sampled_flows_keep_to_the_rules(void **state)
+{
+    (void)state;
+    for (int limited = 0; limited < 2; limited++) {
+        const test_model_options how = {.hide = WLM_HIDE_IDS, .payload = limited ? 64 : WLM_PAYLOAD_FULL};
+        wlm_model *model = load(&how);
+        wlmi_flow_sampler_options options = {.sampling = {1, 0, 1}, .task = -1, .label = -1, .allow_cut = limited,
+                                             .max_tokens = 128};
+        wlmi_flow_sampler *sampler;
+        wlmi_sampled_flow flow = {0};
+        wlm_error error;
+        int longer = 0;
+        assert_ok(wlmi_flow_sampler_new(&sampler, model, &options, &error), &error);
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            int64_t last = 0;
+            assert_ok(wlmi_flow_sampler_run(sampler, seed, &flow, &error), &error);
+            assert_true(flow.packets.count >= 1);
+            for (size_t i = 0; i < flow.packets.count; i++) {
+                wlm_packet packet = wlmi_packet_list_at(&flow.packets, i);
+                assert_true(packet.time_ns >= last);
+                assert_true(packet.captured >= 1 && packet.captured <= 128);
+                assert_true(packet.wire >= packet.captured);
+                longer += packet.wire > packet.captured;
+                last = packet.time_ns;
+            }
+            if (!flow.flawed)
+                for (size_t i = 0; i < flow.packets.count; i++) {
+                    wlm_packet packet = wlmi_packet_list_at(&flow.packets, i);
+                    assert_true(wlmi_is_ip_packet(&packet));
+                }
+        }
+        assert_int_equal(longer > 0, limited);
+        wlmi_packet_list_free(&flow.packets);
+        wlmi_flow_sampler_free(sampler);
+        wlm_model_free(model);
+    }
+}
+
+static void every_failed_allocation_is_a_status(void **state)
+{
+    wlm_model *model = plain_model();
+    wlm_generate_options options = asked(test_path("alloc.pcap"), 1);
+    wlm_generate_report report;
+    wlm_error error;
+    wlm_status status = WLM_ERR_MEMORY;
+    (void)state;
+    for (uint64_t k = 1; status != WLM_OK; k += 1 + k / 8) {
+        wlmi_alloc_fail_at(k);
+        status = wlm_generate(model, &options, &report, &error);
+        wlmi_alloc_fail_at(0);
+        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+    }
+    wlm_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_untrained_model_writes_a_sound_capture),
+        cmocka_unit_test(the_same_seed_the_same_file),
+        cmocka_unit_test(a_prefix_begins_every_flow),
+        cmocka_unit_test(labels_whose_flows_all_broke_off_say_so),
+        cmocka_unit_test(wrong_wishes_are_refused),
+        cmocka_unit_test(a_stop_keeps_the_flows_made),
+        cmocka_unit_test(sampled_flows_keep_to_the_rules),
+        cmocka_unit_test(every_failed_allocation_is_a_status),
+    };
+    return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
+}

@@ -22,6 +22,7 @@ typedef enum option_kind {
     OPTION_U32,      /* uint32_t */
     OPTION_REAL,     /* double */
     OPTION_SECONDS,  /* double: 90, 90s, 10m, 2h */
+    OPTION_TIME,     /* int64_t, nanoseconds: RFC 3339 or seconds since 1970 */
     OPTION_HIDE,     /* wlm_hide */
     OPTION_PART,     /* wlm_part */
     OPTION_PAYLOAD   /* uint32_t: a number or "full" */
@@ -49,8 +50,14 @@ extern const command *const commands[]; /* ends in NULL */
 /* Parses argv by the table. Words that are no options go to rest (NULL: there may be none). Answers --help itself.
  * Returns -1 to go on, else the exit status. */
 int parse_options(const command *self, const option *table, int argc, char **argv, list *rest);
-/* The same for a command whose options end in a pcap filter: all rest words joined by spaces, NULL where none. */
+/* The same for a command whose options end in a pcap filter: all rest words joined by spaces, NULL where none.
+ * A list then takes only words that name files. */
 int parse_options_filter(const command *self, const option *table, int argc, char **argv, const char **filter);
+
+/* "2026-01-02T03:04:05.678901Z", with that many digits behind the point; UTC. */
+void time_text(int64_t time_ns, int digits, char text[64]);
+/* That form (the fraction optional, "+01:00" for "Z"), or seconds since 1970. 0 where text is neither. */
+int parse_time(const char *text, int64_t *time_ns);
 
 /* Prints "wirelm: file: offset N: cause" on stderr and gives the exit status. */
 int report_error(const wlm_error *error);

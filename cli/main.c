@@ -13,6 +13,9 @@ const command *const commands[] = {
     &command_verify,
     &command_import,
     &command_train,
+    &command_classify,
+    &command_generate,
+    &command_evaluate,
     NULL,
 };
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -61,6 +62,7 @@ static int set(const option *o, const char *word)
     case OPTION_U64: return parse_u64(word, o->target);
     case OPTION_REAL: return parse_real(word, o->target);
     case OPTION_SECONDS: return parse_seconds(word, o->target);
+    case OPTION_TIME: return parse_time(word, o->target);
     case OPTION_HIDE: return wlm_hide_parse(word, o->target) == WLM_OK;
     case OPTION_PART:
         for (int part = WLM_PART_TRAIN; part <= WLM_PART_TEST; part++)
@@ -95,6 +97,7 @@ static void default_text(const option *o, char text[64])
     case OPTION_U32: snprintf(text, 64, "%u", *(uint32_t *)o->target); break;
     case OPTION_REAL:
     case OPTION_SECONDS: snprintf(text, 64, "%g", *(double *)o->target); break;
+    case OPTION_TIME: time_text(*(int64_t *)o->target, 0, text); break;
     case OPTION_HIDE: snprintf(text, 64, "%s", wlm_hide_name(*(wlm_hide *)o->target)); break;
     case OPTION_PART: snprintf(text, 64, "%s", wlm_part_name(*(wlm_part *)o->target)); break;
     case OPTION_PAYLOAD:
@@ -157,7 +160,15 @@ static const option *find(const option *table, const char *word)
     return NULL;
 }
 
-int parse_options(const command *self, const option *table, int argc, char **argv, list *rest)
+/* Where a filter may follow, a list takes only words that are files: `-r a.pcap b.pcap tcp port 80`. */
+static int is_list_word(const char *word, int filter_follows)
+{
+    if (word[0] == '-' && word[1])
+        return 0;
+    return !filter_follows || !strcmp(word, "-") || access(word, F_OK) == 0;
+}
+
+static int parse(const command *self, const option *table, int argc, char **argv, list *rest, int filter_follows)
 {
     int only_rest = 0;
     unsigned char seen[64] = {0};
@@ -202,7 +213,7 @@ int parse_options(const command *self, const option *table, int argc, char **arg
             return usage_error(self, "option '%s' needs a value: %s", word, o->argument);
         if (!set(o, value))
             return usage_error(self, "option '%s' cannot be '%s'", word, value);
-        while (o->kind == OPTION_LIST && i + 1 < argc && (argv[i + 1][0] != '-' || !argv[i + 1][1]))
+        while (o->kind == OPTION_LIST && i + 1 < argc && is_list_word(argv[i + 1], filter_follows))
             if (!append(o->target, argv[++i]))
                 return EXIT_FAILED;
     }
@@ -213,12 +224,17 @@ int parse_options(const command *self, const option *table, int argc, char **arg
     return -1;
 }
 
+int parse_options(const command *self, const option *table, int argc, char **argv, list *rest)
+{
+    return parse(self, table, argc, argv, rest, 0);
+}
+
 int parse_options_filter(const command *self, const option *table, int argc, char **argv, const char **filter)
 {
     list rest = {NULL, 0};
     size_t size = 1;
     char *joined;
-    int status = parse_options(self, table, argc, argv, &rest);
+    int status = parse(self, table, argc, argv, &rest, 1);
     *filter = NULL;
     if (status >= 0 || rest.count == 0)
         return status;

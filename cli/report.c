@@ -1,4 +1,6 @@
 /* report.c: errors, stopping, progress and JSON for all subcommands. */
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
@@ -34,11 +36,19 @@ int usage_error(const command *self, const char *message, ...)
 
 static wlm_stop stop;
 
+/* Standard input counts as ended from here on, so that a read that waits for a quiet pipe comes back. */
 static void on_signal(int signal_number)
 {
+    int kept = errno, nothing;
     if (stop)
         _exit(128 + signal_number);
     stop = 1;
+    nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) {
+        dup2(nothing, STDIN_FILENO);
+        close(nothing);
+    }
+    errno = kept;
 }
 
 wlm_stop *install_stop(void)

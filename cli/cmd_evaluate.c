@@ -1,0 +1,95 @@
+/* cmd_evaluate.c: wirelm evaluate WHAT: one small command for each thing that can be evaluated. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static int run_classify(const command *self, int argc, char **argv)
+{
+    wlm_evaluate_options options = wlm_evaluate_options_default();
+    wlm_model *model = NULL;
+    wlm_error error;
+    wlm_status status;
+    const char *model_path = NULL;
+    list data = {NULL, 0};
+    uint32_t threads = 0;
+    char *text = NULL;
+    json_t *value;
+    int exit_status;
+    const option table[] = {
+        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
+        {'d', "data", OPTION_LIST, "DIR", &data, "imported folders", 1},
+        {0, "split", OPTION_PART, "PART", &options.part, "train, val or test (%default)", 0},
+        {0, "task", OPTION_TEXT, "T", &options.task, "task to score (the model's first)", 0},
+        {0, "max-packets", OPTION_U32, "N", &options.max_packets, "packets of a flow to look at (0: as trained)", 0},
+        {0, "hide", OPTION_HIDE, "POLICY", &options.hide, "what to hide from the model: none, ids, shape (%default)", 0},
+        {0, "force", OPTION_FLAG, NULL, &options.force, "allow a hide policy that the model was not trained on", 0},
+        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    exit_status = parse_options(self, table, argc, argv, NULL);
+    if (exit_status >= 0)
+        return exit_status;
+    options.data = data.item;
+    options.data_count = data.count;
+    options.stop = install_stop();
+    options.progress = show_progress;
+    status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
+    if (status == WLM_OK)
+        status = wlm_evaluate_classify(model, &options, &text, &error);
+    wlm_model_free(model);
+    free(data.item);
+    if (status == WLM_STOPPED) {
+        end_progress();
+        fprintf(stderr, "wirelm: stopped; a part of the flows gives no score\n");
+        return EXIT_FAILED;
+    }
+    if (status != WLM_OK)
+        return report_error(&error);
+    end_progress();
+    value = json_loads(text, 0, NULL);
+    wlm_text_free(text);
+    return print_json(value);
+}
+
+static const command parts[] = {
+    {"evaluate classify", "scores a model's labels against those of imported flows",
+     "-m MODEL -d DIR... [--split test] [options]", run_classify},
+};
+enum { PARTS = sizeof parts / sizeof *parts };
+
+/* "classify" of "evaluate classify". */
+static const char *short_name(const command *part)
+{
+    return strchr(part->name, ' ') + 1;
+}
+
+static void help(const command *self)
+{
+    printf("wirelm %s: %s\n\nusage: wirelm %s %s\n\n", self->name, self->summary, self->name, self->synopsis);
+    for (int i = 0; i < PARTS; i++)
+        printf("  %-10s %s\n", short_name(&parts[i]), parts[i].summary);
+    printf("\n'wirelm evaluate WHAT --help' tells more.\n");
+}
+
+static int run(const command *self, int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (!strcmp(what, "--help") || !strcmp(what, "-h"))
+        return help(self), EXIT_DONE;
+    if (!strcmp(what, "--man") || !strcmp(what, "--words")) {
+        for (int i = 0; i < PARTS; i++) {
+            if (!strcmp(what, "--words"))
+                printf("%s ", short_name(&parts[i]));
+            parts[i].run(&parts[i], argc, argv);
+        }
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < PARTS; i++)
+        if (!strcmp(what, short_name(&parts[i])))
+            return parts[i].run(&parts[i], argc - 1, argv + 1);
+    return *what ? usage_error(self, "cannot evaluate '%s'", what) : usage_error(self, "evaluate what?");
+}
+
+const command command_evaluate = {"evaluate", "measures how good a model is", "classify [options]", run};

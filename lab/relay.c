@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: relay NETNS_A NETNS_B DEV MTU PCAP VANTAGE SEED A-TO-B B-TO-A\n");
 		return 2;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* Delays are counted in microseconds, so sleeps must not be rounded up. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);

@@ -65,7 +65,8 @@ def sipp_client(s, i):
             "method": method, "cseq": s.rng.randint(1, 40), "agent": "%s %d.%d" % (s.content.word(), s.rng.randrange(9), s.rng.randrange(9)),
             "target": s.content.word(), "user": s.user, "name": s.content.word().title(), "code": METHODS[method][:3],
             "body": s.content.sentence() if method == "MESSAGE" else "",
-            "extra": {"MESSAGE": "Content-Type: text/plain\n", "REGISTER": "Expires: 600\n", "SUBSCRIBE": "Event: %s\n" % s.content.word()}.get(method, "")}]
+            "extra": {"MESSAGE": "Content-Type: text/plain\n", "REGISTER": "Expires: 600\n",
+                      "SUBSCRIBE": "Event: %s\n" % s.content.word()}.get(method, "")}]
         what = ["-sf", s.write(s.client, "uac%d.xml" % i, sipp_xml(parts))]
     s.client.run(["sipp", "%s:%d" % (s.literal, s.port), "-i", s.client_address, "-p", s.rng.randint(5060, 40000),
                   "-s", s.content.word(), "-m", s.rng.randint(1, 4), "-r", s.rng.randint(1, 4), "-nostdin", "-skip_rlimit",

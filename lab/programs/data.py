@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Databases, message queues and controllers: PostgreSQL, Redis, MQTT, Modbus."""
 
+import shutil
+
 from scenario import client, server, shape
 
 shape("postgresql", conversations=(5, 9), ports=(5432, 5432, 5432, 5433))
@@ -10,14 +12,15 @@ shape("modbus", conversations=(6, 11), ports=(502, 502, 1502))
 POSTGRES = "/usr/lib/postgresql/15/bin/"
 
 
-@server("postgresql", "postgresql-15")
-def postgresql(s):
-    method = s.rng.choice(("trust", "md5", "scram-sha-256"))
+AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+
+
+def start_postgres(s, listen, port, method):
+    """A database of this scenario's own, filled over the Unix socket, which is not on the path."""
     s.state["table"] = s.content.word()
     s.write(s.server, "pw", s.password + "\n")
     s.server.run(["sh", "-c", "mkdir /srv/db /run/pg; chown postgres /srv/db /run/pg /srv/pw"])
-    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
-    s.server.run(as_postgres + [POSTGRES + "initdb", "-D", "/srv/db", "-U", s.user, "-N", "-E", "UTF8", "--locale=C",
+    s.server.run(AS_POSTGRES + [POSTGRES + "initdb", "-D", "/srv/db", "-U", s.user, "-N", "-E", "UTF8", "--locale=C",
                                 "--auth=" + method, "--pwfile=/srv/pw"], timeout=60)
     with open(s.server.dir / "db/pg_hba.conf", "a") as file:
         file.write("host all all %s/%d %s\n" % (s.client_address, 128 if s.family == 6 else 32, method))
@@ -25,17 +28,37 @@ def postgresql(s):
                      for n in range(s.rng.randint(30, 300)))
     s.write(s.server, "fill.sql", "create table %s (id int primary key, name text, note text, price numeric);\n"
             "copy %s from stdin;\n%s\n\\.\n" % (s.state["table"], s.state["table"], rows))
-    s.server.spawn(as_postgres + [POSTGRES + "postgres", "-D", "/srv/db", "-p", str(s.port), "-k", "/run/pg",
-                                  "-c", "listen_addresses=%s" % s.server_address, "-c", "shared_buffers=8MB",
+    s.server.spawn(AS_POSTGRES + [POSTGRES + "postgres", "-D", "/srv/db", "-p", str(port), "-k", "/run/pg",
+                                  "-c", "listen_addresses=" + listen, "-c", "shared_buffers=8MB",
                                   "-c", "fsync=off", "-c", "autovacuum=off", "-c", "max_connections=20"])
-    s.server.wait_listening("tcp", s.port)
-    # The tables are filled over the Unix socket, which is not on the path.
-    local = ["-h", "/run/pg", "-p", str(s.port), "-U", s.user]
+    local = ["-h", "/run/pg", "-p", str(port), "-U", s.user]
     env = {"PGPASSWORD": s.password}
-    s.server.run(["sh", "-c", 'for n in 1 2 3 4 5 6 7 8; do psql -q -d postgres -f /srv/fill.sql "$@" && exit; sleep 0.5; done; exit 1',
-                  "sh"] + local, env=env)
+    # It takes a moment to accept connections, so the first tries may fail.
+    retry = 'for n in 1 2 3 4 5 6 7 8 9; do psql -q -d postgres -f /srv/fill.sql "$@" && exit; sleep 0.5; done; exit 1'
+    s.server.run(["sh", "-c", retry, "sh"] + local, env=env)
     if s.client_name == "pgbench":
         s.server.run(["pgbench", "-i", "-q", "-s", "1"] + local + ["postgres"], env=env, timeout=60)
+
+
+@server("postgresql", "postgresql-15")
+def postgresql(s):
+    start_postgres(s, s.server_address, s.port, s.rng.choice(("trust", "md5", "scram-sha-256")))
+
+
+@server("postgresql", "pgbouncer")
+def pgbouncer(s):
+    """The pooler speaks to the client; the database behind it has only a Unix socket."""
+    start_postgres(s, "", 5432, "trust")
+    s.write(s.server, "pgbouncer.ini", """[databases]
+postgres = host=/run/pg port=5432 user=%s
+[pgbouncer]
+listen_addr = %s
+listen_port = %d
+unix_socket_dir =
+auth_type = any
+ignore_startup_parameters = extra_float_digits,options
+""" % (s.user, s.server_address, s.port))
+    s.server.spawn(AS_POSTGRES + ["pgbouncer", "/srv/pgbouncer.ini"])
 
 
 def statements(s, count):
@@ -110,7 +133,7 @@ def redis_cli(s, i):
     command = ["redis-cli", "-h", s.server_address, "-p", s.port] + redis_login(s)
     if i == 1:
         # The long one: many small commands in a pipeline.
-        lines = redis_commands(s, 25) * s.rng.randint(30, 120)
+        lines = redis_commands(s, 25) * s.rng.randint(30, 80)
         s.client.run(command + ["--pipe"], stdin="\r\n".join(lines) + "\r\n", timeout=40, check=False)
         return
     command += s.rng.choice(([], [], ["-3"]))
@@ -192,6 +215,12 @@ def paho(s, i):
 @server("modbus", "pymodbus")
 def pymodbus(s):
     s.server.spawn(["/usr/bin/python3", "/srv/peers/plc.py", s.server_address, s.port, s.rng.randrange(10**6)])
+
+
+@server("modbus", "libmodbus")
+def libmodbus(s):
+    shutil.copy(s.run.relay.parent / "modbusd", s.server.dir / "modbusd")
+    s.server.spawn(["/srv/modbusd", s.server_address, s.port, s.rng.randrange(10**6)])
 
 
 @client("modbus", "mbpoll")

@@ -13,7 +13,7 @@ def shelf(s):
         name = s.content.file_name()
         s.write(s.server, "home/files/" + name, s.content.file(s.size(60, 8000)))
         names.append(name)
-    s.write(s.server, "home/files/long.log", s.content.repetitive(s.size(200_000, 900_000)))
+    s.write(s.server, "home/files/long.log", s.content.repetitive(s.size(200_000, 1_200_000)))
     s.server.run(["sh", "-c", "mkdir /srv/home/upload; chown -R 1500:1500 /srv/home; chmod -R u+rwX,a+rX /srv/home"])
     s.state["names"] = names
     low = s.rng.randint(20000, 50000)

@@ -18,8 +18,9 @@ def message(s, sender, to):
     if r.random() < 0.25:
         mark = "%032x" % r.getrandbits(128)
         head += ["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="%s"' % mark]
-        body = "--%s\nContent-Type: text/plain\n\n%s\n--%s\nContent-Type: text/csv\nContent-Disposition: attachment; filename=%s\n\n%s\n--%s--\n" % (
-            mark, body, mark, c.file_name(), c.table(r.randint(3, 40)), mark)
+        parts = ("--%s\nContent-Type: text/plain\n\n%s\n--%s\nContent-Type: text/csv\n"
+                 "Content-Disposition: attachment; filename=%s\n\n%s\n--%s--\n")
+        body = parts % (mark, body, mark, c.file_name(), c.table(r.randint(3, 40)), mark)
     return "\n".join(head) + "\n\n" + body
 
 
@@ -172,6 +173,7 @@ Create Near
 Sync Pull
 SyncState *
 MaxMessages %d
+ExpireUnread yes
 """ % (s.server_host, s.port, s.user, s.password, s.rng.choice(("LOGIN", "PLAIN")), store, store,
        s.rng.choice(s.state["folders"]), s.rng.randint(3, 12)))
     s.client.run(["mbsync", "-c", path, "-q", "all"], timeout=25)

@@ -4,7 +4,7 @@
 from net import LabError
 from scenario import client, refuse, server, shape
 
-shape("ssh", conversations=(4, 8), ports=(22, 22, 22, 2222))
+shape("ssh", conversations=(4, 7), ports=(22, 22, 22, 2222))
 shape("scp", conversations=(3, 5), ports=(22, 22, 22, 2222))
 
 ASKPASS = "#!/bin/sh\ncat /srv/secret\n"

@@ -59,7 +59,7 @@ def server_forces(s):
 
 
 def client_forces(s):
-    return s.state["force"] != "server" or s.label == "tls13"
+    return s.state["force"] != "server"
 
 
 @server("http", "nginx")

@@ -111,8 +111,11 @@ request_route {
 
 
 def media_port(s, host_state):
-    """An even port for media; the odd one above it is for reports, which get no label."""
-    port = 2 * s.rng.randint(5000, 30000)
+    """An even port for media; the odd one above it is for reports, which get no label.
+
+    Signalling stays below all of these, so a socket has one use.
+    """
+    port = 2 * s.rng.randint(15501, 30000)
     while port in s.state.setdefault(host_state, set()):
         port += 2
     s.state[host_state].add(port)
@@ -171,7 +174,7 @@ def baresip_client(s, i):
     if i > 3:
         return
     near = media_port(s, "client media")
-    local = s.rng.randint(5070, 40000)
+    local = s.rng.randint(5070, 31000)
     s.client.run(["rm", "-rf", "/srv/ua"])
     baresip_home(s, s.client, s.user, s.client_address, local, near)
     s.client.run(["baresip", "-4" if s.family == 4 else "-6", "-f", "/srv/ua", "-t", "%d" % s.rng.randint(3, 10), "-e",

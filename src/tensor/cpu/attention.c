@@ -28,34 +28,36 @@ static int first_key_block(const wlmi_block *b, int query, int window)
 }
 
 /* Scores s [rows, B] of queries from token `query` on become exp(score - top) with 0 where nothing is seen; top and
- * total [rows] take the block in, and o [rows, width] so far is scaled to the new top. */
-CLONES static void softmax_block(float *restrict s, float *restrict top, float *restrict total, float *restrict o,
-                                 int width, int rows, int query, int key, int keys, int window)
+ * total [rows] take the block in, and o [rows, width] so far is scaled to the new top. fade [B] is working room. */
+CLONES static void softmax_block(float *restrict s, float *restrict top, float *restrict total, float *restrict fade,
+                                 float *restrict o, int width, int rows, int query, int key, int keys, int window)
 {
     const int padded = wlmi_round16(keys);
-    for (int r = 0; r < rows; r++, s += B, o += width) {
+    for (int r = 0; r < rows; r++) {
+        float *row = s + r * B, highest = top[r];
         int from, to;
-        float highest = top[r], sum = 0, fade;
         visible(query + r, key, keys, window, &from, &to);
         if (from > 0 || to < padded)
             for (int j = 0; j < padded; j++)
-                s[j] = j >= from && j < to ? s[j] : nothing;
+                row[j] = j >= from && j < to ? row[j] : nothing;
 #pragma omp simd reduction(max : highest)
         for (int j = 0; j < padded; j++)
-            highest = s[j] > highest ? s[j] : highest;
+            highest = row[j] > highest ? row[j] : highest;
+        fade[r] = top[r] - highest;
+        top[r] = highest;
+    }
+    for (int r = 0; r < rows; r++)
+        fade[r] = exp_float(fade[r]);
+    for (int r = 0; r < rows; r++) {
+        float *row = s + r * B, sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int j = 0; j < padded; j++) {
-            float p = exp_float(s[j] - highest);
-            p = s[j] == nothing ? 0 : p;
-            s[j] = p;
-            sum += p;
+            const float p = exp_float(row[j] - top[r]);
+            sum += row[j] = row[j] == nothing ? 0 : p;
         }
-        fade = exp_float(top[r] - highest);
-        total[r] = total[r] * fade + sum;
-        if (highest > top[r])
-            for (int i = 0; i < width; i++)
-                o[i] *= fade;
-        top[r] = highest;
+        total[r] = total[r] * fade[r] + sum;
+        for (int i = 0; i < width; i++)
+            o[r * width + i] *= fade[r];
     }
 }
 
@@ -74,7 +76,7 @@ CLONES static void write_rows(float *restrict o, int o_stride, float *restrict l
 
 static size_t forward_room(int K)
 {
-    return (size_t)B * B + 4 * (size_t)B * wlmi_round16(K) + 2 * B;
+    return (size_t)B * B + 4 * (size_t)B * wlmi_round16(K) + 3 * B;
 }
 
 /* One block of queries of one head; all pointers at the head's first value of token 0. */
@@ -84,6 +86,10 @@ static void forward_task(float *o, int o_stride, float *lse, const float *q, con
     const int rows = b->to - b->from, width = wlmi_round16(K);
     float *queries = room, *keys = queries + B * width, *values = keys + B * width, *sum = values + B * width;
     float *scores = sum + B * width, *top = scores + B * B, *total = top + B;
+    float *fade = total + B;
+    wlmi_block_fetch(q + (size_t)b->from * stride, stride, rows, K);
+    wlmi_block_fetch(k + (size_t)b->from * stride, stride, rows, K);
+    wlmi_block_fetch(v + (size_t)b->from * stride, stride, rows, K);
     for (int r = 0; r < rows; r++) {
         top[r] = nothing;
         total[r] = 0;
@@ -95,7 +101,7 @@ static void forward_task(float *o, int o_stride, float *lse, const float *q, con
         wlmi_block_transpose(keys, B, k + (size_t)key * stride, stride, n, K);
         wlmi_block_copy(values, v + (size_t)key * stride, stride, n, K, 1);
         wlmi_block_product(scores, B, queries, width, 1, keys, B, rows, wlmi_round16(n), K, 0);
-        softmax_block(scores, top, total, sum, width, rows, b->from, key, n, window);
+        softmax_block(scores, top, total, fade, sum, width, rows, b->from, key, n, window);
         wlmi_block_product(sum, width, scores, B, 1, values, width, rows, width, n, 1);
     }
     write_rows(o + (size_t)b->from * o_stride, o_stride, lse + (size_t)b->from * heads, heads, sum, top, total, rows,
@@ -192,6 +198,8 @@ static void backward_task(const gradients *g, int n, float *room)
     float *turned_values = turned_keys + B * width, *outputs = turned_values + B * width;
     float *dqueries = outputs + B * width, *dkeys = dqueries + B * width, *dvalues = dkeys + B * width;
     float *p = dvalues + B * width, *dp = p + B * B, *delta = dp + B * B;
+    wlmi_block_fetch(g->d_o, g->o_stride, n, K);
+    wlmi_block_fetch(g->o, g->o_stride, n, K);
     dots(delta, g->d_o, g->o, g->o_stride, n, K);
     zero_rows(g->dq, stride, n, K);
     zero_rows(g->dk, stride, n, K);

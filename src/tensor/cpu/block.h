@@ -19,6 +19,14 @@ static inline int wlmi_round16(int n)
     return (n + 15) & ~15;
 }
 
+/* Starts loading x [rows, columns] into the cache: one head's rows lie too far apart for the processor to guess. */
+static inline void wlmi_block_fetch(const float *x, int row, int rows, int columns)
+{
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c += 16)
+            __builtin_prefetch(x + (size_t)r * row + c);
+}
+
 /* c [m,n] = a b, or += with add. a [m,k]: element (i,p) at a[i * a_row + p * a_column], so that a transposed block is
  * one with its strides exchanged; b [k,n]. n must be a multiple of 16. */
 void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,

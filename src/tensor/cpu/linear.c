@@ -42,10 +42,18 @@ size_t wlmi_cpu_linear_state_size(int T, int segments, int heads, int K)
 CLONES static void map_queries(float *restrict to, const float *restrict q, int stride, int rows, int K)
 {
     const int width = wlmi_round16(K);
+    const float root = sqrtf((float)K);
     for (int r = 0; r < rows; r++, to += width, q += stride) {
-        const float shift = query_shift(q, K);
+        float top = q[0], total = 0;
+#pragma omp simd reduction(max : top)
         for (int i = 0; i < K; i++)
-            to[i] = exp_float(q[i] - shift);
+            top = q[i] > top ? q[i] : top;
+#pragma omp simd reduction(+ : total)
+        for (int i = 0; i < K; i++)
+            total += to[i] = exp_float(q[i] - top);
+        total = 1 / (total * root);
+        for (int i = 0; i < K; i++)
+            to[i] *= total;
         for (int i = K; i < width; i++)
             to[i] = 0;
     }
@@ -66,18 +74,22 @@ CLONES static void map_keys(float *restrict to, const float *restrict k, int str
 CLONES static void mask_and_norm(float *restrict a, float *restrict c, const float *restrict queries,
                                  const float *restrict z, int rows, int K)
 {
-    const int width = wlmi_round16(K), padded = wlmi_round16(rows);
-    for (int r = 0; r < rows; r++, a += B, queries += width) {
+    const int width = wlmi_round16(K);
+    for (int r = 0; r < rows; r++, a += B) {
         float s = 0;
-        for (int j = r + 1; j < padded; j++)
-            a[j] = 0;
+        for (int j = 0; j < B; j++) /* a constant count saves half of the time */
+            a[j] = j <= r ? a[j] : 0;
 #pragma omp simd reduction(+ : s)
-        for (int j = 0; j < padded; j++)
+        for (int j = 0; j < B; j++)
             s += a[j];
+        c[r] = s;
+    }
+    for (int r = 0; r < rows; r++, queries += width) {
+        float s = 0;
 #pragma omp simd reduction(+ : s)
         for (int i = 0; i < width; i++)
             s += queries[i] * z[i];
-        c[r] = s;
+        c[r] += s;
     }
 }
 
@@ -100,6 +112,22 @@ CLONES static void sum_rows(float *restrict z, const float *restrict x, const fl
         const float w = weight ? weight[r] : 1;
         for (int i = 0; i < width; i++)
             z[i] += w * x[r * width + i];
+    }
+}
+
+/* Starts loading what the chunk from token `from` on reads, if there is one. */
+static void fetch_chunk(const head *h, int from)
+{
+    const size_t at = (size_t)from * h->stride, o_at = (size_t)from * h->o_stride;
+    const int rows = h->n - from < B ? h->n - from : B;
+    if (from < 0 || rows <= 0)
+        return;
+    wlmi_block_fetch(h->q + at, h->stride, rows, h->K);
+    wlmi_block_fetch(h->k + at, h->stride, rows, h->K);
+    wlmi_block_fetch(h->v + at, h->stride, rows, h->K);
+    if (h->d_o) {
+        wlmi_block_fetch(h->d_o + o_at, h->o_stride, rows, h->K);
+        wlmi_block_fetch(h->out + o_at, h->o_stride, rows, h->K);
     }
 }
 
@@ -127,9 +155,11 @@ static void forward_task(const head *h, float *room)
     float *n = values + B * width, *scores = n + B * width, *c = scores + B * B;
     float *state = h->states;
     memset(state, 0, state_values(K) * sizeof *state);
+    fetch_chunk(h, 0);
     for (int from = 0; from < h->n; from += B) {
         const int rows = h->n - from < B ? h->n - from : B;
         chunk_scores(h, from, rows, state, queries, keys, turned, scores, c);
+        fetch_chunk(h, from + B);
         wlmi_block_copy(values, h->v + (size_t)from * h->stride, h->stride, rows, K, 1);
         wlmi_block_product(n, width, scores, B, 1, values, width, rows, width, rows, 0);
         wlmi_block_product(n, width, queries, width, 1, state, width, rows, width, K, 1);
@@ -225,11 +255,13 @@ static void backward_task(const head *h, float *room)
     float *c = da + B * B, *dstate = c + B, *turned_state = dstate + state_values(K);
     float *dz = dstate + (size_t)K * width;
     memset(dstate, 0, state_values(K) * sizeof *dstate);
+    fetch_chunk(h, (h->n - 1) / B * B);
     for (int from = (h->n - 1) / B * B; from >= 0; from -= B) {
         const int rows = h->n - from < B ? h->n - from : B;
         const size_t at = (size_t)from * h->stride, o_at = (size_t)from * h->o_stride;
         const float *state = h->states + (size_t)(from / B) * h->state_step;
         chunk_scores(h, from, rows, state, queries, keys, turned, scores, c);
+        fetch_chunk(h, from - B);
         wlmi_block_copy(values, h->v + at, h->stride, rows, K, 1);
         output_gradient(dn, c, h->d_o + o_at, h->out + o_at, h->o_stride, rows, K);
         wlmi_block_transpose(turned, B, values, width, rows, K);

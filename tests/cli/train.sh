@@ -1,0 +1,117 @@
+#!/bin/bash
+# wirelm train: what it prints and writes; killed and interrupted runs resume to the same bytes; the checkpoint reads
+# without our help.
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+# Two labels in one capture each, flows of UDP whose payload tells them apart.
+python3 - <<'PY'
+import os, struct
+def packet(sport, dport, text):
+    udp = struct.pack(">HHHH", sport, dport, 8 + len(text), 0) + text
+    return struct.pack(">BBHHHBBH4s4s", 69, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 9])) + udp
+for label, port in ("ask", 53), ("shout", 5353):
+    os.makedirs("data/" + label)
+    with open(f"data/{label}/1.pcap", "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
+        for i in range(120):
+            p = packet(20000 + port + i // 3, port, label.encode() * 4)
+            f.write(struct.pack("<IIII", 1700000000 + i, 0, len(p), len(p)) + p)
+PY
+"$WIRELM" import -o in --task mood --split flow data >/dev/null 2>note || fail "import: $(cat note)"
+
+train=("$WIRELM" train -d in --context 128 --tokens-per-batch 256 --threads 1 --steps 40)
+
+"${train[@]}" -o straight >report 2>note || fail "train: $(cat note)"
+python3 - <<'PY'
+import json, struct
+report = json.load(open("report"))
+assert report["steps"] == 40 and report["model"] == "straight" and report["skipped"] == 0, report
+assert report["loss_last"] < report["loss_first"] and report["loss_val"] is not None, report
+data = open("straight", "rb").read()
+length = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:8 + length])
+meta = header.pop("__metadata__")
+assert (8 + length) % 64 == 0
+assert all(isinstance(v, str) for v in meta.values())
+config, tasks, record = (json.loads(meta[k]) for k in ("config", "tasks", "record"))
+assert record["hide"] == "ids" and record["codec"] == "bytes" and record["steps"] == 40, record
+assert tasks[0]["name"] == "mood" and sorted(tasks[0]["labels"]) == ["ask", "shout"], tasks
+assert header["embed.tokens"]["shape"] == [config["vocabulary"], config["width"]]
+assert header["tasks.mood.labels"]["shape"] == [2, config["width"]]
+assert header["tasks.mood.query"]["shape"] == [1, config["width"]]
+at = count = 0
+for name, t in sorted(header.items(), key=lambda item: item[1]["data_offsets"][0]):
+    size = 4
+    for n in t["shape"]:
+        size *= n
+    assert t["dtype"] == "F32" and t["data_offsets"] == [at, at + size], name
+    at += size
+    count += size // 4
+assert 8 + length + at == len(data) and count == report["parameters"]
+values = struct.unpack("<%df" % count, data[8 + length:])
+assert all(abs(v) < 100 for v in values) and max(values) > 0.5
+PY
+
+await() { # await FILE PID: until the file stands there, or the process is gone
+    for _ in $(seq 600); do
+        [ ! -e "$1" ] || return 0
+        kill -0 "$2" 2>/dev/null || return 0
+        sleep 0.05
+    done
+}
+
+# killed: nothing under the output's name, the run beside it, and the same bytes in the end
+echo keep >killed
+"${train[@]}" -o killed --save-every 0.05 >/dev/null 2>&1 &
+pid=$!
+await killed.resume $pid
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+if [ -e killed.resume ]; then
+    [ "$(cat killed)" = keep ] || fail "a killed run touched the output"
+    "$WIRELM" info killed.resume | grep -q 'unfinished training run' || fail "info does not know a run put aside"
+    "${train[@]}" -o killed --save-every 0.05 --resume >/dev/null 2>note || fail "resume after a kill: $(cat note)"
+fi
+cmp straight killed || fail "killed and resumed is not the same as straight"
+[ ! -e killed.resume ] || fail "a finished run left its resume file"
+
+# interrupted: exit 0, a line that names the way on, and the same bytes
+"${train[@]}" -o stopped --save-every 0 >/dev/null 2>note &
+pid=$!
+for _ in $(seq 600); do
+    ! grep -q steps note || break
+    sleep 0.05
+done
+kill -INT $pid 2>/dev/null || true
+wait $pid || fail "an interrupted run exits with $?"
+if [ -e stopped.resume ]; then
+    [ ! -e stopped ] || fail "an interrupted run wrote its output"
+    grep -q -e '--resume goes on from stopped.resume' note || fail "no word of how to resume: $(cat note)"
+    "${train[@]}" -o stopped --save-every 0 --resume >/dev/null 2>note || fail "resume after SIGINT: $(cat note)"
+fi
+cmp straight stopped || fail "interrupted and resumed is not the same as straight"
+
+refuse() { # refuse STATUS TEXT ARGUMENT...
+    local want=$1 text=$2 got=0
+    shift 2
+    "$WIRELM" train "$@" >out 2>note || got=$?
+    [ $got = "$want" ] || fail "train $*: status $got, not $want"
+    grep -q -e "$text" note || fail "train $*: '$(cat note)' does not say '$text'"
+    [ "$(wc -l <note)" -le 2 ] || fail "train $*: more than one line: $(cat note)"
+    [ ! -e new ] || fail "train $*: left an output"
+}
+refuse 2 "'--output' is missing\|'-o, --output' is missing" -d in
+refuse 2 "prompts" -d in -o new --prompts plain=x
+refuse 2 "no preset is called 'huge'" -d in -o new --preset huge
+refuse 1 "absent" -d absent -o new
+refuse 1 "no unfinished run" -d in -o new --resume
+echo "this is no checkpoint, whatever its name" >note0
+refuse 1 "not a safetensors file" -d in -o new --init note0
+refuse 1 "." -d in -o no/such/folder/new --steps 1

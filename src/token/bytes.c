@@ -286,6 +286,14 @@ static wlm_status bytes_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
 {
     wlmi_allowed allowed;
     *what = WLMI_PUSHED;
+    if (c->role == DATA && token < START) { /* most tokens are */
+        if (c->have == c->capacity && !wlmi_grow(&c->data, &c->capacity, c->have + 1, 1))
+            return WLMI_NO_MEMORY(error);
+        c->data[c->have++] = (uint8_t)token;
+        if (c->have == c->packet.captured)
+            *what = complete(c);
+        return WLM_OK;
+    }
     bytes_allowed(c, &allowed);
     if (token >= VOCABULARY || !wlmi_is_allowed(&allowed, token))
         return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "token %u cannot stand as %s of packet %llu",
@@ -311,13 +319,6 @@ static wlm_status bytes_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
         else
             take_length(c, WIRE_LOW, token, c->options.generating ? c->packet.captured + 1 : 0, UINT32_MAX,
                         c->packet.captured);
-        break;
-    case DATA:
-        if (!wlmi_grow(&c->data, &c->capacity, c->have + 1, 1))
-            return WLMI_NO_MEMORY(error);
-        c->data[c->have++] = (uint8_t)token;
-        if (c->have == c->packet.captured)
-            *what = complete(c);
         break;
     default: *what = take_digit(c, token);
     }

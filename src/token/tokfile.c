@@ -10,7 +10,7 @@
 #include "base/cursor.h"
 
 enum { VERSION = 1, HEAD = 108, FRAME_HEAD = 20, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
-enum { ZSTD_LEVEL = 3, STEP = 1 << 16, NAME = 16, HASH = 64, DAMAGE_MAX = 255 };
+enum { ZSTD_LEVEL = 1, STEP = 1 << 16, NAME = 16, HASH = 64, DAMAGE_MAX = 255 };
 
 static const uint8_t magic_bytes[WLMI_TOKFILE_MAGIC] = {0x89, 'W', 'L', 'M', 'T', 'O', 'K', '\n'};
 
@@ -87,7 +87,7 @@ wlm_status wlmi_tokfile_put_frame(wlmi_tokfile_writer *w, const wlmi_frame *fram
     uint8_t head[FRAME_HEAD];
     if (frame->tokens > WLMI_FRAME_TOKENS || frame->beside_size > WLMI_FRAME_BESIDE)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a frame is too large");
-    if (!wlmi_grow(&w->raw, &w->raw_capacity, raw_size, 1) ||
+    if (!wlmi_grow(&w->raw, &w->raw_capacity, raw_size + 1, 1) ||
         !wlmi_grow(&w->packed, &w->packed_capacity, ZSTD_compressBound(raw_size), 1))
         return WLMI_NO_MEMORY(error);
     for (size_t i = 0; i < frame->tokens; i++)
@@ -246,7 +246,7 @@ static wlm_status get_frame(wlmi_tokfile_reader *r, wlmi_frame *frame, wlm_error
     WLMI_TRY(get(r, 0, size, error));
     if (ZSTD_getFrameContentSize(r->packed, size) != raw_size)
         return refuse(r, error, "a frame is corrupt: its length is another");
-    if (!wlmi_grow(&r->raw, &r->raw_capacity, raw_size, 1) ||
+    if (!wlmi_grow(&r->raw, &r->raw_capacity, raw_size + 1, 1) ||
         !wlmi_grow(&r->token, &r->token_capacity, tokens, sizeof *r->token))
         return WLMI_NO_MEMORY(error);
     result = ZSTD_decompressDCtx(r->zstd, r->raw, raw_size, r->packed, size);

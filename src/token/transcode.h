@@ -24,6 +24,10 @@ wlm_status wlmi_packer_step(wlmi_packer *packer, wlm_error *error);
 const wlm_token_report *wlmi_packer_report(const wlmi_packer *packer); /* whole after WLM_END */
 void wlmi_packer_free(wlmi_packer *packer);
 
+/* Takes the capture over, encodes and decodes it in step, compares every byte. */
+wlm_status wlmi_verify_capture(wlm_capture *capture, const char *name, const wlmi_codec *codec,
+                               wlm_token_report *report, wlm_error *error);
+
 typedef struct wlmi_unpacker wlmi_unpacker; /* token file -> capture */
 
 wlm_status wlmi_unpacker_new(wlmi_unpacker **unpacker, wlmi_source source, wlmi_sink sink, wlm_error *error);

@@ -76,13 +76,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             wlmi_store_le16(raw + 2 * i, (uint16_t)(data[2 + i] >= 250 && data[2 + i] < 255 ? data[2 + i] + 6 : data[2 + i]));
         memcpy(raw + 2 * tokens, data + 2 + tokens, beside);
         at = head(file);
-        packed = ZSTD_compress(file + at + 20, ZSTD_compressBound(raw_size), raw, raw_size, 1);
+        packed = ZSTD_compress(file + at + 24, ZSTD_compressBound(raw_size), raw, raw_size, 1);
         memcpy(file + at, "FRM1", 4);
         wlmi_store_le32(file + at + 4, (uint32_t)tokens);
         wlmi_store_le32(file + at + 8, (uint32_t)beside);
         wlmi_store_le32(file + at + 12, (uint32_t)packed);
-        wlmi_store_le32(file + at + 16, (uint32_t)crc32(0, file + at, 16));
-        decode(file, at + 20 + packed);
+        wlmi_store_le32(file + at + 16, (uint32_t)crc32(0, file + at + 24, (uInt)packed));
+        wlmi_store_le32(file + at + 20, (uint32_t)crc32(0, file + at, 20));
+        decode(file, at + 24 + packed);
     }
     free(raw);
     free(file);

@@ -256,6 +256,8 @@ wlm_status wlmi_input_read(wlmi_input *input, void *out, size_t size, size_t *go
         }
         *got += n;
         input->offset += n;
+        if (input->error.status == WLM_ERR_FORMAT) /* bytes may have come out together with the failure */
+            input->error.offset = input->offset;
         if (n == 0 && !more)
             break;
     }

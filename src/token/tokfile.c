@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/cursor.h"
 
-enum { VERSION = 1, HEAD = 108, FRAME_HEAD = 20, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
+enum { VERSION = 1, HEAD = 108, FRAME_HEAD = 24, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
 enum { ZSTD_LEVEL = 1, STEP = 1 << 16, NAME = 16, HASH = 64, DAMAGE_MAX = 255 };
 
 static const uint8_t magic_bytes[WLMI_TOKFILE_MAGIC] = {0x89, 'W', 'L', 'M', 'T', 'O', 'K', '\n'};
@@ -42,8 +42,7 @@ wlm_status wlmi_tokfile_writer_new(wlmi_tokfile_writer **writer, wlmi_sink sink,
         return WLMI_NO_MEMORY(error);
     w->sink = sink;
     w->zstd = ZSTD_createCCtx();
-    if (w->zstd && !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL)) &&
-        !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1)))
+    if (w->zstd && !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL)))
         return WLM_OK;
     wlmi_tokfile_writer_free(w);
     *writer = NULL;
@@ -101,7 +100,8 @@ wlm_status wlmi_tokfile_put_frame(wlmi_tokfile_writer *w, const wlmi_frame *fram
     wlmi_store_le32(head + 4, (uint32_t)frame->tokens);
     wlmi_store_le32(head + 8, (uint32_t)frame->beside_size);
     wlmi_store_le32(head + 12, (uint32_t)size);
-    wlmi_store_le32(head + 16, checksum(head, 16));
+    wlmi_store_le32(head + 16, checksum(w->packed, size));
+    wlmi_store_le32(head + 20, checksum(head, 20));
     WLMI_TRY(put(w, head, sizeof head, error));
     return put(w, w->packed, size, error);
 }
@@ -230,13 +230,14 @@ wlm_status wlmi_tokfile_get_head(wlmi_tokfile_reader *r, wlmi_tokfile_head *head
 
 static wlm_status get_frame(wlmi_tokfile_reader *r, wlmi_frame *frame, wlm_error *error)
 {
-    uint32_t tokens, beside, size;
+    uint32_t tokens, beside, size, sum;
     size_t raw_size, result;
     WLMI_TRY(get(r, 4, FRAME_HEAD - 4, error));
     tokens = wlmi_load_le32(r->packed + 4);
     beside = wlmi_load_le32(r->packed + 8);
     size = wlmi_load_le32(r->packed + 12);
-    if (wlmi_load_le32(r->packed + 16) != checksum(r->packed, 16))
+    sum = wlmi_load_le32(r->packed + 16);
+    if (wlmi_load_le32(r->packed + 20) != checksum(r->packed, 20))
         return refuse(r, error, "a frame header's checksum is wrong");
     if (tokens > WLMI_FRAME_TOKENS || beside > WLMI_FRAME_BESIDE)
         return refuse(r, error, "a frame claims too much");
@@ -244,6 +245,8 @@ static wlm_status get_frame(wlmi_tokfile_reader *r, wlmi_frame *frame, wlm_error
     if (size > ZSTD_compressBound(raw_size))
         return refuse(r, error, "a frame claims too much");
     WLMI_TRY(get(r, 0, size, error));
+    if (sum != checksum(r->packed, size))
+        return refuse(r, error, "a frame's checksum is wrong");
     if (ZSTD_getFrameContentSize(r->packed, size) != raw_size)
         return refuse(r, error, "a frame is corrupt: its length is another");
     if (!wlmi_grow(&r->raw, &r->raw_capacity, raw_size + 1, 1) ||

@@ -96,7 +96,18 @@ static wlm_status read_labels(importer *m, wlm_error *error)
     }
     if (m->split == WLM_SPLIT_AUTO)
         m->split = m->has_labels && m->labels.has_split ? WLM_SPLIT_GIVEN : WLM_SPLIT_CAPTURE;
-    return wlmi_sources_gather(&m->sources, o->paths, o->path_count, m->has_labels ? &m->labels : NULL, error);
+    if (m->labels.no_address && m->split == WLM_SPLIT_GIVEN && !o->task)
+        /* Left out, such a line's flow could be one to test on, and be trained on. */
+        return wlmi_fail(error, WLM_ERR_FORMAT, o->labels, WLM_NO_OFFSET, "%s is no address",
+                         m->labels.no_address_first);
+    if (m->labels.no_address)
+        note(m, "%s: %llu lines match nothing, for want of an address, the first is %s", o->labels,
+             (unsigned long long)m->labels.no_address, m->labels.no_address_first);
+    WLMI_TRY(wlmi_sources_gather(&m->sources, o->paths, o->path_count, m->has_labels ? &m->labels : NULL, error));
+    if (m->sources.missing)
+        note(m, "%s: %llu captures that it names are not there, the first is %s", o->labels,
+             (unsigned long long)m->sources.missing, m->sources.missing_first);
+    return WLM_OK;
 }
 
 /* Part, label and group of a new flow. *keep: it is to be imported. */
@@ -187,13 +198,13 @@ static wlm_status store_packet(importer *m, wlmi_flow_table *table, const wlm_pa
     return wlmi_shard_write_packet(m->writer, place->place - 1, packet, error);
 }
 
-static void damaged(importer *m, const wlm_error *why)
+static void damaged(importer *m, const wlm_error *why, const char *but)
 {
     char offset[40] = "";
     m->report.files_damaged++;
     if (why->offset != WLM_NO_OFFSET)
         snprintf(offset, sizeof offset, "offset %llu: ", (unsigned long long)why->offset);
-    note(m, "%s: %s%s (packets before that are imported)", m->source->path, offset, why->cause);
+    note(m, "%s: %s%s%s", m->source->path, offset, why->cause, but);
 }
 
 static wlm_status read_packets(importer *m, wlm_capture *capture, wlmi_flow_table *table, wlm_error *error)
@@ -203,7 +214,7 @@ static wlm_status read_packets(importer *m, wlm_capture *capture, wlmi_flow_tabl
     for (;;) {
         wlm_status status = wlm_capture_next(capture, &packet, &why);
         if (status == WLM_ERR_FORMAT)
-            damaged(m, &why);
+            damaged(m, &why, " (packets before that are imported)");
         if (status == WLM_ERR_FORMAT || status == WLM_END)
             break;
         if (status != WLM_OK) {
@@ -233,7 +244,7 @@ static wlm_status read_capture(importer *m, wlm_error *error)
     }
     m->report.files++;
     if (status == WLM_ERR_FORMAT) {
-        damaged(m, &why);
+        damaged(m, &why, "");
         return WLM_OK;
     }
     if (status != WLM_OK) {
@@ -380,6 +391,7 @@ static wlm_status write_folder(importer *m, wlm_error *error)
         m->report.labelled += m->flow[i].label != WLMI_NO_LABEL;
         m->report.part_flows[m->flow[i].part]++;
     }
+    m->report.csv_unmatched = m->labels.no_address;
     for (size_t i = 0; m->has_labels && i < m->labels.count; i++)
         m->report.csv_unmatched += !m->labels.item[i].matched &&
             wlmi_strings_find(&m->sources.seen, m->labels.paths.text[m->labels.item[i].file]) != WLMI_NO_STRING;

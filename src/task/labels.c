@@ -95,19 +95,20 @@ static int parse_address(const char *text, uint8_t address[16], uint8_t *addr_le
     return inet_pton(*addr_len == 16 ? AF_INET6 : AF_INET, text, address) == 1;
 }
 
+/* *no_address: text that should be an address, or as it was. */
 static wlm_status parse_tuple(const wlmi_csv *csv, const char *const value[COLUMNS], wlmi_label_line *l,
-                              wlm_error *error)
+                              const char **no_address, wlm_error *error)
 {
     uint8_t dst_len = 0;
     long port;
     if (value[SRC_IP_AT]) {
         if (!parse_address(value[SRC_IP_AT], l->key.src, &l->key.addr_len))
-            return bad(csv, "bad address", value[SRC_IP_AT], error);
+            *no_address = value[SRC_IP_AT];
         l->given |= SRC_IP;
     }
     if (value[DST_IP_AT]) {
         if (!parse_address(value[DST_IP_AT], l->key.dst, &dst_len))
-            return bad(csv, "bad address", value[DST_IP_AT], error);
+            *no_address = value[DST_IP_AT];
         if ((l->given & SRC_IP) && dst_len != l->key.addr_len)
             return bad(csv, "an IPv4 and an IPv6 address in one line:", value[DST_IP_AT], error);
         l->key.addr_len = dst_len;
@@ -155,7 +156,7 @@ static wlm_status add_path(wlmi_labels *labels, const char *folder, const char *
 static wlm_status parse_line(wlmi_labels *labels, const char *folder, const int at[COLUMNS], wlm_error *error)
 {
     const wlmi_csv *csv = &labels->csv;
-    const char *value[COLUMNS];
+    const char *value[COLUMNS], *no_address = NULL;
     wlmi_label_line l;
     memset(&l, 0, sizeof l);
     for (int i = 0; i < COLUMNS; i++)
@@ -171,7 +172,13 @@ static wlm_status parse_line(wlmi_labels *labels, const char *folder, const int 
             l.part = (wlm_part)part;
     if (value[SPLIT] && l.part == WLM_PART_NONE)
         return bad(csv, "split is none of train, val, test:", value[SPLIT], error);
-    WLMI_TRY(parse_tuple(csv, value, &l, error));
+    WLMI_TRY(parse_tuple(csv, value, &l, &no_address, error));
+    if (no_address) { /* as some tools write IPv6: such a line can match nothing */
+        if (labels->no_address++ == 0)
+            snprintf(labels->no_address_first, sizeof labels->no_address_first, "line %llu: '%.100s'",
+                     (unsigned long long)csv->line, no_address);
+        return WLM_OK;
+    }
     WLMI_TRY(add_path(labels, folder, value[PATH], &l.file, error));
     if (!wlmi_grow(&labels->item, &labels->capacity, labels->count + 1, sizeof *labels->item))
         return WLMI_NO_MEMORY(error);

@@ -28,6 +28,8 @@ typedef struct wlmi_labels {
     size_t *first;       /* [paths + 1]: lines of a file are first[file] .. first[file + 1] - 1 of item */
     int has_split, has_capture;
     char unknown[128];   /* columns that mean nothing here, or empty */
+    uint64_t no_address; /* lines left out: their src_ip or dst_ip is no address */
+    char no_address_first[160];
 } wlmi_labels;
 
 /* Reads the CSV. need_label: the label column must be there. A path that does not exist stays as it is, behind the

@@ -1,6 +1,7 @@
 /* sources.c: which captures an import reads. */
 #include "task/sources.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -68,37 +69,28 @@ static wlm_status add_found(void *user, const char *path, wlm_error *error)
     return status;
 }
 
-/* A file of the CSV that must be there. */
-static wlm_status check_line(const wlmi_labels *labels, uint32_t file, wlm_error *error)
+/* Whether a file of the CSV is there. */
+static int is_there(const wlmi_labels *labels, uint32_t file)
 {
     struct stat st;
-    unsigned long long line;
-    if (stat(labels->paths.text[file], &st) == 0 && !S_ISDIR(st.st_mode))
-        return WLM_OK;
-    line = (unsigned long long)wlmi_labels_first_line(labels, file);
-    return wlmi_fail(error, WLM_ERR_FORMAT, labels->csv.path, WLM_NO_OFFSET, "line %llu: no such capture: '%.300s'",
-                     line, labels->names.text[file]);
+    return stat(labels->paths.text[file], &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
-static int is_under(const char *path, const char *root)
+static wlm_status add_file_of_csv(wlmi_sources *s, const wlmi_labels *labels, uint32_t file, wlm_error *error)
 {
-    size_t n = strlen(root);
-    return !strncmp(path, root, n) && (path[n] == '/' || !path[n] || !strcmp(root, "/"));
+    const char *path = labels->paths.text[file], *name = labels->names.text[file];
+    if (!is_there(labels, file))
+        return wlmi_fail(error, WLM_ERR_FORMAT, labels->csv.path, WLM_NO_OFFSET, "line %llu: no such capture: '%.300s'",
+                         (unsigned long long)wlmi_labels_first_line(labels, file), name);
+    return add(s, path, name, path, file, 0, error);
 }
 
-static wlm_status gather_path(wlmi_sources *sources, const char *path, const wlmi_labels *labels, const char *csv,
-                              wlm_error *error)
+static void count_missing(wlmi_sources *s, const wlmi_labels *labels)
 {
-    walk w = {sources, labels, path, csv};
-    wlm_status status = WLM_OK;
-    char *root = wlmi_resolve(".", path);
-    if (!root)
-        return WLMI_NO_MEMORY(error);
-    for (uint32_t file = 0; labels && file < labels->paths.count && status == WLM_OK; file++)
-        if (is_under(labels->paths.text[file], root))
-            status = check_line(labels, file, error);
-    wlmi_free(root);
-    return status == WLM_OK ? wlmi_walk(path, add_found, &w, error) : status;
+    for (uint32_t file = 0; file < labels->paths.count; file++)
+        if (!is_there(labels, file) && s->missing++ == 0)
+            snprintf(s->missing_first, sizeof s->missing_first, "line %llu: '%.200s'",
+                     (unsigned long long)wlmi_labels_first_line(labels, file), labels->names.text[file]);
 }
 
 wlm_status wlmi_sources_gather(wlmi_sources *sources, const char *const *paths, size_t count,
@@ -111,14 +103,14 @@ wlm_status wlmi_sources_gather(wlmi_sources *sources, const char *const *paths, 
         if (!csv)
             return WLMI_NO_MEMORY(error);
     }
-    for (size_t i = 0; i < count && status == WLM_OK; i++)
-        status = gather_path(sources, paths[i], labels, csv, error);
-    for (uint32_t file = 0; !count && labels && file < labels->paths.count && status == WLM_OK; file++) {
-        const char *path = labels->paths.text[file];
-        status = check_line(labels, file, error);
-        if (status == WLM_OK)
-            status = add(sources, path, labels->names.text[file], path, file, 0, error);
+    for (size_t i = 0; i < count && status == WLM_OK; i++) {
+        walk w = {sources, labels, paths[i], csv};
+        status = wlmi_walk(paths[i], add_found, &w, error);
     }
+    if (count && labels)
+        count_missing(sources, labels);
+    for (uint32_t file = 0; !count && labels && file < labels->paths.count && status == WLM_OK; file++)
+        status = add_file_of_csv(sources, labels, file, error);
     wlmi_free(csv);
     return status;
 }

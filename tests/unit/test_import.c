@@ -82,6 +82,7 @@ static void a_tuple_labels_its_flow_in_both_directions(void **state)
         {"one.pcap,crossed,10.0.0.1,80,10.0.0.9,4000,tcp\none.pcap,rest,,,,,\n", "rest/rest", 0, 1},
         {"one.pcap,rest,,,,,\none.pcap,web,10.0.0.1,4000,10.0.0.9,80,tcp\n", "web/rest", 0, 0},
         {"one.pcap,any,,,,,\ntwo.pcap,udp,,,,,udp\n", "any/any/udp", 1, 0},
+        {"one.pcap,odd,2001:db8::1::2,,,,\none.pcap,any,,,,,\n", "any/any", 0, 1},
         {"one.pcap,six,2001:db8::1,,,,\none.pcap,any,,,,,\n", "any/any", 0, 1},
     };
     (void)state;
@@ -270,10 +271,12 @@ static void mistakes_have_a_line(void **state)
     assert_int_equal(fails("", NULL, "app", "empty"), WLM_ERR_FORMAT);
     assert_int_equal(fails("path,label\none.pcap,a\nnone.pcap,b\n", NULL, "app", "line 3: no such capture: 'none.pcap'"),
                      WLM_ERR_FORMAT);
-    assert_int_equal(fails("path,label\nnone.pcap,b\n", test_folder(), "app", "line 2: no such capture"), WLM_ERR_FORMAT);
+    assert_int_equal(fails("path,label\nnone.pcap,b\n", test_path("tree"), "app", "6 flows without a label"),
+                     WLM_ERR_FORMAT);
     assert_int_equal(fails("path,label,dst_port\none.pcap,a,65536\n", NULL, "app", "line 2: bad port '65536'"),
                      WLM_ERR_FORMAT);
-    assert_int_equal(fails("path,label,src_ip\none.pcap,a,10.0.0\n", NULL, "app", "line 2: bad address"), WLM_ERR_FORMAT);
+    assert_int_equal(fails("path,src_ip,split\none.pcap,10.0.0,test\n", NULL, NULL, "line 2: '10.0.0' is no address"),
+                     WLM_ERR_FORMAT);
     assert_int_equal(fails("path,label,proto\none.pcap,a,http\n", NULL, "app", "line 2: bad proto"), WLM_ERR_FORMAT);
     assert_int_equal(fails("path,label,split\none.pcap,a,half\n", NULL, "app", "line 2: split is none of"),
                      WLM_ERR_FORMAT);

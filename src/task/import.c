@@ -114,12 +114,13 @@ static wlm_status read_labels(importer *m, wlm_error *error)
 static wlm_status place_flow(importer *m, wlmi_shard_flow *flow, int *keep, wlm_error *error)
 {
     const wlmi_source *source = m->source;
-    wlmi_label_line *line = NULL;
-    const char *label = m->has_labels ? NULL : source->folder;
-    if (m->has_labels && source->label_file != WLMI_NO_STRING)
+    wlmi_label_line *line = NULL, said = {.part = WLM_PART_NONE};
+    const char *label;
+    if (m->has_labels && source->label_file != WLMI_NO_STRING) {
         line = wlmi_labels_match(&m->labels, source->label_file, &flow->key);
-    if (line)
-        label = line->label;
+        said = line ? *line : m->labels.agreed[source->label_file];
+    }
+    label = m->has_labels ? said.label : source->folder;
     *keep = !m->options->task || label;
     if (!*keep)
         return WLM_OK;
@@ -131,21 +132,17 @@ static wlm_status place_flow(importer *m, wlmi_shard_flow *flow, int *keep, wlm_
         if (m->names.count > WLMI_MAX_LABELS)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "more than %d labels", WLMI_MAX_LABELS);
     }
-    flow->group = wlmi_strings_add(&m->groups, line && line->capture ? line->capture : source->name);
+    flow->group = wlmi_strings_add(&m->groups, said.capture ? said.capture : source->name);
     if (flow->group == WLMI_NO_STRING)
         return WLMI_NO_MEMORY(error);
     flow->part = m->options->part;
-    if (flow->part == WLM_PART_NONE && m->split == WLM_SPLIT_GIVEN) {
-        /* A flow that no line names follows its file where the lines agree; else it is no one's test flow. */
-        flow->part = line ? line->part : source->label_file == WLMI_NO_STRING
-                                             ? WLM_PART_TRAIN
-                                             : wlmi_labels_file_part(&m->labels, source->label_file);
-        if (line && line->part == WLM_PART_NONE)
-            return wlmi_fail(error, WLM_ERR_FORMAT, m->labels.csv.path, WLM_NO_OFFSET, "line %llu: no split",
-                             (unsigned long long)line->line);
-        if (flow->part == WLM_PART_NONE)
-            flow->part = WLM_PART_TRAIN;
-    }
+    if (flow->part != WLM_PART_NONE || m->split != WLM_SPLIT_GIVEN)
+        return WLM_OK;
+    if (line && said.part == WLM_PART_NONE)
+        return wlmi_fail(error, WLM_ERR_FORMAT, m->labels.csv.path, WLM_NO_OFFSET, "line %llu: no split",
+                         (unsigned long long)said.line);
+    /* A flow that no line names follows its file where the lines agree; else it is no one's test flow. */
+    flow->part = said.part == WLM_PART_NONE ? WLM_PART_TRAIN : said.part;
     return WLM_OK;
 }
 

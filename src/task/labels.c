@@ -222,11 +222,40 @@ static int by_file(const void *pa, const void *pb)
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
+static int same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Finds the lines of each file among the sorted ones, and what they agree on. */
+static wlm_status index_files(wlmi_labels *labels, wlm_error *error)
+{
+    size_t files = labels->paths.count, i = 0;
+    labels->first = wlmi_alloc_zero(files + 1, sizeof *labels->first);
+    labels->agreed = wlmi_alloc_zero(files, sizeof *labels->agreed);
+    if (!labels->first || !labels->agreed)
+        return WLMI_NO_MEMORY(error);
+    for (size_t file = 0; file < files; file++) {
+        wlmi_label_line *agreed = &labels->agreed[file];
+        labels->first[file] = i;
+        agreed->part = i < labels->count ? labels->item[i].part : WLM_PART_NONE;
+        agreed->capture = i < labels->count ? labels->item[i].capture : NULL;
+        for (; i < labels->count && labels->item[i].file == file; i++) {
+            if (labels->item[i].part != agreed->part)
+                agreed->part = WLM_PART_NONE;
+            if (!same_text(labels->item[i].capture, agreed->capture))
+                agreed->capture = NULL;
+        }
+    }
+    labels->first[files] = i;
+    return WLM_OK;
+}
+
 static wlm_status read_lines(wlmi_labels *labels, const char *folder, int need_label, wlm_error *error)
 {
     wlmi_csv *csv = &labels->csv;
     int at[COLUMNS];
-    size_t columns, i = 0;
+    size_t columns;
     wlm_status status;
     WLMI_TRY(parse_header(labels, at, need_label, error));
     columns = csv->fields;
@@ -241,15 +270,7 @@ static wlm_status read_lines(wlmi_labels *labels, const char *folder, int need_l
         return status;
     if (labels->count)
         qsort(labels->item, labels->count, sizeof *labels->item, by_file);
-    labels->first = wlmi_alloc_zero(labels->paths.count + 1, sizeof *labels->first);
-    if (!labels->first)
-        return WLMI_NO_MEMORY(error);
-    for (size_t file = 0; file <= labels->paths.count; file++) {
-        while (i < labels->count && labels->item[i].file < file)
-            i++;
-        labels->first[file] = i;
-    }
-    return WLM_OK;
+    return index_files(labels, error);
 }
 
 wlm_status wlmi_labels_open(wlmi_labels *labels, const char *path, int need_label, wlm_error *error)
@@ -330,15 +351,6 @@ uint64_t wlmi_labels_first_line(const wlmi_labels *labels, uint32_t file)
     return line;
 }
 
-wlm_part wlmi_labels_file_part(const wlmi_labels *labels, uint32_t file)
-{
-    size_t first = labels->first[file], end = labels->first[file + 1];
-    for (size_t i = first; i < end; i++)
-        if (labels->item[i].part != labels->item[first].part)
-            return WLM_PART_NONE;
-    return first < end ? labels->item[first].part : WLM_PART_NONE;
-}
-
 void wlmi_labels_close(wlmi_labels *labels)
 {
     wlmi_csv_close(&labels->csv);
@@ -346,5 +358,6 @@ void wlmi_labels_close(wlmi_labels *labels)
     wlmi_strings_free(&labels->names);
     wlmi_free(labels->item);
     wlmi_free(labels->first);
+    wlmi_free(labels->agreed);
     memset(labels, 0, sizeof *labels);
 }

@@ -26,6 +26,7 @@ typedef struct wlmi_labels {
     wlmi_label_line *item;
     size_t count, capacity;
     size_t *first;       /* [paths + 1]: lines of a file are first[file] .. first[file + 1] - 1 of item */
+    wlmi_label_line *agreed; /* [paths]: part and capture where all lines of a file give the same; nothing else */
     int has_split, has_capture;
     char unknown[128];   /* columns that mean nothing here, or empty */
     uint64_t no_address; /* lines left out: their src_ip or dst_ip is no address */
@@ -39,8 +40,6 @@ wlm_status wlmi_labels_open(wlmi_labels *labels, const char *path, int need_labe
 wlmi_label_line *wlmi_labels_match(wlmi_labels *labels, uint32_t file, const wlm_flow_key *key);
 /* The first line of the CSV that names a file. */
 uint64_t wlmi_labels_first_line(const wlmi_labels *labels, uint32_t file);
-/* The split that all lines of a file agree on, or WLM_PART_NONE. */
-wlm_part wlmi_labels_file_part(const wlmi_labels *labels, uint32_t file);
 void wlmi_labels_close(wlmi_labels *labels);
 
 /* Hash of a 5-tuple, the same for both directions; interface and link type do not count, nor do ports where the

@@ -188,6 +188,23 @@ static void a_capture_column_groups_files(void **state)
     wlmi_dataset_close(d);
 }
 
+static void flows_without_a_line_stay_with_their_capture(void **state)
+{
+    wlm_import_options options = wlm_import_options_default();
+    wlmi_shard_flow first;
+    wlmi_dataset *d;
+    (void)state;
+    d = test_import(&options, "path,capture,dst_port\none.pcap,monday,80\ntwo.pcap,monday,80\n", NULL);
+    assert_int_equal(wlmi_dataset_flows(d), 4);
+    wlmi_dataset_flow(d, 0, &first);
+    for (uint64_t i = 1; i < 4; i++) {
+        wlmi_shard_flow flow;
+        wlmi_dataset_flow(d, i, &flow);
+        assert_int_equal(flow.group, first.group);
+    }
+    wlmi_dataset_close(d);
+}
+
 static void packets_come_back_as_they_were(void **state)
 {
     const char *path = test_path("one.pcap");
@@ -380,6 +397,7 @@ int main(void)
         cmocka_unit_test(given_splits_are_honoured),
         cmocka_unit_test(a_flow_that_no_line_names_follows_its_file),
         cmocka_unit_test(a_capture_column_groups_files),
+        cmocka_unit_test(flows_without_a_line_stay_with_their_capture),
         cmocka_unit_test(packets_come_back_as_they_were),
         cmocka_unit_test(a_damaged_capture_gives_what_was_readable),
         cmocka_unit_test(mistakes_have_a_line),

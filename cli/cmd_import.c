@@ -49,20 +49,21 @@ static int run(const command *self, int argc, char **argv)
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, &paths);
-    if (exit_status >= 0)
-        return exit_status;
-    if (split && !parse_split(split, &options.split))
-        return usage_error(self, "option '--split' cannot be '%s'", split);
-    if (!paths.count && !options.labels)
-        return usage_error(self, "names nothing to import: give captures, folders, or --labels");
-    options.paths = paths.item;
-    options.path_count = paths.count;
-    options.progress = show_progress;
-    options.stop = install_stop();
-    status = wlm_import(&options, &report, &error);
-    end_progress();
+    if (exit_status < 0 && split && !parse_split(split, &options.split))
+        exit_status = usage_error(self, "option '--split' cannot be '%s'", split);
+    if (exit_status < 0 && !paths.count && !options.labels)
+        exit_status = usage_error(self, "names nothing to import: give captures, folders, or --labels");
+    if (exit_status < 0) {
+        options.paths = paths.item;
+        options.path_count = paths.count;
+        options.progress = show_progress;
+        options.stop = install_stop();
+        status = wlm_import(&options, &report, &error);
+        end_progress();
+        exit_status = status == WLM_OK ? print_json(report_json(&options, &report)) : report_error(&error);
+    }
     free(paths.item);
-    return status == WLM_OK ? print_json(report_json(&options, &report)) : report_error(&error);
+    return exit_status;
 }
 
 const command command_import = {

@@ -5,13 +5,28 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "model/model.h"
+#include "task/info_capture.h"
 #include "task/shard.h"
+#include "token/codec.h"
 
 static json_t *presets(void)
 {
     json_t *list = json_array();
     for (size_t i = 0; wlmi_preset_name(i); i++)
         json_array_append_new(list, json_string(wlmi_preset_name(i)));
+    return list;
+}
+
+static json_t *codecs(void)
+{
+    json_t *list = json_object();
+    const wlmi_codec *codec;
+    for (size_t i = 0; (codec = wlmi_codec_at(i)); i++) {
+        char hash[65];
+        wlmi_codec_hash(codec, hash);
+        json_object_set_new(list, codec->name, json_pack("{s:i, s:i, s:s}", "version", (int)codec->version,
+                                                         "vocabulary", (int)codec->vocabulary, "hash", hash));
+    }
     return list;
 }
 
@@ -26,7 +41,8 @@ static json_t *backends(void)
 
 wlm_status wlm_info_build(char **json, wlm_error *error)
 {
-    json_t *root = json_pack("{s:s, s:o, s:o}", "version", wlm_version(), "presets", presets(), "backends", backends());
+    json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "version", wlm_version(), "codecs", codecs(), "presets",
+                             presets(), "backends", backends());
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     *json = text ? wlmi_strdup(text) : NULL;
@@ -48,7 +64,7 @@ static wlm_status info_bytes(const char *path, const wlmi_map *map, char **json,
 {
     if (wlmi_checkpoint_is(map->data, map->size))
         return wlmi_checkpoint_describe(map->data, map->size, path, json, error);
-    return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET, "not a file that wirelm knows");
+    return wlmi_describe_packets(path, json, error);
 }
 
 wlm_status wlm_info_file(const char *path, char **json, wlm_error *error)

@@ -43,6 +43,12 @@ head -c 60 a.pcap > cut.pcap
 "$WIRELM" decode -r cut.tok -w - 2> /dev/null | cmp - cut.pcap || fail "a cut capture"
 [ "$(wc -l < stderr)" = 1 ] && grep -q 'cut.pcap: offset 44:' stderr || fail "damage reported as: $(cat stderr)"
 
+# info knows captures and token files, and what they were made with.
+"$WIRELM" info a.pcap.gz | grep -q '"kind":"capture","format":"pcap","packets":3,' || fail "info of a capture"
+"$WIRELM" info cut.pcap | grep -q '"damage":{"offset":44,' || fail "info of a cut capture"
+"$WIRELM" info a.tok | grep -q '"kind":"tokens","codec":"bytes",.*"packets":3,' || fail "info of a token file"
+"$WIRELM" info cut.tok | grep -q '"damage":{"offset":44,' || fail "info of a cut capture's tokens"
+
 # What is no capture or no token file: exit 1, one line, no file.
 refused() { # output, then the command
     local out=$1 status=0

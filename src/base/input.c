@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "base/alloc.h"
 #include "base/cursor.h"
 #include "base/io.h"
+#include "base/zalloc.h"
 
 enum { RAW_SIZE = 1 << 17 };
 
@@ -29,18 +29,6 @@ struct wlmi_input {
     uint64_t offset;
     wlm_error error;    /* status other than WLM_OK: the stream is over for this reason */
 };
-
-static voidpf zlib_alloc(voidpf owner, uInt count, uInt size)
-{
-    (void)owner;
-    return wlmi_alloc_zero(count, size);
-}
-
-static void zlib_free(voidpf owner, voidpf block)
-{
-    (void)owner;
-    wlmi_free(block);
-}
 
 /* One read(2), again where a signal came between. */
 static wlm_status read_some(wlmi_input *input, void *out, size_t size, size_t *got)
@@ -87,8 +75,8 @@ static wlm_status prepare(wlmi_input *input)
     WLMI_TRY(fill(input, 4));
     input->coding = told_by(input->raw, input->raw_left);
     if (input->coding == GZIP) {
-        input->gzip.zalloc = zlib_alloc;
-        input->gzip.zfree = zlib_free;
+        input->gzip.zalloc = wlmi_zalloc;
+        input->gzip.zfree = wlmi_zfree;
         if (inflateInit2(&input->gzip, 15 + 16) != Z_OK)
             return WLMI_NO_MEMORY(&input->error);
         input->gzip_ready = input->inside = 1;

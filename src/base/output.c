@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "base/zalloc.h"
 
 enum { BUFFER_SIZE = 1 << 17, ZSTD_LEVEL = 3 };
 
@@ -27,18 +27,6 @@ struct wlmi_output {
     ZSTD_CCtx *zstd;
     uint64_t offset;
 };
-
-static voidpf zlib_alloc(voidpf owner, uInt count, uInt size)
-{
-    (void)owner;
-    return wlmi_alloc_zero(count, size);
-}
-
-static void zlib_free(voidpf owner, voidpf block)
-{
-    (void)owner;
-    wlmi_free(block);
-}
 
 static wlm_status no_write(const wlmi_output *output, const char *what, wlm_error *error)
 {
@@ -148,8 +136,8 @@ wlm_status wlmi_output_open(wlmi_output **out, const char *path, wlm_error *erro
     if (!output->buffer)
         goto fail;
     if (ends_in(path, ".gz")) {
-        output->gzip.zalloc = zlib_alloc;
-        output->gzip.zfree = zlib_free;
+        output->gzip.zalloc = wlmi_zalloc;
+        output->gzip.zfree = wlmi_zfree;
         if (deflateInit2(&output->gzip, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
             goto fail;
         output->gzip_ready = 1;

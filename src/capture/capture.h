@@ -3,6 +3,7 @@
 #ifndef WLMI_CAPTURE_H
 #define WLMI_CAPTURE_H
 
+#include "base/cursor.h"
 #include "base/status.h"
 
 /* Longest record or block that is read as such. Longer ones count as damage: lengths come from outside. */
@@ -78,17 +79,18 @@ int wlmi_pcapng_wrap(const wlmi_layout *layout, const wlm_packet *packet, uint32
 
 static inline uint32_t wlmi_layout_load32(const wlmi_layout *layout, const uint8_t *p)
 {
-    return layout->big_endian ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
-                              : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+    return layout->big_endian ? wlmi_load_be32(p) : wlmi_load_le32(p);
 }
 static inline uint16_t wlmi_layout_load16(const wlmi_layout *layout, const uint8_t *p)
 {
-    return (uint16_t)(layout->big_endian ? p[0] << 8 | p[1] : p[1] << 8 | p[0]);
+    return layout->big_endian ? wlmi_load_be16(p) : wlmi_load_le16(p);
 }
 static inline void wlmi_layout_store32(const wlmi_layout *layout, uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++)
-        p[layout->big_endian ? 3 - i : i] = (uint8_t)(v >> 8 * i);
+    if (layout->big_endian)
+        wlmi_store_be32(p, v);
+    else
+        wlmi_store_le32(p, v);
 }
 
 #endif

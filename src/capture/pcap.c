@@ -1,5 +1,4 @@
 /* pcap.c: the pcap format: file header and records. */
-#include "base/cursor.h"
 #include "capture/capture.h"
 
 enum { RECORD = 16, RECORD_MODIFIED = 24 };

@@ -1,6 +1,5 @@
 /* pcapng.c: the pcapng format (draft-ietf-opsawg-pcapng): sections, interfaces, packet blocks. */
 #include "base/alloc.h"
-#include "base/cursor.h"
 #include "capture/capture.h"
 
 enum { SECTION = 0x0a0d0d0a, INTERFACE = 1, PACKET = 2, SIMPLE = 3, ENHANCED = 6 };

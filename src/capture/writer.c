@@ -1,7 +1,6 @@
 /* writer.c: packets to pcap or pcapng files, little-endian. A time that the format cannot hold (negative, or in pcap
  * beyond 32 bits of seconds) is an error. */
 #include "base/alloc.h"
-#include "base/cursor.h"
 #include "base/io.h"
 #include "capture/capture.h"
 

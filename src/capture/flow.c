@@ -6,25 +6,11 @@
 
 #include "base/alloc.h"
 #include "base/cursor.h"
-#include "base/rng.h"
+#include "capture/flow_key.h"
 
-enum { SLAB_FLOWS = 256, BUCKETS_FIRST = 1024, FRAGMENTS = 256 };
+enum { SLAB_FLOWS = 256, BUCKETS_FIRST = 1024 };
 
-static const int64_t CLOSED_NS = INT64_C(5000000000), FRAGMENT_NS = INT64_C(30000000000);
-
-/* A fixed key: the order of flows in buckets never shows outside, and the same capture costs the same every time.
- * What an adversary could do by colliding keys is bounded by max_flows. */
-static const uint64_t HASH_KEY = UINT64_C(0x776972656c6d2e66);
-
-/* What must be equal for packets to be of one flow: endpoints in the order of their bytes, so that both directions
- * give the same. Without padding: it is hashed and compared as bytes. */
-typedef struct identity {
-    uint8_t low[16], high[16];
-    uint16_t low_port, high_port;
-    uint8_t proto, addr_len;
-    uint16_t zero;
-    uint32_t link_type, interface;
-} identity;
+static const int64_t CLOSED_NS = INT64_C(5000000000);
 
 typedef struct entry entry;
 
@@ -38,7 +24,7 @@ typedef struct list {
 
 struct entry {
     wlmi_flow flow; /* first: a wlmi_flow pointer is its entry's */
-    identity id;
+    wlmi_identity id;
     uint64_t hash;
     entry *next;         /* in its bucket, or in the free list */
     links use, opening;  /* by last use, in `open` or `closed`; by order of opening */
@@ -52,14 +38,6 @@ typedef struct slab {
     struct slab *next;
 } slab;
 
-typedef struct fragment { /* ports of a datagram whose first fragment was seen */
-    uint8_t src[16], dst[16];
-    uint32_t id;
-    uint16_t src_port, dst_port;
-    uint8_t proto, used;
-    int64_t time_ns;
-} fragment;
-
 struct wlmi_flow_table {
     wlmi_flow_options options;
     void (*expired)(void *owner, wlmi_flow *flow);
@@ -71,7 +49,7 @@ struct wlmi_flow_table {
     slab *slabs;
     uint64_t opened, evictions;
     int64_t newest_ns;
-    fragment fragment[FRAGMENTS]; /* direct-mapped: the last of each slot */
+    wlmi_fragment fragment[WLMI_FRAGMENTS];
 };
 
 /* ---------------------------------------------------------------- lists and memory */
@@ -145,109 +123,15 @@ static void grow_buckets(wlmi_flow_table *table)
     table->buckets = buckets;
 }
 
-/* ---------------------------------------------------------------- identity */
+/* ---------------------------------------------------------------- finding and ending flows */
 
-static uint64_t hash_of(const identity *id)
-{
-    uint64_t hash = HASH_KEY, word;
-    for (size_t i = 0; i < sizeof *id; i += sizeof word) {
-        memcpy(&word, (const char *)id + i, sizeof word);
-        hash = wlmi_mix2(hash, word);
-    }
-    return hash;
-}
-
-/* Key with the packet's sender as source; unknown parts stay 0. */
-static void key_of(const wlm_packet *p, const wlmi_headers *h, wlm_flow_key *key)
-{
-    memset(key, 0, sizeof *key);
-    key->link_type = p->link_type;
-    key->interface = p->interface;
-    if (h->ip_version) {
-        key->addr_len = (uint8_t)h->addr_len;
-        key->proto = h->proto;
-        key->src_port = h->src_port;
-        key->dst_port = h->dst_port;
-        memcpy(key->src, p->data + h->src_addr, h->addr_len);
-        memcpy(key->dst, p->data + h->dst_addr, h->addr_len);
-    } else if (h->link_addr_len) {
-        key->addr_len = (uint8_t)h->link_addr_len;
-        if (h->link_src != WLMI_ABSENT)
-            memcpy(key->src, p->data + h->link_src, h->link_addr_len);
-        if (h->link_dst != WLMI_ABSENT)
-            memcpy(key->dst, p->data + h->link_dst, h->link_addr_len);
-    }
-}
-
-static void turn(wlm_flow_key *key)
-{
-    uint8_t address[16];
-    uint16_t port = key->src_port;
-    memcpy(address, key->src, sizeof address);
-    memcpy(key->src, key->dst, sizeof address);
-    memcpy(key->dst, address, sizeof address);
-    key->src_port = key->dst_port;
-    key->dst_port = port;
-}
-
-/* Whether the source comes first in the order of bytes. */
-static int is_ordered(const wlm_flow_key *key)
-{
-    int order = memcmp(key->src, key->dst, sizeof key->src);
-    return order < 0 || (order == 0 && key->src_port <= key->dst_port);
-}
-
-static void identity_of(const wlm_flow_key *key, identity *id)
-{
-    wlm_flow_key k = *key;
-    if (!is_ordered(&k))
-        turn(&k);
-    memset(id, 0, sizeof *id);
-    memcpy(id->low, k.src, sizeof id->low);
-    memcpy(id->high, k.dst, sizeof id->high);
-    id->low_port = k.src_port;
-    id->high_port = k.dst_port;
-    id->proto = k.proto;
-    id->addr_len = k.addr_len;
-    id->link_type = k.link_type;
-    id->interface = k.interface;
-}
-
-static entry *find(const wlmi_flow_table *table, const identity *id, uint64_t hash)
+static entry *find(const wlmi_flow_table *table, const wlmi_identity *id, uint64_t hash)
 {
     entry *e = table->bucket[hash & (table->buckets - 1)];
     while (e && (e->hash != hash || memcmp(&e->id, id, sizeof *id) != 0))
         e = e->next;
     return e;
 }
-
-/* Remembers the ports of first fragments and gives them to later ones. */
-static void ports_of_fragment(wlmi_flow_table *table, const wlm_packet *p, const wlmi_headers *h, wlm_flow_key *key)
-{
-    uint64_t word[4], hash = wlmi_mix2(HASH_KEY, h->fragment_id);
-    memcpy(word, key->src, 16);
-    memcpy(word + 2, key->dst, 16);
-    for (int i = 0; i < 4; i++)
-        hash = wlmi_mix2(hash, word[i]);
-    fragment *f = &table->fragment[hash % FRAGMENTS];
-    if (h->fragment == 1) {
-        memcpy(f->src, key->src, 16);
-        memcpy(f->dst, key->dst, 16);
-        f->id = h->fragment_id;
-        f->src_port = key->src_port;
-        f->dst_port = key->dst_port;
-        f->proto = key->proto;
-        f->time_ns = p->time_ns;
-        f->used = 1;
-    } else if (f->used && f->id == h->fragment_id && f->proto == key->proto && !memcmp(f->src, key->src, 16) &&
-               !memcmp(f->dst, key->dst, 16) && since(p->time_ns, f->time_ns) <= (uint64_t)FRAGMENT_NS &&
-               since(f->time_ns, p->time_ns) <= (uint64_t)FRAGMENT_NS) {
-        key->src_port = f->src_port;
-        key->dst_port = f->dst_port;
-    }
-}
-
-/* ---------------------------------------------------------------- ending flows */
 
 static void end_flow(wlmi_flow_table *table, entry *e, wlm_flow_end end)
 {
@@ -285,7 +169,7 @@ static void make_room(wlmi_flow_table *table)
     end_flow(table, table->open.first, WLM_END_EVICTED);
 }
 
-/* ---------------------------------------------------------------- TCP */
+/* ---------------------------------------------------------------- what TCP and ICMP tell */
 
 typedef struct segment {
     int flags;         /* -1: no TCP header, or too little of it */
@@ -311,6 +195,14 @@ static int is_syn(const segment *s)
 static int is_syn_ack(const segment *s)
 {
     return is_syn(s) && s->flags & WLMI_TCP_ACK;
+}
+
+static int is_echo_reply(const wlm_packet *p, const wlmi_headers *h)
+{
+    if (h->transport == WLMI_ABSENT || h->transport_len < 8)
+        return 0;
+    uint8_t type = p->data[h->transport];
+    return (h->proto == WLMI_PROTO_ICMP && type == 0) || (h->proto == WLMI_PROTO_ICMPV6 && type == 129);
 }
 
 static wlm_flow_start start_of(const wlmi_headers *h, const segment *s)
@@ -357,15 +249,7 @@ static void track(wlmi_flow_table *table, entry *e, const segment *s, int d)
 
 /* ---------------------------------------------------------------- the table */
 
-static int is_echo_reply(const wlm_packet *p, const wlmi_headers *h)
-{
-    if (h->transport == WLMI_ABSENT || h->transport_len < 8)
-        return 0;
-    uint8_t type = p->data[h->transport];
-    return (h->proto == WLMI_PROTO_ICMP && type == 0) || (h->proto == WLMI_PROTO_ICMPV6 && type == 129);
-}
-
-static entry *open_flow(wlmi_flow_table *table, const wlm_packet *p, const wlm_flow_key *key, const identity *id,
+static entry *open_flow(wlmi_flow_table *table, const wlm_packet *p, const wlm_flow_key *key, const wlmi_identity *id,
                         uint64_t hash, wlm_flow_start start)
 {
     make_room(table);
@@ -396,43 +280,43 @@ wlm_status wlmi_flow_of(wlmi_flow_table *table, const wlm_packet *packet, const 
                         wlmi_flow **flow, int *backward, wlm_error *error)
 {
     wlm_flow_key key;
-    identity id;
+    wlmi_identity id;
     segment s = segment_of(packet, headers);
     int64_t now = packet->time_ns;
 
     if (table->opened == 0 || now > table->newest_ns)
         table->newest_ns = now;
     expire(table, now);
-    key_of(packet, headers, &key);
+    wlmi_flow_key_of(packet, headers, &key);
     if (headers->fragment)
-        ports_of_fragment(table, packet, headers, &key);
-    identity_of(&key, &id);
-    uint64_t hash = hash_of(&id);
-    int sender_is_low = is_ordered(&key), source_is_low = sender_is_low;
+        wlmi_fragment_ports(table->fragment, packet, headers, &key);
+    wlmi_identity_of(&key, &id);
+    uint64_t hash = wlmi_identity_hash(&id);
+    int sender_is_low = wlmi_flow_key_is_ordered(&key), source_is_low = sender_is_low;
     if (is_syn_ack(&s) || is_echo_reply(packet, headers))
         source_is_low = !sender_is_low;
 
     entry *e = find(table, &id, hash);
     if (e) {
-        int d = is_ordered(&e->flow.key) != sender_is_low;
+        int d = wlmi_flow_key_is_ordered(&e->flow.key) != sender_is_low;
         int old = table->options.active_ns > 0 && since(now, e->flow.first_ns) > (uint64_t)table->options.active_ns;
         if (is_idle(table, e, now) || begins_anew(e, &s, d)) {
             end_flow(table, e, e->closed ? WLM_END_CLOSED : WLM_END_TIMEOUT);
             e = NULL;
         } else if (old) { /* the same conversation goes on: who opened it stays */
-            source_is_low = is_ordered(&e->flow.key);
+            source_is_low = wlmi_flow_key_is_ordered(&e->flow.key);
             end_flow(table, e, e->closed ? WLM_END_CLOSED : WLM_END_TIMEOUT);
             e = NULL;
         }
     }
     if (!e) {
         if (source_is_low != sender_is_low)
-            turn(&key);
+            wlmi_flow_key_turn(&key);
         e = open_flow(table, packet, &key, &id, hash, start_of(headers, &s));
         if (!e)
             return WLMI_NO_MEMORY(error);
     }
-    int d = is_ordered(&e->flow.key) != sender_is_low;
+    int d = wlmi_flow_key_is_ordered(&e->flow.key) != sender_is_low;
     LIST_REMOVE(use_list(table, e), e, use);
     LIST_APPEND(use_list(table, e), e, use);
     track(table, e, &s, d);

@@ -113,27 +113,40 @@ void wlmi_hide_address_text(const wlmi_hider *hider, const uint8_t address[4], c
         memcpy(out, "233", 3);
 }
 
-/* Every occurrence of `size` bytes at `what`, in text only where no number or name goes on before or behind. */
 static const uint8_t *find(const uint8_t *from, const uint8_t *end, const void *what, size_t size)
 {
     return (size_t)(end - from) < size ? NULL : memmem(from, (size_t)(end - from), what, size);
 }
 
+/* Whether a number goes on at a character beside an address, which then is another one. */
 static int goes_on(uint8_t c, int ipv6)
 {
     return (c >= '0' && c <= '9') || (ipv6 ? c == ':' || ((c | 32) >= 'a' && (c | 32) <= 'f') : 0);
+}
+
+/* Whether the 4 bytes of an address are seldom met by another cause: not small numbers, not text. In random payload
+ * they meet once in 2^32 places, and what stands there then is random still. */
+static int is_telling(const uint8_t a[4])
+{
+    int distinct = 0, printable = 1;
+    for (int i = 0; i < 4; i++) {
+        distinct += a[i] != 0 && !memchr(a, a[i], (size_t)i);
+        printable &= a[i] >= ' ' && a[i] < 127;
+    }
+    return distinct >= 3 && !printable;
 }
 
 void wlmi_hide_endpoints(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, size_t size)
 {
     const uint8_t *stop = in + size;
     int ipv6 = hider->flow.addr_len == 16;
-    for (int end = 0; end < 2; end++) {
+    for (int end = 0; end < 2 && (ipv6 || hider->flow.addr_len == 4); end++) {
         const uint8_t *real = end ? hider->flow.dst : hider->flow.src;
         const char *text = hider->end_text[end];
         size_t n = strlen(text);
-        for (const uint8_t *p = in; ipv6 && (p = find(p, stop, real, 16)); p += 16)
-            memcpy(out + (p - in), hider->end[end], 16);
+        uint32_t raw = ipv6 ? 16 : is_telling(real) ? 4 : 0;
+        for (const uint8_t *p = in; raw && (p = find(p, stop, real, raw)); p += raw)
+            memcpy(out + (p - in), hider->end[end], raw);
         if (n < 7) /* "::1" and the like: nobody's own, and too short to be no accident */
             continue;
         for (const uint8_t *p = in; (p = find(p, stop, text, n)); p += n) {

@@ -27,7 +27,7 @@ void wlmi_hide_address(const wlmi_hider *hider, const uint8_t *in, uint8_t *out,
 void wlmi_hide_link_address(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t size);
 /* Writes a stand-in for an IPv4 address over its text of `size` characters, numbers divided by dots or commas. */
 void wlmi_hide_address_text(const wlmi_hider *hider, const uint8_t address[4], const char *in, char *out, size_t size);
-/* Every exact occurrence of an endpoint's IPv6 address (16 bytes) or of an endpoint's text. */
+/* Every exact occurrence of an endpoint's address as text, as 16 bytes, or as 4 bytes that accident seldom makes. */
 void wlmi_hide_endpoints(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, size_t size);
 /* Every exact occurrence of an endpoint's link-layer address of 6 bytes or more. */
 void wlmi_hide_link_endpoints(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, size_t size);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/rng.h"
 #include "capture/flow.h"
 
@@ -361,6 +362,36 @@ static void many_flows_against_a_linear_search(void **state)
     wlmi_flow_table_free(table);
 }
 
+static void a_failed_allocation_is_a_status(void **state)
+{
+    ended e = {.count = 0};
+    (void)state;
+    for (uint64_t k = 1;; k++) {
+        wlmi_flow_table *table = NULL;
+        wlm_error error;
+        wlm_status status;
+        wlmi_alloc_fail_at(k);
+        status = wlmi_flow_table_new(&table, NULL, on_end, &e, &error);
+        for (uint16_t i = 0; status == WLM_OK && i < 1100; i++) { /* enough to add slabs and grow the buckets */
+            test_packet p = test_udp((test_end){"192.0.2.7", i}, server, "", 0);
+            wlm_packet view = test_view(&p, WLMI_LINK_RAW, 0);
+            wlmi_headers h;
+            wlmi_flow *flow;
+            int backward;
+            wlmi_decode(&view, &h);
+            status = wlmi_flow_of(table, &view, &h, &flow, &backward, &error);
+        }
+        wlmi_alloc_fail_at(0);
+        wlmi_flow_table_free(table);
+        if (status == WLM_OK) { /* table, buckets and five slabs; without more buckets it goes on */
+            assert_int_equal(k, 8);
+            break;
+        }
+        assert_int_equal(status, WLM_ERR_MEMORY);
+        assert_true(k < 20);
+    }
+}
+
 /* Vectors of the community-id-spec project; the ICMPv6 one is what tshark 4.0 prints. */
 static void community_ids(void **state)
 {
@@ -438,6 +469,7 @@ int main(void)
         cmocka_unit_test(fragments_follow_their_first),
         cmocka_unit_test(what_is_not_ip_groups_by_link_endpoints),
         cmocka_unit_test(many_flows_against_a_linear_search),
+        cmocka_unit_test(a_failed_allocation_is_a_status),
         cmocka_unit_test(community_ids),
         cmocka_unit_test(address_text),
     };

@@ -301,6 +301,20 @@ static void ipv6_addresses_in_payload(void **state)
     hide_between(client6, server6, &p);
 }
 
+static void ipv4_addresses_in_binary_payload(void **state)
+{
+    static const uint8_t binary[] = {7, 0, 0xac, 16, 99, 88, 1, 0, 10, 0, 0, 1, 9, 9};
+    (void)state;
+    test_packet p = test_udp(client, server, binary, sizeof binary);
+    hidden out = hide_between(client, server, &p);
+    assert_int_equal(wlmi_load_be32(out.data + 30), WLMI_HIDDEN_SERVER4);
+    test_end plain = {"10.0.0.1", 9999}; /* small numbers may stand there for anything */
+    wlm_flow_key key = key_between(plain, server, 17);
+    p = test_udp(plain, server, binary, sizeof binary);
+    hide_view(&out, test_view(&p, WLMI_LINK_RAW, 0), &key, WLM_HIDE_IDS, WLM_PAYLOAD_FULL);
+    assert_memory_equal(out.data + 34, binary + 6, 8);
+}
+
 static size_t client_hello(uint8_t *out, const char *name)
 {
     size_t n = strlen(name), at = 0;
@@ -514,6 +528,7 @@ int main(void)
         cmocka_unit_test(reverse_local_and_country_names),
         cmocka_unit_test(text_protocols),
         cmocka_unit_test(ipv6_addresses_in_payload),
+        cmocka_unit_test(ipv4_addresses_in_binary_payload),
         cmocka_unit_test(the_server_name_of_a_client_hello),
         cmocka_unit_test(dhcp),
         cmocka_unit_test(icmp_errors_hide_what_they_quote),

@@ -97,12 +97,14 @@ static void forward_task(float *o, int o_stride, float *lse, const float *q, con
     memset(sum, 0, (size_t)rows * width * sizeof *sum);
     wlmi_block_copy(queries, q + (size_t)b->from * stride, stride, rows, K, 1 / sqrtf((float)K));
     for (int key = first_key_block(b, b->from, window); key < b->to; key += B) {
-        const int n = b->end - key < B ? b->end - key : B;
+        const int n = b->end - key < B ? b->end - key : B, diagonal = key == b->from;
         wlmi_block_transpose(keys, B, k + (size_t)key * stride, stride, n, K);
         wlmi_block_copy(values, v + (size_t)key * stride, stride, n, K, 1);
-        wlmi_block_product(scores, B, queries, width, 1, keys, B, rows, wlmi_round16(n), K, 0);
+        wlmi_block_product(scores, B, queries, width, 1, keys, B, rows, wlmi_round16(n), K, 0,
+                           diagonal ? WLMI_C_LOWER : WLMI_ALL);
         softmax_block(scores, top, total, fade, sum, width, rows, b->from, key, n, window);
-        wlmi_block_product(sum, width, scores, B, 1, values, width, rows, width, n, 1);
+        wlmi_block_product(sum, width, scores, B, 1, values, width, rows, width, n, 1,
+                           diagonal ? WLMI_A_LOWER : WLMI_ALL);
     }
     write_rows(o + (size_t)b->from * o_stride, o_stride, lse + (size_t)b->from * heads, heads, sum, top, total, rows,
                K);
@@ -213,16 +215,18 @@ static void backward_task(const gradients *g, int n, float *room)
         memset(dkeys, 0, (size_t)columns * width * sizeof *dkeys);
         memset(dvalues, 0, (size_t)columns * width * sizeof *dvalues);
         for (int query = key; query < n && query - (key + columns - 1) < g->window; query += B) {
-            const int rows = n - query < B ? n - query : B;
+            const int rows = n - query < B ? n - query : B, diagonal = query == key;
+            const wlmi_part lower = diagonal ? WLMI_C_LOWER : WLMI_ALL, upper = diagonal ? WLMI_A_UPPER : WLMI_ALL;
             wlmi_block_copy(queries, g->q + (size_t)query * stride, stride, rows, K, factor);
             wlmi_block_copy(outputs, g->d_o + (size_t)query * g->o_stride, g->o_stride, rows, K, 1);
-            wlmi_block_product(p, B, queries, width, 1, turned_keys, B, rows, padded, K, 0);
-            wlmi_block_product(dp, B, outputs, width, 1, turned_values, B, rows, padded, K, 0);
+            wlmi_block_product(p, B, queries, width, 1, turned_keys, B, rows, padded, K, 0, lower);
+            wlmi_block_product(dp, B, outputs, width, 1, turned_values, B, rows, padded, K, 0, lower);
             unsoftmax_block(p, dp, g->lse + (size_t)query * g->heads, g->heads, delta + query, rows, query, key,
                             columns, g->window);
-            wlmi_block_product(dvalues, width, p, 1, B, outputs, width, columns, width, rows, 1);
-            wlmi_block_product(dkeys, width, dp, 1, B, queries, width, columns, width, rows, 1);
-            wlmi_block_product(dqueries, width, dp, B, 1, keys, width, rows, width, columns, 0);
+            wlmi_block_product(dvalues, width, p, 1, B, outputs, width, columns, width, rows, 1, upper);
+            wlmi_block_product(dkeys, width, dp, 1, B, queries, width, columns, width, rows, 1, upper);
+            wlmi_block_product(dqueries, width, dp, B, 1, keys, width, rows, width, columns, 0,
+                               diagonal ? WLMI_A_LOWER : WLMI_ALL);
             add_rows(g->dq + (size_t)query * stride, stride, dqueries, rows, K, factor);
         }
         add_rows(g->dk + at, stride, dkeys, columns, K, 1);

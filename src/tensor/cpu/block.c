@@ -50,29 +50,37 @@ INLINE void tile(float *restrict c, int c_row, const float *restrict a, int a_ro
             *(v16 *)(c + i * c_row + 16 * j) = sum[i][j];
 }
 
-CLONES static void product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
-                           int m, int n, int k, int add)
+/* A band of `rows` rows from row i on: 32 columns at a time, then 16. */
+INLINE void band(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int i, int n,
+                 int k, int add, wlmi_part part, int rows)
 {
-    for (int j = 0; j < n; j += 32) {
-        int i = 0;
-        if (n - j >= 32) {
-            for (; i + 4 <= m; i += 4)
-                tile(c + i * c_row + j, c_row, a + i * a_row, a_row, a_column, b + j, b_row, k, add, 4, 2);
-            for (; i < m; i++)
-                tile(c + i * c_row + j, c_row, a + i * a_row, a_row, a_column, b + j, b_row, k, add, 1, 2);
-        } else {
-            for (; i + 4 <= m; i += 4)
-                tile(c + i * c_row + j, c_row, a + i * a_row, a_row, a_column, b + j, b_row, k, add, 4, 1);
-            for (; i < m; i++)
-                tile(c + i * c_row + j, c_row, a + i * a_row, a_row, a_column, b + j, b_row, k, add, 1, 1);
-        }
-    }
+    const int columns = part == WLMI_C_LOWER && i + rows < n ? wlmi_round16(i + rows) : n;
+    const int to = part == WLMI_A_LOWER && i + rows < k ? i + rows : k;
+    const int from = part != WLMI_A_UPPER ? 0 : i < k ? i : k;
+    int j = 0;
+    c += i * c_row;
+    a += i * a_row + from * a_column;
+    b += from * b_row;
+    for (; j + 32 <= columns; j += 32)
+        tile(c + j, c_row, a, a_row, a_column, b + j, b_row, to - from, add, rows, 2);
+    if (j < columns)
+        tile(c + j, c_row, a, a_row, a_column, b + j, b_row, to - from, add, rows, 1);
+}
+
+CLONES static void product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
+                           int m, int n, int k, int add, wlmi_part part)
+{
+    int i = 0;
+    for (; i + 4 <= m; i += 4)
+        band(c, c_row, a, a_row, a_column, b, b_row, i, n, k, add, part, 4);
+    for (; i < m; i++)
+        band(c, c_row, a, a_row, a_column, b, b_row, i, n, k, add, part, 1);
 }
 
 void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
-                        int n, int k, int add)
+                        int n, int k, int add, wlmi_part part)
 {
-    product(c, c_row, a, a_row, a_column, b, b_row, m, n, k, add);
+    product(c, c_row, a, a_row, a_column, b, b_row, m, n, k, add, part);
 }
 
 CLONES static void copy(float *restrict to, const float *restrict from, int from_row, int rows, int columns,

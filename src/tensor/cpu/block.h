@@ -27,10 +27,18 @@ static inline void wlmi_block_fetch(const float *x, int row, int rows, int colum
             __builtin_prefetch(x + (size_t)r * row + c);
 }
 
+/* What of a product of a causal block on the diagonal there is any need to compute: about half. */
+typedef enum wlmi_part {
+    WLMI_ALL,
+    WLMI_C_LOWER, /* only c [i,j] with j <= i is wanted, the rest is undefined */
+    WLMI_A_LOWER, /* a [i,p] is 0 for p > i */
+    WLMI_A_UPPER, /* a [i,p] is 0 for p < i */
+} wlmi_part;
+
 /* c [m,n] = a b, or += with add. a [m,k]: element (i,p) at a[i * a_row + p * a_column], so that a transposed block is
  * one with its strides exchanged; b [k,n]. n must be a multiple of 16. */
 void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
-                        int n, int k, int add);
+                        int n, int k, int add, wlmi_part part);
 /* to [rows, round16(columns)] = factor * from [rows, columns], the rest 0. */
 void wlmi_block_copy(float *to, const float *from, int from_row, int rows, int columns, float factor);
 /* to [columns, round16(rows)] = from [rows, columns] transposed, the rest 0. */

@@ -139,7 +139,7 @@ static void chunk_scores(const head *h, int from, int rows, const float *state, 
     map_queries(queries, h->q + (size_t)from * h->stride, h->stride, rows, K);
     map_keys(keys, h->k + (size_t)from * h->stride, h->stride, rows, K);
     wlmi_block_transpose(turned, B, keys, width, rows, K);
-    wlmi_block_product(scores, B, queries, width, 1, turned, B, rows, wlmi_round16(rows), K, 0);
+    wlmi_block_product(scores, B, queries, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
     mask_and_norm(scores, c, queries, state + (size_t)K * width, rows, K);
 }
 
@@ -161,13 +161,13 @@ static void forward_task(const head *h, float *room)
         chunk_scores(h, from, rows, state, queries, keys, turned, scores, c);
         fetch_chunk(h, from + B);
         wlmi_block_copy(values, h->v + (size_t)from * h->stride, h->stride, rows, K, 1);
-        wlmi_block_product(n, width, scores, B, 1, values, width, rows, width, rows, 0);
-        wlmi_block_product(n, width, queries, width, 1, state, width, rows, width, K, 1);
+        wlmi_block_product(n, width, scores, B, 1, values, width, rows, width, rows, 0, WLMI_A_LOWER);
+        wlmi_block_product(n, width, queries, width, 1, state, width, rows, width, K, 1, WLMI_ALL);
         write_output(h->o + (size_t)from * h->o_stride, h->o_stride, n, c, rows, K);
         if (from + B < h->n) {
             float *next = state + h->state_step;
             memcpy(next, state, state_values(K) * sizeof *state);
-            wlmi_block_product(next, width, keys, 1, width, values, width, K, width, rows, 1);
+            wlmi_block_product(next, width, keys, 1, width, values, width, K, width, rows, 1, WLMI_ALL);
             sum_rows(next + (size_t)K * width, keys, NULL, rows, width);
             state = next;
         }
@@ -265,24 +265,24 @@ static void backward_task(const head *h, float *room)
         wlmi_block_copy(values, h->v + at, h->stride, rows, K, 1);
         output_gradient(dn, c, h->d_o + o_at, h->out + o_at, h->o_stride, rows, K);
         wlmi_block_transpose(turned, B, values, width, rows, K);
-        wlmi_block_product(da, B, dn, width, 1, turned, B, rows, wlmi_round16(rows), K, 0);
+        wlmi_block_product(da, B, dn, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
         score_gradient(da, c, rows);
 
         wlmi_block_transpose(turned_state, width, state, width, K, K);
-        wlmi_block_product(df, width, da, B, 1, keys, width, rows, width, rows, 0);
-        wlmi_block_product(df, width, dn, width, 1, turned_state, width, rows, width, K, 1);
+        wlmi_block_product(df, width, da, B, 1, keys, width, rows, width, rows, 0, WLMI_A_LOWER);
+        wlmi_block_product(df, width, dn, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
         write_queries(h->dq + at, h->stride, df, queries, c, state + (size_t)K * width, rows, K);
 
         wlmi_block_transpose(turned_state, width, dstate, width, K, K);
-        wlmi_block_product(df, width, da, 1, B, queries, width, rows, width, rows, 0);
-        wlmi_block_product(df, width, values, width, 1, turned_state, width, rows, width, K, 1);
+        wlmi_block_product(df, width, da, 1, B, queries, width, rows, width, rows, 0, WLMI_A_UPPER);
+        wlmi_block_product(df, width, values, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
         write_keys(h->dk + at, h->k + at, h->stride, df, keys, dz, rows, K);
 
-        wlmi_block_product(df, width, scores, 1, B, dn, width, rows, width, rows, 0);
-        wlmi_block_product(df, width, keys, width, 1, dstate, width, rows, width, K, 1);
+        wlmi_block_product(df, width, scores, 1, B, dn, width, rows, width, rows, 0, WLMI_A_UPPER);
+        wlmi_block_product(df, width, keys, width, 1, dstate, width, rows, width, K, 1, WLMI_ALL);
         write_values(h->dv + at, h->stride, df, rows, K);
 
-        wlmi_block_product(dstate, width, queries, 1, width, dn, width, K, width, rows, 1);
+        wlmi_block_product(dstate, width, queries, 1, width, dn, width, K, width, rows, 1, WLMI_ALL);
         sum_rows(dz, queries, c, rows, width);
     }
 }

@@ -60,6 +60,7 @@ void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int position0, int st
 #pragma omp for schedule(static)
             for (int i = 0; i < count; i++) {
                 const wlmi_block *b = &blocks[i];
+                wlmi_block_fetch((float *)x + (size_t)b->from * stride, stride, b->to - b->from, heads * K);
                 fill_angles(first, (double)position0 + (b->from - b->start), K);
                 rotate_block((float *)x + (size_t)b->from * stride, b->to - b->from, stride, heads, K, (float)sign,
                              place, first, turn);

@@ -112,26 +112,27 @@ static wlm_status finish_file(file *f, char hex[65], wlm_error *error)
     return wlmi_output_finish(output, error);
 }
 
-/* A folder of our own beside the final one; with the rights that the final one is to have. */
+/* A folder of our own beside the final one, with the rights that the final one is to have. Its name is a hidden one,
+ * so that captures beside it can be walked meanwhile. */
 static wlm_status make_temporary(wlmi_shard_writer *w, wlm_error *error)
 {
+    const char *slash = strrchr(w->folder, '/'), *name = slash ? slash + 1 : w->folder;
+    size_t size = strlen(w->folder) + 64;
+    w->temporary = wlmi_alloc(size);
+    if (!w->temporary)
+        return WLMI_NO_MEMORY(error);
     for (int i = 0; i < 100; i++) {
-        char tail[48];
-        char *path;
-        snprintf(tail, sizeof tail, ".import-%ld-%d", (long)getpid(), i);
-        path = joined(w->folder, tail);
-        if (!path)
-            return WLMI_NO_MEMORY(error);
-        if (mkdir(path, 0777) == 0) {
-            w->temporary = path;
+        snprintf(w->temporary, size, "%.*s.%s.import-%ld-%d", (int)(name - w->folder), w->folder, name, (long)getpid(),
+                 i);
+        if (mkdir(w->temporary, 0777) == 0)
             return WLM_OK;
-        }
-        wlmi_free(path);
         if (errno != EEXIST)
             break;
     }
-    return wlmi_fail(error, WLM_ERR_IO, w->folder, WLM_NO_OFFSET, "cannot make a folder beside it: %s",
-                     strerror(errno));
+    wlmi_fail(error, WLM_ERR_IO, w->folder, WLM_NO_OFFSET, "cannot make a folder beside it: %s", strerror(errno));
+    wlmi_free(w->temporary);
+    w->temporary = NULL;
+    return WLM_ERR_IO;
 }
 
 static wlm_status prepare(wlmi_shard_writer *w, const char *folder, wlm_error *error)

@@ -48,6 +48,12 @@ expect "$json" 'd["flows"]' 7
 expect "$json" 'd["packets"]' 14
 expect "$json" 'd["labels"]' 0
 
+# The output may stand among the captures: what an import writes is never read.
+json=$("$WIRELM" import -o data/out data 2>note)
+expect "$json" 'd["flows"]' 7
+! grep -q 'passed over' note || fail "an import read its own output: $(cat note)"
+rm -r data/out
+
 # Labels from folders.
 json=$("$WIRELM" import -o labelled --task app data 2>note)
 expect "$json" 'd["labelled"]' 7

@@ -97,12 +97,11 @@ static void address_at(const wlmi_address_range *range, uint64_t host, uint8_t *
 
 /* ---------------------------------------------------------------- place */
 
-static void mac_of(uint64_t seed, const uint8_t address[4], uint8_t mac[6])
+static void mac_of(const uint8_t address[4], uint8_t mac[6])
 {
-    uint64_t x = wlmi_mix2(seed, wlmi_load_be32(address));
     mac[0] = 0x02;
-    wlmi_store_be32(mac + 1, (uint32_t)x);
-    mac[5] = (uint8_t)(x >> 32);
+    mac[1] = 0;
+    memcpy(mac + 2, address, 4);
 }
 
 static void draw_pair(const wlmi_address_range *clients, const wlmi_address_range *servers, int shared, uint64_t host,
@@ -130,8 +129,8 @@ void wlmi_place_make(wlmi_place *place, const wlmi_address_plan *plan, uint64_t 
     place->client_port = (uint16_t)(FIRST_CLIENT_PORT + slot % CLIENT_PORTS);
     place->server_port = server_port ? server_port
                                      : (uint16_t)(FIRST_SERVER_PORT + wlmi_rng_below(&rng, SERVER_PORTS));
-    mac_of(plan->seed, place->client4, place->client_mac);
-    mac_of(plan->seed, place->server4, place->server_mac);
+    mac_of(place->client4, place->client_mac);
+    mac_of(place->server4, place->server_mac);
 }
 
 /* ---------------------------------------------------------------- packets */

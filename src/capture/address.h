@@ -27,7 +27,7 @@ wlm_status wlmi_address_plan_make(wlmi_address_plan *plan, const char *net, uint
 typedef struct wlmi_place {
     uint8_t client4[4], server4[4], client6[16], server6[16];
     uint16_t client_port, server_port;
-    uint8_t client_mac[6], server_mac[6]; /* locally administered */
+    uint8_t client_mac[6], server_mac[6]; /* locally administered: 02:00 and the IPv4 address */
     uint8_t opener[16], peer[16];         /* who they are in the packets as sampled: set by the first IP packet */
     uint16_t opener_port, peer_port;
     int opener_length;                    /* 0: no IP packet yet */

@@ -44,7 +44,7 @@ static wlm_status prepare(wlmi_flow_sampler *s, wlm_error *error)
     s->scratch = wlmi_alloc_array(s->codec->vocabulary, sizeof *s->scratch);
     if (!s->logits || !s->scratch)
         return WLMI_NO_MEMORY(error);
-    return s->options.allow_cut ? WLM_OK : ban_cut(s, error);
+    return s->options.end_anywhere ? WLM_OK : ban_cut(s, error);
 }
 
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
@@ -125,7 +125,7 @@ static int is_sound(const wlmi_flow_sampler *s, const wlm_packet *packet, size_t
     wlmi_headers headers;
     if (!wlmi_is_ip_packet(packet))
         return 0;
-    if (index > 0 || s->options.allow_cut)
+    if (index > 0 || s->options.begin_anywhere)
         return 1;
     wlmi_decode(packet, &headers);
     return headers.proto != WLMI_PROTO_TCP || (headers.tcp_flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) == WLMI_TCP_SYN;

@@ -9,7 +9,8 @@
 typedef struct wlmi_flow_sampler_options {
     wlmi_sampling sampling;
     int task, label;       /* indices in the net, or -1: any flow */
-    int allow_cut;         /* else a flow neither begins in the middle nor ends as cut */
+    int begin_anywhere;    /* else TCP begins with a SYN */
+    int end_anywhere;      /* else the end token `cut` is left out */
     uint32_t max_tokens;   /* per flow, those of the beginning included */
     const wlmi_packet_list *beginning; /* hidden packets that every flow begins with; borrowed; may be NULL */
     const wlm_stop *stop;
@@ -29,8 +30,7 @@ typedef struct wlmi_flow_sampler wlmi_flow_sampler;
 
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
                                  const wlmi_flow_sampler_options *options, wlm_error *error);
-/* A try is given up, and the next begun, where a packet is no IP packet or, without allow_cut, TCP does not begin with
- * a SYN. *flow is zero-initialised or was used before. The same seed gives the same flow. */
+/* A try is given up, and the next begun, where a packet is no IP packet or TCP begins in the middle and must not. *flow is zero-initialised or was used before. The same seed gives the same flow. */
 wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
                                  wlm_error *error);
 void wlmi_flow_sampler_free(wlmi_flow_sampler *sampler);

@@ -56,6 +56,13 @@ static wlm_status choose_label(run *r, wlm_error *error)
     return wlmi_query_label(r->model, r->task, o->label, &r->label, error);
 }
 
+/* Whether all training flows of the label broke off: then `cut` is the only end that the model knows. */
+static int only_knows_cuts(const run *r)
+{
+    const wlmi_task *task = r->task < 0 ? NULL : &r->model->net->task[r->task];
+    return task && task->flows[r->label] && task->flows_cut[r->label] == task->flows[r->label];
+}
+
 /* Keeps the packets of a capture's first IP flow, hidden as in training. */
 static wlm_status keep_first_flow(run *r, wlm_capture *capture, wlmi_flow_table *table, wlmi_hider *hider,
                                   wlm_error *error)
@@ -127,7 +134,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     const wlm_generate_options *o = r->options;
     wlm_writer_options writing = {.link_type = WLMI_LINK_ETHERNET, .nanosecond = 1};
     wlmi_flow_sampler_options sampling = {
-        .sampling = {o->temperature, o->top_k, o->top_p}, .allow_cut = o->allow_cut, .stop = o->stop,
+        .sampling = {o->temperature, o->top_k, o->top_p}, .begin_anywhere = o->allow_cut, .stop = o->stop,
         .max_tokens = o->max_tokens ? o->max_tokens : (uint32_t)r->model->net->config.context};
     if (!o->out)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no file to write was named");
@@ -135,6 +142,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     WLMI_TRY(wlmi_address_plan_make(&r->plan, o->net, wlmi_mix(o->seed), error));
     if (o->prefix)
         WLMI_TRY(read_prefix(r, o->prefix, error));
+    sampling.end_anywhere = o->allow_cut || only_knows_cuts(r);
     sampling.task = r->task;
     sampling.label = r->label;
     sampling.beginning = &r->beginning;
@@ -206,8 +214,9 @@ static void write_note(const run *r)
     const wlmi_task *task = r->task < 0 ? NULL : &r->model->net->task[r->task];
     char *note = r->report->note;
     size_t size = sizeof r->report->note, at = 0;
-    if (task && task->flows[r->label] && task->flows_cut[r->label] == task->flows[r->label])
-        at = (size_t)snprintf(note, size, "all %llu training flows of '%.80s' broke off: the model never saw one end",
+    if (only_knows_cuts(r))
+        at = (size_t)snprintf(note, size,
+                              "all %llu training flows of '%.60s' broke off: new ones end where those were cut",
                               (unsigned long long)task->flows[r->label], task->label[r->label]);
     if (r->flawed && at < size)
         snprintf(note + at, size - at, "%s%llu flows are unsound: none of %d tries gave %s", at ? "; " : "",

@@ -96,12 +96,14 @@ done
 [ ! -e labelled.pcapng.spool ] || fail "the spool stayed"
 
 # an interrupt labels what is open, also while a quiet pipe is waited for
+# (the pipe takes all of the capture only when most of it has been read)
+{ cat captures/name/00.pcap; for _ in $(seq 300); do tail -c +25 captures/name/00.pcap; done; } >long.pcap
 mkfifo pipe
 "$WIRELM" classify -m model -r - <pipe >interrupted 2>note &
 run=$!
 exec 3>pipe
-cat captures/name/00.pcap >&3
-sleep 2
+cat long.pcap >&3
+sleep 1
 kill -INT $run
 wait $run || fail "interrupted classify: status $?: $(cat note)"
 exec 3>&-

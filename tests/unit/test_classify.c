@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "capture/flow.h"
 #include "task/handle.h"
 #include "task/prefix.h"
@@ -381,6 +382,27 @@ static void packet_by_packet_is_the_classify_prompt(void **state)
     wlm_model_free(model);
 }
 
+static void every_failed_allocation_is_a_status(void **state)
+{
+    static kept k;
+    wlm_model *model = plain_model();
+    wlm_classify_options options = wlm_classify_options_default();
+    wlm_classify_report report;
+    wlm_error error;
+    wlm_status status = WLM_ERR_MEMORY;
+    (void)state;
+    test_capture_file(test_path("i.pcap"), WLM_FORMAT_PCAP);
+    options.write = test_path("i.pcapng");
+    options.tasks = "all";
+    for (uint64_t n = 1; status != WLM_OK; n++) {
+        wlmi_alloc_fail_at(n);
+        status = classify(model, test_path("i.pcap"), options, &k, &report, &error);
+        wlmi_alloc_fail_at(0);
+        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+    }
+    wlm_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_stop_labels_what_is_open),
         cmocka_unit_test(labels_become_packet_comments),
         cmocka_unit_test(packet_by_packet_is_the_classify_prompt),
+        cmocka_unit_test(every_failed_allocation_is_a_status),
     };
     return cmocka_run_group_tests_name("classify", tests, NULL, NULL);
 }

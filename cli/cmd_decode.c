@@ -10,7 +10,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_error error;
     const option table[] = {
         {'r', "read", OPTION_TEXT, "FILE", &in, "token file to decode; - is standard input", 1},
-        {'w', "write", OPTION_TEXT, "FILE", &out, "capture to write, compressed where it ends in .gz or .zst; - is standard output", 1},
+        {'w', "write", OPTION_TEXT, "FILE", &out, "capture to write (.gz, .zst: compressed); - is standard output", 1},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, NULL);

@@ -9,7 +9,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_token_report report;
     wlm_error error;
     const option table[] = {
-        {'r', "read", OPTION_TEXT, "FILE", &in, "capture to encode: pcap or pcapng, plain, .gz or .zst; - is standard input", 1},
+        {'r', "read", OPTION_TEXT, "FILE", &in, "pcap or pcapng, plain or compressed; - is standard input", 1},
         {'w', "write", OPTION_TEXT, "FILE", &out, "token file to write; - is standard output", 1},
         {0, "codec", OPTION_TEXT, "NAME", &codec, "codec (%default)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},

@@ -45,6 +45,14 @@ static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
     return WLM_ERR_MEMORY;
 }
 
+static json_t *sum_json(const verification *v)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v->files, "files_exact",
+                     (json_int_t)v->exact, "packets", (json_int_t)v->sum.packets, "flows", (json_int_t)v->sum.flows,
+                     "tokens", (json_int_t)v->sum.tokens, "capture_bytes", (json_int_t)v->sum.capture_bytes,
+                     "token_file_bytes", (json_int_t)v->sum.token_file_bytes);
+}
+
 static int run(const command *self, int argc, char **argv)
 {
     list in = {NULL, 0}, rest = {NULL, 0};
@@ -74,11 +82,7 @@ static int run(const command *self, int argc, char **argv)
     if (v.files == 0)
         fprintf(stderr, "wirelm: no file to verify\n");
     if (v.files > 1)
-        failed |= print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v.files, "files_exact",
-                                       (json_int_t)v.exact, "packets", (json_int_t)v.sum.packets, "flows",
-                                       (json_int_t)v.sum.flows, "tokens", (json_int_t)v.sum.tokens, "capture_bytes",
-                                       (json_int_t)v.sum.capture_bytes, "token_file_bytes",
-                                       (json_int_t)v.sum.token_file_bytes)) != EXIT_DONE;
+        failed |= print_json(sum_json(&v)) != EXIT_DONE;
     return failed || v.files == 0 || v.exact != v.files ? EXIT_FAILED : EXIT_DONE;
 }
 

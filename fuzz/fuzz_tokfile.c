@@ -57,8 +57,8 @@ static size_t head(uint8_t *file)
     return 108;
 }
 
-/* Two bytes that say how many tokens there are, one byte each so that the fuzzer finds them (255: end tokens), then
- * what stands beside them. */
+/* Two bytes that say how many tokens there are, these in one byte each so that the fuzzer finds them, then what stands
+ * beside them. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *file, *raw;
@@ -72,8 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     raw = malloc(raw_size + 1);
     file = malloc(128 + ZSTD_compressBound(raw_size));
     if (raw && file) {
-        for (size_t i = 0; i < tokens; i++) /* 250..254 stand for the tokens that are no bytes */
-            wlmi_store_le16(raw + 2 * i, (uint16_t)(data[2 + i] >= 250 && data[2 + i] < 255 ? data[2 + i] + 6 : data[2 + i]));
+        for (size_t i = 0; i < tokens; i++) { /* 250..254 stand for the tokens that are no bytes */
+            uint8_t b = data[2 + i];
+            wlmi_store_le16(raw + 2 * i, (uint16_t)(b >= 250 && b < 255 ? b + 6 : b));
+        }
         memcpy(raw + 2 * tokens, data + 2 + tokens, beside);
         at = head(file);
         packed = ZSTD_compress(file + at + 24, ZSTD_compressBound(raw_size), raw, raw_size, 1);

@@ -1,46 +1,18 @@
-/* bytes.c: the codec `bytes`: TrafficGPT's tokens (arXiv 2403.05822), made exact. docs/TOKENS.md has the layout.
+/* bytes.c: the codec `bytes`, its grammar and decoder: TrafficGPT's tokens (arXiv 2403.05822), made exact.
+ * docs/TOKENS.md has the layout.
  *
  * A packet is: start; link type; time since the packet before, as an exponent and the bits below the leading one;
  * captured length; length on the wire; one token per byte. Every number has one spelling, so that packets and tokens
  * determine each other. The role of the next token is the whole control state; numbers of several tokens are read
  * into one register that bounds each further digit. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "capture/capture.h"
 #include "capture/decode.h"
-#include "token/number.h"
-
-enum { START = 256, SAME, CLOSED, TIMEOUT, CUT, VOCABULARY, WORDS = (VOCABULARY + 63) / 64 };
-
-enum { /* first tokens that announce a longer number */
-    LINK_2 = 254,   /* a link type in 2 bytes */
-    LINK_4 = 255,   /* in 4 bytes */
-    LENGTH_4 = 255, /* a length in 4 bytes; else the token is the high one of 2 */
-    SHORT_LENGTHS = LENGTH_4 << 8
-};
-
-enum { BACKWARD = 64, TIME_TOKENS = 128 }; /* time tokens: 0..63 bits forward, 1..64 bits backward */
+#include "token/bytes.h"
 
 static const int64_t longest_step = INT64_C(3600) * 1000000000; /* generating: an hour */
-
-enum role {
-    BORDER,
-    LINK,
-    LINK_LONG,
-    TIME,
-    TIME_1, /* bits below the leading one, this many bytes still to come; up to TIME_1 + 7 */
-    CAPTURED = TIME_1 + 8,
-    CAPTURED_LOW,
-    CAPTURED_LONG,
-    WIRE,
-    WIRE_LOW,
-    WIRE_LONG,
-    DATA,
-    DONE,
-    ROLES
-};
 
 static const char *const role_names[ROLES] = {
     "border", "link", "link-long", "time", "time-1", "time-2", "time-3", "time-4", "time-5", "time-6", "time-7",
@@ -79,24 +51,6 @@ static const uint64_t generated_links[WORDS] = {
         BIT(WLMI_LINK_RAW_OPENBSD) | BIT(WLMI_LINK_PPP_HDLC),
     BIT(WLMI_LINK_RAW) | BIT(WLMI_LINK_LOOP) | BIT(WLMI_LINK_SLL), 0,
     BIT(WLMI_LINK_IPV4) | BIT(WLMI_LINK_IPV6) | BIT(LINK_2), 0};
-
-struct wlmi_coder {
-    wlmi_coder_options options;
-    uint8_t role;
-    wlmi_number number;
-    int backward;         /* the time step being read is negative */
-    uint64_t leading;     /* its leading bit */
-    wlm_packet packet;    /* being read, or the last one complete; link_type and time_ns: those of the one before */
-    uint64_t packets;     /* complete ones */
-    uint8_t *data;
-    size_t have, capacity;
-    wlmi_end end;
-};
-
-static int bits_of(uint64_t x)
-{
-    return x ? 64 - __builtin_clzll(x) : 0;
-}
 
 /* The longest step that a sampler may take from here. */
 static uint64_t step_bound(const wlmi_coder *c)
@@ -325,99 +279,6 @@ static wlm_status bytes_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
     return WLM_OK;
 }
 
-/* ---- encoding */
-
-static void put(wlmi_tokens *out, int role, unsigned token)
-{
-    out->role[out->count] = (uint8_t)role;
-    out->token[out->count++] = (wlmi_token)token;
-}
-
-static void put_digits(wlmi_tokens *out, int role, uint64_t value, int digits)
-{
-    while (digits-- > 0)
-        put(out, role, (unsigned)(value >> 8 * digits & 255));
-}
-
-static void put_link(wlmi_tokens *out, const wlmi_coder *c, uint32_t link)
-{
-    if (c->packets && link == c->packet.link_type) {
-        put(out, LINK, SAME);
-    } else if (link < LINK_2) {
-        put(out, LINK, link);
-    } else {
-        int two = link <= UINT16_MAX;
-        put(out, LINK, two ? LINK_2 : LINK_4);
-        put_digits(out, LINK_LONG, link, two ? 2 : 4);
-    }
-}
-
-static void put_time(wlmi_tokens *out, int64_t before, int64_t time)
-{
-    uint64_t step = (uint64_t)time - (uint64_t)before;
-    int backward = step >> 63 != 0, bits;
-    step = backward ? 0 - step : step;
-    bits = bits_of(step);
-    put(out, TIME, (unsigned)(backward ? BACKWARD + bits - 1 : bits));
-    if (bits <= 1 || bits == 64)
-        return;
-    step ^= UINT64_C(1) << (bits - 1);
-    for (int digits = (bits + 6) / 8; digits > 0; digits--)
-        put(out, TIME_1 + digits - 1, (unsigned)(step >> 8 * (digits - 1) & 255));
-}
-
-static void put_length(wlmi_tokens *out, int role, uint32_t length)
-{
-    if (length < SHORT_LENGTHS) {
-        put(out, role, length >> 8);
-        put(out, role + 1, length & 255);
-    } else {
-        put(out, role, LENGTH_4);
-        put_digits(out, role + 2, length, 4);
-    }
-}
-
-static wlm_status bytes_encode(wlmi_coder *c, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error)
-{
-    size_t first = out->count;
-    if (c->role != BORDER || packet->captured > WLMI_RECORD_MAX)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
-                         c->role != BORDER ? "a packet cannot begin here" : "a packet is too long to encode");
-    if (!wlmi_tokens_reserve(out, 32 + (size_t)packet->captured))
-        return WLMI_NO_MEMORY(error);
-    put(out, BORDER, START);
-    put_link(out, c, packet->link_type);
-    put_time(out, c->packet.time_ns, packet->time_ns);
-    put_length(out, CAPTURED, packet->captured);
-    if (packet->wire == packet->captured)
-        put(out, WIRE, SAME);
-    else
-        put_length(out, WIRE, packet->wire);
-    for (uint32_t i = 0; i < packet->captured; i++)
-        out->token[out->count + i] = packet->data[i];
-    memset(out->role + out->count, DATA, packet->captured);
-    out->count += packet->captured;
-    for (size_t i = first; i < out->count; i++)
-        out->packet[i] = (uint32_t)c->packets;
-    c->packet.link_type = packet->link_type;
-    c->packet.time_ns = packet->time_ns;
-    c->packets++;
-    return WLM_OK;
-}
-
-static wlm_status bytes_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out, wlm_error *error)
-{
-    if (c->role != BORDER)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a stream cannot end here");
-    if (!wlmi_tokens_reserve(out, 1))
-        return WLMI_NO_MEMORY(error);
-    out->packet[out->count] = (uint32_t)c->packets;
-    put(out, BORDER, (unsigned)(CLOSED + end));
-    c->end = end;
-    c->role = DONE;
-    return WLM_OK;
-}
-
 /* ---- the state, told */
 
 static const wlm_packet *bytes_packet(const wlmi_coder *c)
@@ -465,8 +326,8 @@ const wlmi_codec wlmi_codec_bytes = {
     .make = bytes_make,
     .start = bytes_start,
     .drop = bytes_drop,
-    .encode = bytes_encode,
-    .encode_end = bytes_encode_end,
+    .encode = wlmi_bytes_encode,
+    .encode_end = wlmi_bytes_encode_end,
     .push = bytes_push,
     .packet = bytes_packet,
     .end = bytes_end,

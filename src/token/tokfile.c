@@ -192,7 +192,9 @@ static wlm_status check_end(wlmi_tokfile_reader *r, wlm_error *error)
     uint8_t more;
     size_t got;
     WLMI_TRY(r->source.read(r->source.owner, &more, 1, &got, error));
-    return got ? wlmi_fail(error, WLM_ERR_FORMAT, r->source.name, r->offset, "bytes after the token file's end") : WLM_OK;
+    if (got)
+        return wlmi_fail(error, WLM_ERR_FORMAT, r->source.name, r->offset, "bytes after the token file's end");
+    return WLM_OK;
 }
 
 /* Text of the file that will be shown: printable, whatever it was. */

@@ -96,7 +96,7 @@ typedef struct queue { /* bytes between a writer and a reader */
 static wlm_status append(void *owner, const void *data, size_t size, wlm_error *error)
 {
     queue *q = owner;
-    if (q->from && q->from >= q->size - q->from) { /* at least half was read: moving the rest down costs no more than that did */
+    if (q->from && q->from >= q->size - q->from) { /* half was read: moving the rest costs no more than that did */
         memmove(q->bytes, q->bytes + q->from, q->size - q->from);
         q->size -= q->from;
         q->from = 0;

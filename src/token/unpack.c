@@ -77,7 +77,8 @@ static wlm_status begin(wlmi_unpacker *u, wlm_error *error)
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 16, "made with codec '%s', unknown here", head.codec);
     wlmi_codec_hash(codec, hash);
     if (head.codec_version != codec->version || strcmp(head.codec_hash, hash))
-        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 32, "made with another version of codec '%s'", head.codec);
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 32, "made with another version of codec '%s'",
+                         head.codec);
     WLMI_TRY(codec->make(&u->coder, error));
     u->codec = codec;
     codec->start(u->coder, &(wlmi_coder_options){.start_ns = head.start_ns});

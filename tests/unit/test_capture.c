@@ -21,6 +21,12 @@ static void put(bytes *b, uint64_t v, int size)
     b->size += (size_t)size;
 }
 
+static void zeros(bytes *b, size_t n)
+{
+    memset(b->data + b->size, 0, n);
+    b->size += n;
+}
+
 static void put_text(bytes *b, const char *text)
 {
     memcpy(b->data + b->size, text, strlen(text));
@@ -299,12 +305,12 @@ static void damage_is_found_where_it_is(void **state)
     ng.size = good;
     put(&ng, 6, 4);
     put(&ng, 30, 4); /* no multiple of 4, and too short */
-    put(&ng, 0, 20);
+    zeros(&ng, 20);
     expect_damage(&ng, 1, good);
     ng.size = good;
     put(&ng, 5, 4);
     put(&ng, 0xfffffffc, 4);
-    put(&ng, 0, 20);
+    zeros(&ng, 20);
     expect_damage(&ng, 1, good);
 }
 
@@ -409,7 +415,7 @@ static void records_are_foretold(void **state)
         int resolution = resolutions[round % 8];
         double per_second = resolution & 0x80 ? (double)(1u << (resolution & 0x7f))
                             : resolution == 9 ? 1e9 : resolution == 6 ? 1e6 : resolution == 3 ? 1e3 : 1;
-        uint64_t units = (uint64_t)((double)(wlmi_rng_next(&rng) % 4000000000u) * per_second) + wlmi_rng_below(&rng, 1000);
+        uint64_t units = (uint64_t)((double)wlmi_rng_below(&rng, 4000000000u) * per_second) + wlmi_rng_below(&rng, 1000);
         wlmi_item item;
         wlmi_wrap wrap;
         wlm_error error;

@@ -415,7 +415,8 @@ static void records_are_foretold(void **state)
         int resolution = resolutions[round % 8];
         double per_second = resolution & 0x80 ? (double)(1u << (resolution & 0x7f))
                             : resolution == 9 ? 1e9 : resolution == 6 ? 1e6 : resolution == 3 ? 1e3 : 1;
-        uint64_t units = (uint64_t)((double)wlmi_rng_below(&rng, 4000000000u) * per_second) + wlmi_rng_below(&rng, 1000);
+        uint64_t seconds = wlmi_rng_below(&rng, 4000000000u);
+        uint64_t units = (uint64_t)((double)seconds * per_second) + wlmi_rng_below(&rng, 1000);
         wlmi_item item;
         wlmi_wrap wrap;
         wlm_error error;

@@ -351,7 +351,7 @@ typedef struct wlm_generate_options {
 typedef struct wlm_generate_report {
     uint64_t flows, packets, tokens;
     uint64_t flows_cut;            /* reached max_tokens before an end token */
-    uint64_t flows_resampled;      /* tries that were given up: began in the middle, or a packet was no IP packet */
+    uint64_t flows_resampled;      /* tries that were given up: began in the middle, or a packet was unsound */
     uint64_t lengths_mended;       /* packets whose IP or UDP length contradicted the packet */
     uint64_t checksums_mended;     /* sampled wrong, written right */
     double seconds;

@@ -19,6 +19,8 @@ struct wlmi_flow_sampler {
     wlmi_candidate *scratch;  /* [vocabulary] */
     uint64_t *banned;         /* [(vocabulary + 63) / 64], or NULL: nothing is */
     wlmi_tokens tokens;       /* of the beginning */
+    uint8_t *frame;           /* room for one packet */
+    size_t frame_capacity;
 };
 
 /* The token that ends a stream as cut, found by letting the codec write it. */
@@ -79,6 +81,7 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
     wlmi_free(s->logits);
     wlmi_free(s->scratch);
     wlmi_free(s->banned);
+    wlmi_free(s->frame);
     wlmi_free(s);
 }
 
@@ -119,16 +122,21 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_error
     return WLM_OK;
 }
 
-/* Whether a flow may go on from this packet, its index-th. */
-static int is_sound(const wlmi_flow_sampler *s, const wlm_packet *packet, size_t index)
+/* Whether a flow may go on from this packet, its index-th: as it will be written, lengths mended, its headers decode. */
+static wlm_status judge(wlmi_flow_sampler *s, const wlm_packet *packet, size_t index, int *sound, wlm_error *error)
 {
-    wlmi_headers headers;
-    if (!wlmi_is_ip_packet(packet))
-        return 0;
-    if (index > 0 || s->options.begin_anywhere)
-        return 1;
-    wlmi_decode(packet, &headers);
-    return headers.proto != WLMI_PROTO_TCP || (headers.tcp_flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) == WLMI_TCP_SYN;
+    wlmi_place place = {.opener_length = 0};
+    wlmi_mended mended = {0, 0};
+    wlm_packet placed;
+    wlmi_headers h;
+    if (!wlmi_grow(&s->frame, &s->frame_capacity, (size_t)packet->captured + WLMI_ETHERNET_HEADER, 1))
+        return WLMI_NO_MEMORY(error);
+    wlmi_place_packet(&place, packet, s->frame, &placed, &mended);
+    wlmi_decode(&placed, &h);
+    *sound = h.ip_version && h.reason != WLMI_MALFORMED && (h.reason != WLMI_CUT || placed.wire > placed.captured);
+    if (index == 0 && !s->options.begin_anywhere && h.proto == WLMI_PROTO_TCP)
+        *sound &= (h.tcp_flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) == WLMI_TCP_SYN;
+    return WLM_OK;
 }
 
 /* Samples one token and takes it in. */
@@ -152,6 +160,7 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
                            wlm_error *error)
 {
     uint64_t used;
+    int good;
     wlmi_pushed what = WLMI_PUSHED;
     *sound = 1;
     flow->out_of_tokens = 0;
@@ -167,7 +176,8 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
         flow->tokens++;
         if (what != WLMI_PUSHED_PACKET)
             continue;
-        *sound &= is_sound(s, s->codec->packet(s->coder), flow->packets.count);
+        WLMI_TRY(judge(s, s->codec->packet(s->coder), flow->packets.count, &good, error));
+        *sound &= good;
         if (!*sound && !last)
             return WLM_OK;
         WLMI_TRY(wlmi_packet_list_add(&flow->packets, s->codec->packet(s->coder), error));

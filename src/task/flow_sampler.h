@@ -30,7 +30,8 @@ typedef struct wlmi_flow_sampler wlmi_flow_sampler;
 
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
                                  const wlmi_flow_sampler_options *options, wlm_error *error);
-/* A try is given up, and the next begun, where a packet is no IP packet or TCP begins in the middle and must not. *flow is zero-initialised or was used before. The same seed gives the same flow. */
+/* A try is given up, and the next begun, where a packet is no IP packet or its headers contradict themselves, and
+ * where TCP begins in the middle and must not. *flow is zero-initialised or was used before. The same seed gives the same flow. */
 wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
                                  wlm_error *error);
 void wlmi_flow_sampler_free(wlmi_flow_sampler *sampler);

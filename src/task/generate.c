@@ -221,7 +221,7 @@ static void write_note(const run *r)
     if (r->flawed && at < size)
         snprintf(note + at, size - at, "%s%llu flows are unsound: none of %d tries gave %s", at ? "; " : "",
                  (unsigned long long)r->flawed, WLMI_FLOW_TRIES,
-                 r->options->allow_cut ? "IP packets alone" : "IP packets alone that begin a connection");
+                 r->options->allow_cut ? "sound packets alone" : "sound packets alone that begin a connection");
 }
 
 static wlm_status finish(run *r, wlm_status status, wlm_error *error)

@@ -65,7 +65,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "max-packets", OPTION_U32, "N", &o.max_packets, "packets per flow (default: as many as fit, or as --init)", 0},
         {0, "steps", OPTION_U64, "N", &o.steps, "length of the run (default: 1000 steps, without --time)", 0},
         {0, "time", OPTION_SECONDS, "TIME", &o.seconds, "or how long to train: 90, 10m, 2h", 0},
-        {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 4096, or the context where that is longer", 0},
+        {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 2048, or the context where that is longer", 0},
         {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step (default %default)", 0},
         {0, "context", OPTION_U32, "N", &o.context, "longest sequence in tokens (default: the preset's, or that of --init)", 0},
         {0, "learning-rate", OPTION_REAL, "X", &o.learning_rate, "peak of the schedule (default %default)", 0},

@@ -247,7 +247,7 @@ typedef struct wlm_train_options {
     uint64_t steps;           /* 0: until `seconds` */
     double seconds;           /* of training, without what is read before it and measured after it; 0: until `steps`.
                                  Both: whichever ends first; none: 1000 steps. Only a run of steps is reproducible */
-    uint32_t tokens_per_batch; /* 0: 4096, or the context where that is longer */
+    uint32_t tokens_per_batch; /* 0: 2048, or the context where that is longer */
     uint32_t accumulate;      /* batches per step */
     uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
     double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */

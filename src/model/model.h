@@ -128,7 +128,8 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
                            int last, float *out, wlm_error *error);
 
-/* Recurrent use: one stream, one token at a time, at constant cost (full heads: growing). */
+/* Recurrent use: one stream, one token at a time, at constant cost (full heads: growing). The net outlives the session
+ * and gains no task meanwhile. */
 typedef struct wlmi_session wlmi_session;
 wlm_status wlmi_session_new(wlmi_session **session, wlmi_net *net, wlm_error *error);
 void wlmi_session_reset(wlmi_session *session);

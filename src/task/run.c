@@ -12,7 +12,7 @@
 
 static const char default_preset[] = "trafficgpt-nano";
 static const uint64_t default_steps = 1000;
-static const uint32_t default_tokens = 4096;
+static const uint32_t default_tokens = 2048;
 
 static wlm_status refuse(wlm_error *error, const char *why)
 {

@@ -18,7 +18,7 @@ wlm_train_options wlm_train_options_default(void)
     o.hide = WLM_HIDE_INHERIT;
     o.payload = WLM_PAYLOAD_INHERIT;
     o.accumulate = 1;
-    o.learning_rate = 2e-3;
+    o.learning_rate = 3e-3;
     o.warmup = 0.05;
     o.weight_decay = 0.1;
     o.clip = 1.0;

@@ -1,5 +1,7 @@
 /* main.c: the command table, --help, --version, man page and completion. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -56,9 +58,19 @@ static void completion(void)
            "complete -o default -F _wirelm wirelm\n");
 }
 
+/* libgomp's waiting threads spin unless told otherwise, which costs several times the run time beside a busy
+ * neighbour. It reads its environment before main begins: so say it, and start over. */
+static void wait_passively(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+        return;
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    wait_passively(argv);
     if (!*name) {
         help(stderr);
         return EXIT_USAGE;

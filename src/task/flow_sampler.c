@@ -160,7 +160,7 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
                            wlm_error *error)
 {
     uint64_t used;
-    int good;
+    int good = 0;
     wlmi_pushed what = WLMI_PUSHED;
     *sound = 1;
     flow->out_of_tokens = 0;

@@ -26,7 +26,7 @@ struct wlmi_flow_sampler {
 /* The token that ends a stream as cut, found by letting the codec write it. */
 static wlm_status ban_cut(wlmi_flow_sampler *s, wlm_error *error)
 {
-    const wlmi_coder_options plain = {0, 0, 0};
+    const wlmi_coder_options plain = {.start_ns = 0};
     s->banned = wlmi_alloc_zero((s->codec->vocabulary + 63) / 64, sizeof *s->banned);
     if (!s->banned)
         return WLMI_NO_MEMORY(error);

@@ -85,7 +85,7 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
             wlmi_hider_start(p->hider, flow->key, flow->hide_key, packet.time_ns);
         WLMI_TRY(wlmi_hide_packet(p->hider, &packet, &hidden, error));
         if (s->packets == 0) {
-            const wlmi_coder_options options = {hidden.time_ns, 0, 0};
+            const wlmi_coder_options options = {.start_ns = hidden.time_ns};
             codec->start(p->coder, &options);
         }
         WLMI_TRY(codec->encode(p->coder, &hidden, &p->tokens, error));

@@ -8,7 +8,7 @@
 #include "base/cursor.h"
 #include "base/digest.h"
 
-static const wlmi_codec *const codecs[] = {&wlmi_codec_bytes};
+static const wlmi_codec *const codecs[] = {&wlmi_codec_bytes, &wlmi_codec_fields};
 
 const wlmi_codec *wlmi_codec_at(size_t i)
 {

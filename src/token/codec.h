@@ -48,6 +48,13 @@ typedef struct wlmi_coder_options {
     int generating;    /* 0, or WLMI_GENERATING_...: narrows the grammar to what a sampler should write: time never
                           runs back, packets are not empty and at most snap_length bytes are captured */
     uint32_t snap_length; /* generating: longest packet; 0: 65535 */
+    /* What follows only `fields` knows. */
+    int capture;          /* unit: packets of any flows, each naming its own; else all are of one flow */
+    int payload_limited;  /* payload beyond the first payload_limit bytes of a packet has no tokens; decoding fills it
+                             from the seed, so that lengths and checksum classes hold */
+    uint32_t payload_limit;
+    int shuffle;          /* a packet's tags in an order drawn from the seed; the grammar then takes any order */
+    uint64_t seed;
 } wlmi_coder_options;
 
 typedef enum wlmi_pushed {
@@ -84,7 +91,7 @@ typedef struct wlmi_codec {
     const char *(*token_name)(wlmi_token token, char text[32]);
 } wlmi_codec;
 
-extern const wlmi_codec wlmi_codec_bytes;
+extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;
 
 /* NULL name: the default. NULL where there is none of that name. */
 const wlmi_codec *wlmi_codec_find(const char *name);

@@ -8,7 +8,7 @@
 #include "capture/flow.h"
 #include "token/transcode.h"
 
-enum { PACKET_TOKENS = 64, BESIDE_ENOUGH = 1 << 20 }; /* room for a packet's other tokens; beside bytes of a frame */
+enum { PACKET_TOKENS = 256, BESIDE_ENOUGH = 1 << 20 }; /* room for a packet's other tokens; beside bytes of a frame */
 
 struct wlmi_packer {
     wlm_capture *capture;
@@ -155,7 +155,7 @@ static wlm_status begin(wlmi_packer *p, int64_t start_ns, wlm_error *error)
     head.format = (uint8_t)wlm_capture_format(p->capture);
     snprintf(head.codec, sizeof head.codec, "%s", p->codec->name);
     wlmi_codec_hash(p->codec, head.codec_hash);
-    p->codec->start(p->coder, &(wlmi_coder_options){.start_ns = start_ns});
+    p->codec->start(p->coder, &(wlmi_coder_options){.start_ns = start_ns, .capture = 1});
     return wlmi_tokfile_put_head(p->writer, &head, error);
 }
 

@@ -81,7 +81,7 @@ static wlm_status begin(wlmi_unpacker *u, wlm_error *error)
                          head.codec);
     WLMI_TRY(codec->make(&u->coder, error));
     u->codec = codec;
-    codec->start(u->coder, &(wlmi_coder_options){.start_ns = head.start_ns});
+    codec->start(u->coder, &(wlmi_coder_options){.start_ns = head.start_ns, .capture = 1});
     return WLM_OK;
 }
 

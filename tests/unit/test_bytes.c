@@ -239,7 +239,8 @@ static void generated_walks_are_plausible(void **state)
     wlmi_rng_seed(&rng, 6);
     for (int i = 0; complete < 5000; i++) {
         int64_t before = wlmi_rng_below(&rng, 4) ? INT64_C(1700000000000000000) : INT64_MAX - 1000;
-        wlmi_coder_options options = {before, 1, snaps[wlmi_rng_below(&rng, 7)]};
+        wlmi_coder_options options = {.start_ns = before, .generating = 1,
+                                      .snap_length = snaps[wlmi_rng_below(&rng, 7)]};
         uint32_t snap = options.snap_length ? options.snap_length : 65535;
         assert_true(i < 20000);
         complete += walk(&rng, &options, &walked, s) != 0;

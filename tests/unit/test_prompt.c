@@ -80,7 +80,7 @@ static void encode(uint64_t flow, uint64_t from, uint64_t count, int end, wlmi_t
         wlm_packet packet;
         assert_ok(wlmi_dataset_packet(data, flow, j, &packet, &error), &error);
         if (j == from)
-            codec->start(coder, &(wlmi_coder_options){packet.time_ns, 0, 0});
+            codec->start(coder, &(wlmi_coder_options){.start_ns = packet.time_ns});
         assert_ok(codec->encode(coder, &packet, out, &error), &error);
     }
     if (end)

@@ -274,11 +274,11 @@ static void another_codec_is_refused(void **state)
     snprintf(bad, sizeof bad, "%s", test_path("other.tok"));
     snprintf(out, sizeof out, "%s", test_path("other.pcap"));
     for (int kind = 0; kind < 3; kind++) {
-        static const char *const words[] = {"another version of codec 'bytes'", "codec 'fields', unknown", "unit 9"};
+        static const char *const words[] = {"another version of codec 'bytes'", "codec 'others', unknown", "unit 9"};
         FILE *file = fopen(bad, "wb");
         assert_non_null(file);
         memset(head.codec_hash, '0', 64);
-        strcpy(head.codec, kind == 1 ? "fields" : "bytes");
+        strcpy(head.codec, kind == 1 ? "others" : "bytes");
         head.unit = kind == 2 ? 9 : WLMI_UNIT_CAPTURE;
         assert_ok(wlmi_tokfile_writer_new(&writer, (wlmi_sink){to_stdio, file}, &error), &error);
         assert_ok(wlmi_tokfile_put_head(writer, &head, &error), &error);

@@ -1,0 +1,121 @@
+/* fields.c: the codec `fields`: its row in the table of codecs, the life of a coder, and what a complete packet does to
+ * the state. docs/FIELDS.md has the language. */
+#include "token/fields_coder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *p, int direction)
+{
+    wlmi_values h, *predicted = &c->predicted;
+    int parsed = wlmi_fields_parse(p, &h) == WLMI_PARSED, settled = 0;
+    if (parsed) {
+        h.direction = (uint8_t)direction;
+        if (predicted->shape != h.shape || predicted->flags != h.flags || predicted->direction != h.direction) {
+            predicted->shape = h.shape;
+            predicted->flags = h.flags;
+            predicted->direction = h.direction;
+            predicted->time_ns = h.time_ns;
+            wlmi_fields_predict(c->flow, predicted);
+        }
+        settled = wlmi_fields_settle(p, predicted, &h);
+    }
+    if (c->options.capture && c->fresh) {
+        wlmi_flow_id id;
+        wlmi_flow_id_of(p, parsed ? &h : NULL, &id);
+        wlmi_flows_name(&c->flows, wlmi_flows_slot_of(&c->flows, c->flow), &id);
+        c->fresh = 0;
+    }
+    wlmi_fields_update(c->flow, p, direction, settled ? &h : NULL);
+    c->time_ns = p->time_ns;
+    c->packets++;
+}
+
+wlm_status wlmi_fields_ready(wlmi_coder *c, wlm_error *error)
+{
+    return c->options.capture && !c->flows.slot ? wlmi_flows_make(&c->flows, error) : WLM_OK;
+}
+
+static wlm_status fields_make(wlmi_coder **coder, wlm_error *error)
+{
+    wlmi_coder *c = *coder = wlmi_alloc_zero(1, sizeof *c);
+    if (!c)
+        return WLMI_NO_MEMORY(error);
+    wlmi_fields_make_rows(c);
+    return WLM_OK;
+}
+
+static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
+{
+    c->options = *options;
+    c->packets = 0;
+    c->time_ns = options->start_ns;
+    c->stats = (wlmi_fields_stats){0};
+    c->fresh = 0;
+    if (options->capture) {
+        wlmi_flows_clear(&c->flows);
+        c->flow = NULL;
+    } else {
+        memset(&c->one, 0, sizeof c->one);
+        c->flow = &c->one;
+    }
+    wlmi_fields_border(c);
+}
+
+static void fields_drop(wlmi_coder *c)
+{
+    if (!c)
+        return;
+    wlmi_flows_free(&c->flows);
+    wlmi_free(c->data);
+    wlmi_free(c);
+}
+
+static const wlm_packet *fields_packet(const wlmi_coder *c)
+{
+    return &c->packet;
+}
+
+static wlmi_end fields_end(const wlmi_coder *c)
+{
+    return c->end;
+}
+
+static uint8_t fields_role(const wlmi_coder *c)
+{
+    return c->role;
+}
+
+static uint32_t fields_segment(const wlmi_coder *c)
+{
+    return (uint32_t)c->packets;
+}
+
+static int fields_at_border(const wlmi_coder *c)
+{
+    return c->role == WLMI_R_BORDER;
+}
+
+const wlmi_codec wlmi_codec_fields = {
+    .name = "fields",
+    .version = 1,
+    .vocabulary = WLMI_T_COUNT,
+    .roles = WLMI_R_COUNT,
+    .role_names = wlmi_fields_role_names,
+    .rows = &wlmi_fields_rows[0][0],
+    .make = fields_make,
+    .start = fields_start,
+    .drop = fields_drop,
+    .encode = wlmi_fields_encode,
+    .encode_end = wlmi_fields_encode_end,
+    .push = wlmi_fields_push,
+    .packet = fields_packet,
+    .end = fields_end,
+    .allowed = wlmi_fields_allowed,
+    .role = fields_role,
+    .segment = fields_segment,
+    .at_border = fields_at_border,
+    .token_name = wlmi_fields_token_name,
+};

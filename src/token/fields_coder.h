@@ -1,0 +1,130 @@
+/* fields_coder.h: the state of one stream of the codec `fields`, shared by its encoder and its decoder. */
+#ifndef WLMI_FIELDS_CODER_H
+#define WLMI_FIELDS_CODER_H
+
+#include "token/fields.h"
+#include "token/fields_flows.h"
+
+enum { /* roles; those of digits say of which field and which digit */
+    WLMI_R_BORDER,
+    WLMI_R_SLOT, /* two digits */
+    WLMI_R_NEW = WLMI_R_SLOT + 2,
+    WLMI_R_CHOSEN, /* a flow was named */
+    WLMI_R_LINK,   /* four digits, or the last alone */
+    WLMI_R_KIND = WLMI_R_LINK + 4,
+    WLMI_R_FLAGS, /* two digits */
+    WLMI_R_TIME = WLMI_R_FLAGS + 2,
+    WLMI_R_TIME_DIGIT, /* by digits to come, from 1 */
+    WLMI_R_TAGS = WLMI_R_TIME_DIGIT + 7, /* TCP, UDP, ICMP, other, generic */
+    WLMI_R_FIELD = WLMI_R_TAGS + 5,      /* four for each field */
+    WLMI_R_LEN = WLMI_R_FIELD + 4 * WLMI_F_COUNT, /* three digits */
+    WLMI_R_OPTION = WLMI_R_LEN + 3,
+    WLMI_R_LITERAL,
+    WLMI_R_PAYLOAD,
+    WLMI_R_TRAILER,
+    WLMI_R_GENERIC,
+    WLMI_R_DONE,
+    WLMI_R_COUNT
+};
+
+enum { WLMI_ROWS = 3 * WLMI_FIELDS_NETS + 1 }; /* tag rows, by network and transport and kind of link; generic */
+
+typedef struct wlmi_fields_stats { /* of an encoder since start */
+    uint64_t packets, raw[WLMI_UNPARSED_COUNT];
+} wlmi_fields_stats;
+
+struct wlmi_coder {
+    wlmi_coder_options options;
+    uint8_t role;
+    wlmi_end end;
+    int64_t time_ns;  /* of the last packet */
+    uint64_t packets; /* complete ones */
+    wlmi_flow_state one; /* unit flow */
+    wlmi_flows flows;    /* unit capture */
+    wlmi_flow_state *flow; /* the packet's, or the last one's; NULL: none yet */
+    wlmi_fields_stats stats;
+
+    /* the packet being read */
+    int fresh; /* its flow begins with it */
+    int raw;
+    uint32_t link_type;
+    wlmi_values predicted, values;
+    wlmi_token low;    /* tags below may not follow */
+    uint64_t row[WLMI_T_WORDS];     /* of a border, a kind, tags */
+    uint64_t options_row[WLMI_T_WORDS]; /* of a list of TCP options */
+
+    /* the number being read */
+    int field;
+    wlmi_spelled number, forbidden;
+    int want;        /* digits it has */
+    int may_match;   /* all digits so far are those of the forbidden one */
+    uint32_t first_low, first_high;
+    uint32_t bytes_want, bytes_have; /* of options told as bytes */
+    wlmi_step step;
+
+    uint8_t *data;
+    size_t capacity;
+    uint32_t have, told; /* bytes in data; where those end that tokens tell */
+    uint32_t run;              /* generic: length of the run just read */
+    wlm_packet packet;
+    uint64_t rows[WLMI_ROWS][WLMI_T_WORDS]; /* which tags can stand where, before anything is predicted */
+};
+
+static inline int wlmi_rows_index(const wlmi_values *h)
+{
+    uint32_t layers = wlmi_shape_layers(h->shape);
+    return h->shape == WLMI_SHAPE_GENERIC ? 3 * WLMI_FIELDS_NETS
+           : (layers & WLMI_LAYER_VLAN ? 2 : layers & WLMI_LAYER_LINK ? 1 : 0) * WLMI_FIELDS_NETS +
+                 h->shape % WLMI_FIELDS_NETS;
+}
+
+static inline int wlmi_tags_role(const wlmi_values *h)
+{
+    return WLMI_R_TAGS + (h->shape == WLMI_SHAPE_GENERIC ? 4 : h->shape % WLMI_FN_6);
+}
+
+static inline int wlmi_is_field_digit(const wlmi_coder *c)
+{
+    return c->role >= WLMI_R_FIELD && c->role < WLMI_R_LEN;
+}
+
+static inline int wlmi_digit_role(int field, int digit)
+{
+    return WLMI_R_FIELD + 4 * field + (digit < 3 ? digit : 3);
+}
+
+/* Payload bytes that are tokens, of those captured. Where a transport header was not understood it is payload, and its
+ * first bytes are told always, lest others would be understood. */
+static inline uint32_t wlmi_payload_told(const wlmi_coder *c, int shape, uint32_t payload)
+{
+    uint32_t limit = c->options.payload_limit;
+    if (shape % WLMI_FN_6 == WLMI_FN_OTHER && limit < 20)
+        limit = 20;
+    return c->options.payload_limited && payload > limit ? limit : payload;
+}
+
+/* Room for the table of flows where the stream needs one. */
+wlm_status wlmi_fields_ready(wlmi_coder *c, wlm_error *error);
+/* Takes a complete packet into the flow's state and the stream's. */
+void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *packet, int direction);
+
+wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error);
+wlm_status wlmi_fields_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out, wlm_error *error);
+/* ---- fields_grammar.c: the row that the coder keeps */
+void wlmi_fields_make_rows(wlmi_coder *c);                     /* the tag rows, once */
+void wlmi_fields_border(wlmi_coder *c);                        /* a packet can begin, or the stream end */
+void wlmi_row_of_flow(wlmi_coder *c);                          /* shapes, or kinds of the shape that the flow has */
+void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw);     /* raw: those too */
+void wlmi_row_of_tags(wlmi_coder *c);
+void wlmi_row_of_options(wlmi_coder *c);                       /* values of the options that the layout has */
+void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count);
+uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields told so far leave room */
+
+wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error);
+void wlmi_fields_allowed(const wlmi_coder *c, wlmi_allowed *allowed);
+const char *wlmi_fields_token_name(wlmi_token token, char text[32]);
+
+extern const uint64_t wlmi_fields_rows[WLMI_R_COUNT][WLMI_T_WORDS];
+extern const char *const wlmi_fields_role_names[WLMI_R_COUNT];
+
+#endif

@@ -1,0 +1,392 @@
+/* test_fields.c: the codec `fields`: whatever the packets, they come back; whatever the walk, it decodes. */
+#include "support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "capture/decode.h"
+#include "support/hostile.h"
+#include "token/codec.h"
+#include "token/fields.h"
+
+static const wlmi_codec *const codec = &wlmi_codec_fields;
+
+/* Encodes; NULL or what went wrong. */
+static const char *encode(wlmi_coder *coder, const wlmi_coder_options *options, const hostile_packets *s,
+                          wlmi_tokens *out)
+{
+    wlm_error error;
+    out->count = 0;
+    codec->start(coder, options);
+    for (size_t i = 0; i < s->count; i++)
+        if (codec->encode(coder, &s->packet[i], out, &error) != WLM_OK)
+            return "a packet is refused";
+    return codec->encode_end(coder, WLMI_END_CUT, out, &error) == WLM_OK ? NULL : "the end is refused";
+}
+
+static int same_packet(const wlm_packet *p, const wlm_packet *q)
+{
+    return p->time_ns == q->time_ns && p->captured == q->captured && p->wire == q->wire &&
+           p->link_type == q->link_type && (p->captured == 0 || !memcmp(p->data, q->data, p->captured));
+}
+
+/* Decodes against the packets, and checks that roles, segments and grammar are those of the encoder. */
+static const char *compare(wlmi_coder *coder, const wlmi_coder_options *options, const hostile_packets *s,
+                           const wlmi_tokens *tokens)
+{
+    wlmi_pushed what = WLMI_PUSHED;
+    size_t packets = 0;
+    codec->start(coder, options);
+    for (size_t i = 0; i < tokens->count; i++) {
+        wlmi_allowed allowed;
+        wlm_error error;
+        codec->allowed(coder, &allowed);
+        if (!wlmi_is_allowed(&allowed, tokens->token[i]))
+            return "the grammar forbids what the encoder wrote";
+        if (!(codec->rows[codec->role(coder) * ((codec->vocabulary + 63) / 64) + (tokens->token[i] >> 6)] >>
+                  (tokens->token[i] & 63) & 1))
+            return "a token is outside its role's row";
+        if (codec->role(coder) != tokens->role[i])
+            return "roles differ";
+        if (codec->segment(coder) != tokens->packet[i])
+            return "segments differ";
+        if (codec->push(coder, tokens->token[i], &what, &error) != WLM_OK)
+            return "a token is refused";
+        if (what == WLMI_PUSHED_PACKET) {
+            if (packets == s->count || !same_packet(&s->packet[packets], codec->packet(coder)))
+                return "a packet is another";
+            packets++;
+        }
+    }
+    return packets == s->count && what == WLMI_PUSHED_END ? NULL : "packets are missing";
+}
+
+typedef struct bench {
+    wlmi_coder *writer, *reader;
+    wlmi_tokens tokens;
+} bench;
+
+static void bench_make(bench *b)
+{
+    wlm_error error;
+    memset(b, 0, sizeof *b);
+    assert_ok(codec->make(&b->writer, &error), &error);
+    assert_ok(codec->make(&b->reader, &error), &error);
+}
+
+static void bench_drop(bench *b)
+{
+    codec->drop(b->writer);
+    codec->drop(b->reader);
+    wlmi_tokens_free(&b->tokens);
+}
+
+static const char *roundtrip(bench *b, const wlmi_coder_options *options, const hostile_packets *s)
+{
+    const char *why = encode(b->writer, options, s, &b->tokens);
+    return why ? why : compare(b->reader, options, s, &b->tokens);
+}
+
+/* Leaves out packets as long as it still goes wrong, and shows the rest. */
+static void shrink_and_fail(bench *b, const wlmi_coder_options *options, const hostile_packets *s, uint64_t seed)
+{
+    hostile_packets *small = malloc(sizeof *small);
+    const char *why = roundtrip(b, options, s);
+    assert_non_null(small);
+    *small = *s;
+    for (size_t i = 0; i < small->count;) {
+        hostile_packets before = *small;
+        memmove(&small->packet[i], &small->packet[i + 1], (small->count - i - 1) * sizeof *small->packet);
+        small->count--;
+        const char *still = roundtrip(b, options, small);
+        why = still ? still : why;
+        if (!still) {
+            *small = before;
+            i++;
+        }
+    }
+    for (size_t i = 0; i < small->count; i++) {
+        const wlm_packet *p = &small->packet[i];
+        print_error("link %u time %lld captured %u wire %u:", p->link_type, (long long)p->time_ns, p->captured, p->wire);
+        for (uint32_t k = 0; k < p->captured && k < 120; k++)
+            print_error(" %02x", p->data[k]);
+        print_error("\n");
+    }
+    free(small);
+    fail_msg("seed %llu, unit %s: %s", (unsigned long long)seed, options->capture ? "capture" : "flow", why);
+}
+
+static void packets_come_back(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    bench b;
+    (void)state;
+    bench_make(&b);
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        wlmi_coder_options options = {.capture = seed % 3 == 0, .shuffle = seed % 5 == 0, .seed = seed};
+        hostile_make(s, seed, options.capture ? 5 : 1);
+        if (roundtrip(&b, &options, s))
+            shrink_and_fail(&b, &options, s, seed);
+    }
+    bench_drop(&b);
+    free(s);
+}
+
+/* Lossy payload: lengths stay, what was told stays, and what was decoded encodes to the same tokens. */
+static void payload_can_be_left_out(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s), *got = calloc(1, sizeof *got);
+    wlmi_tokens first = {0};
+    bench b;
+    (void)state;
+    bench_make(&b);
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        wlmi_coder_options options = {.payload_limited = 1, .payload_limit = (uint32_t)(seed % 4) * 7, .seed = seed};
+        wlmi_pushed what;
+        wlm_error error;
+        hostile_make(s, seed, 1);
+        assert_null(encode(b.writer, &options, s, &first));
+        codec->start(b.reader, &options);
+        hostile_clear(got);
+        for (size_t i = 0; i < first.count; i++) {
+            assert_ok(codec->push(b.reader, first.token[i], &what, &error), &error);
+            if (what == WLMI_PUSHED_PACKET)
+                hostile_keep(got, codec->packet(b.reader));
+        }
+        assert_int_equal(got->count, s->count);
+        for (size_t i = 0; i < s->count; i++) {
+            assert_int_equal(got->packet[i].captured, s->packet[i].captured);
+            assert_int_equal(got->packet[i].wire, s->packet[i].wire);
+        }
+        assert_null(encode(b.writer, &options, got, &b.tokens));
+        assert_int_equal(b.tokens.count, first.count);
+        assert_memory_equal(b.tokens.token, first.token, first.count * sizeof *first.token);
+    }
+    wlmi_tokens_free(&first);
+    bench_drop(&b);
+    free(s);
+    free(got);
+}
+
+/* ---- walks */
+
+static int is_tag(wlmi_token t)
+{
+    return t > WLMI_T_BEFORE_TAGS && t < WLMI_T_LEN_SAME;
+}
+
+static int count_allowed(const wlmi_allowed *a, wlmi_token *all)
+{
+    int n = 0;
+    for (unsigned word = a->low >> 6; word <= a->high >> 6 && a->low <= a->high; word++)
+        for (uint64_t bits = a->row[word]; bits; bits &= bits - 1) {
+            wlmi_token t = (wlmi_token)(word * 64 + (unsigned)__builtin_ctzll(bits));
+            if (wlmi_is_allowed(a, t))
+                all[n++] = t;
+        }
+    return n;
+}
+
+/* One of the allowed tokens; lengths and streams stay short. plain: no tag that could be left out. */
+static wlmi_token choose(wlmi_rng *rng, const wlmi_coder *coder, size_t walked, int plain)
+{
+    static wlmi_token all[WLMI_T_COUNT];
+    wlmi_allowed a;
+    codec->allowed(coder, &a);
+    int n = count_allowed(&a, all), from = 0;
+    assert_true(n > 0);
+    if (codec->at_border(coder) && walked > 150 && all[0] < WLMI_T_NEW)
+        return all[wlmi_rng_below(rng, 3)];
+    if (codec->at_border(coder) && all[0] < WLMI_T_NEW && n > 3 && wlmi_rng_below(rng, 8))
+        from = 3;
+    if (all[n - 1] < WLMI_T_LEN || all[n - 1] >= WLMI_T_RUN) /* no tags, no lengths */
+        return all[from + (int)wlmi_rng_below(rng, (uint64_t)(n - from))];
+    wlmi_token t = all[wlmi_rng_below(rng, (uint64_t)n)];
+    if (is_tag(t) && !plain && wlmi_rng_below(rng, 2))
+        return t;
+    if (wlmi_rng_below(rng, 60) == 0 && !is_tag(t))
+        return t;
+    while (all[from] < WLMI_T_LEN)
+        from++;
+    return all[from + (int)wlmi_rng_below(rng, n - from < 12 ? (uint64_t)(n - from) : 12)];
+}
+
+static int walk(wlmi_rng *rng, wlmi_coder *coder, const wlmi_coder_options *options, int plain, hostile_packets *s)
+{
+    wlmi_pushed what = WLMI_PUSHED;
+    wlm_error error;
+    size_t count = 0;
+    codec->start(coder, options);
+    hostile_clear(s);
+    while (what != WLMI_PUSHED_END && count < 1200) {
+        assert_ok(codec->push(coder, choose(rng, coder, count++, plain), &what, &error), &error);
+        if (what == WLMI_PUSHED_PACKET && !hostile_keep(s, codec->packet(coder)))
+            return 0;
+    }
+    return what == WLMI_PUSHED_END;
+}
+
+static void every_walk_decodes(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    wlmi_rng rng;
+    bench b;
+    int complete = 0;
+    (void)state;
+    bench_make(&b);
+    wlmi_rng_seed(&rng, 8);
+    for (int i = 0; complete < 4000; i++) {
+        wlmi_coder_options options = {.capture = i % 4 == 0, .shuffle = i % 3 == 0, .seed = (uint64_t)i};
+        assert_true(i < 12000);
+        if (!walk(&rng, b.reader, &options, 0, s))
+            continue;
+        complete++;
+        if (roundtrip(&b, &options, s))
+            shrink_and_fail(&b, &options, s, (uint64_t)i);
+    }
+    bench_drop(&b);
+    free(s);
+}
+
+/* Without tags: right checksums and lengths, and sequence numbers that follow. */
+static void a_walk_without_tags_is_sound(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    wlmi_rng rng;
+    bench b;
+    int complete = 0;
+    (void)state;
+    bench_make(&b);
+    wlmi_rng_seed(&rng, 9);
+    for (int i = 0; complete < 700; i++) {
+        wlmi_coder_options options = {.generating = 1};
+        uint32_t next[2] = {0, 0};
+        int known[2] = {0, 0}, shape = -1;
+        assert_true(i < 2500);
+        if (!walk(&rng, b.reader, &options, 1, s))
+            continue;
+        complete++;
+        for (size_t k = 0; k < s->count; k++) {
+            const wlm_packet *p = &s->packet[k];
+            wlmi_headers h;
+            wlmi_values v;
+            wlmi_decode(p, &h);
+            assert_int_equal(h.network_wire_end, p->wire > h.network_wire_end ? h.network_wire_end : p->wire);
+            assert_true(wlmi_check_network(p->data, &h) != WLMI_SUM_WRONG);
+            assert_true(wlmi_check_transport(p->data, &h) != WLMI_SUM_WRONG);
+            assert_int_equal(wlmi_fields_parse(p, &v), WLMI_PARSED);
+            shape = shape < 0 ? v.shape : shape;
+            assert_int_equal(v.shape, shape);
+            if (shape % WLMI_FN_6 != WLMI_FN_TCP)
+                continue;
+            int back = v.v[WLMI_F_SPORT] == 49153;
+            uint32_t end = v.v[WLMI_F_SEQ] + v.payload + !!(v.flags & WLMI_TCP_SYN) + !!(v.flags & WLMI_TCP_FIN);
+            if (known[back])
+                assert_int_equal(v.v[WLMI_F_SEQ], next[back]);
+            if (known[!back] && v.flags & WLMI_TCP_ACK)
+                assert_int_equal(v.v[WLMI_F_ACK], next[!back]);
+            known[back] = 1;
+            next[back] = end;
+        }
+    }
+    bench_drop(&b);
+    free(s);
+}
+
+static void a_forbidden_token_changes_nothing(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    bench b;
+    (void)state;
+    bench_make(&b);
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        wlmi_coder_options options = {.capture = seed % 2 == 0};
+        wlmi_pushed what;
+        wlm_error error;
+        hostile_make(s, seed, 3);
+        s->count = s->count > 4 ? 4 : s->count;
+        assert_null(encode(b.writer, &options, s, &b.tokens));
+        codec->start(b.reader, &options);
+        for (size_t i = 0; i < b.tokens.count && i < 300; i++) {
+            wlmi_allowed allowed;
+            codec->allowed(b.reader, &allowed);
+            for (unsigned t = 0; t <= codec->vocabulary; t += 3)
+                if (t >= codec->vocabulary || !wlmi_is_allowed(&allowed, (wlmi_token)t))
+                    assert_int_equal(codec->push(b.reader, (wlmi_token)t, &what, &error), WLM_ERR_FORMAT);
+            assert_ok(codec->push(b.reader, b.tokens.token[i], &what, &error), &error);
+        }
+    }
+    bench_drop(&b);
+    free(s);
+}
+
+static void every_step_comes_back(void **state)
+{
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 10);
+    for (int i = 0; i < 50000; i++) {
+        int64_t before = (int64_t)wlmi_rng_next(&rng);
+        uint64_t step = wlmi_rng_next(&rng) >> wlmi_rng_below(&rng, 64);
+        if (i % 2)
+            step = step / 1000 * 1000;
+        wlmi_step spelled;
+        wlmi_step_spell(before, (int64_t)((uint64_t)before + step), &spelled);
+        assert_true(wlmi_step_read(before, &spelled) == (int64_t)((uint64_t)before + step));
+        uint32_t high;
+        assert_int_equal(wlmi_step_digits(spelled.token, &high), spelled.count);
+        if (spelled.count)
+            assert_true(spelled.digit[0] <= high);
+    }
+}
+
+static void memory_that_fails_is_a_status(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    uint64_t k = 1;
+    (void)state;
+    hostile_make(s, 3, 2);
+    for (;; k++) {
+        wlmi_tokens tokens = {0};
+        wlmi_coder *coder;
+        wlm_error error;
+        wlmi_pushed what;
+        wlmi_coder_options options = {.capture = 1};
+        wlmi_alloc_fail_at(k);
+        wlm_status status = codec->make(&coder, &error);
+        if (status == WLM_OK) {
+            codec->start(coder, &options);
+            for (size_t i = 0; i < s->count && status == WLM_OK; i++)
+                status = codec->encode(coder, &s->packet[i], &tokens, &error);
+            codec->start(coder, &options);
+            for (size_t i = 0; i < tokens.count && status == WLM_OK; i++)
+                status = codec->push(coder, tokens.token[i], &what, &error);
+            codec->drop(coder);
+        }
+        wlmi_alloc_fail_at(0);
+        wlmi_tokens_free(&tokens);
+        if (status == WLM_OK)
+            break;
+        assert_int_equal(status, WLM_ERR_MEMORY);
+        assert_true(k < 50);
+    }
+    assert_true(k > 5);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_step_comes_back),
+        cmocka_unit_test(packets_come_back),
+        cmocka_unit_test(payload_can_be_left_out),
+        cmocka_unit_test(every_walk_decodes),
+        cmocka_unit_test(a_walk_without_tags_is_sound),
+        cmocka_unit_test(a_forbidden_token_changes_nothing),
+        cmocka_unit_test(memory_that_fails_is_a_status),
+    };
+    return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
+}

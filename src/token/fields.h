@@ -12,7 +12,9 @@
 
 enum { /* link layers with IP inside */
     WLMI_FL_ETHERNET,
-    WLMI_FL_VLAN, /* Ethernet with one 802.1Q tag */
+    WLMI_FL_VLAN,  /* Ethernet with one 802.1Q tag */
+    WLMI_FL_VLANS, /* with two tags */
+    WLMI_FL_PPPOE, /* Ethernet, PPPoE session, PPP */
     WLMI_FL_RAW,
     WLMI_FL_RAW_BSD,
     WLMI_FL_RAW_OPENBSD,
@@ -72,7 +74,7 @@ enum { WLMI_KNOWN_PORTS = 32, WLMI_KNOWN_LAYOUTS = 40 };
     X(LABEL, "flow-label", WLMI_LAYER_IP6, FIX, 20, 0, 1, 'm')                                \
     X(ID, "ip-id", WLMI_LAYER_IP4, D16, 16, 16, 80, 'm')                                      \
     X(FRAG, "fragment", WLMI_LAYER_IP4, FRAG, 16, 0, 2, '-')                                  \
-    X(TTL, "ttl", WLMI_LAYER_IP, FIX, 8, 8, 256, '-')                                         \
+    X(TTL, "ttl", WLMI_LAYER_IP, FIX, 8, 0, 1, '-')                                         \
     X(SRC, "src", WLMI_LAYER_IP, WIDE, 0, 2, 4, 'i')                                          \
     X(DST, "dst", WLMI_LAYER_IP, WIDE, 0, 2, 4, 'i')                                          \
     X(PROTO, "protocol", WLMI_LAYER_OTHER, FIX, 8, 0, 1, '-')                                 \
@@ -83,12 +85,12 @@ enum { WLMI_KNOWN_PORTS = 32, WLMI_KNOWN_LAYOUTS = 40 };
     X(DPORT, "dst-port", WLMI_LAYER_PORTS, PORT, 16, 6, 96, 'i')                              \
     X(SEQ, "seq", WLMI_LAYER_TCP, D32, 32, 0, 68, 'm')                                        \
     X(ACK, "ack", WLMI_LAYER_TCP, ACK, 32, 0, 69, 'm')                                        \
-    X(WINDOW, "window", WLMI_LAYER_TCP, D16, 16, 32, 96, '-')                                 \
+    X(WINDOW, "window", WLMI_LAYER_TCP, D16, 16, 16, 80, '-')                                 \
     X(URGENT, "urgent", WLMI_LAYER_TCP, FIX, 16, 0, 1, '-')                                   \
     X(LAYOUT, "options", WLMI_LAYER_TCP, LAYOUT, 0, 0, WLMI_KNOWN_LAYOUTS + 11, '-')          \
-    X(MSS, "mss", WLMI_LAYER_TCP, D16, 16, 32, 96, '-')                                       \
+    X(MSS, "mss", WLMI_LAYER_TCP, FIX, 16, 0, 1, '-')                                       \
     X(SCALE, "window-scale", WLMI_LAYER_TCP, FIX, 4, 4, 16, '-')                              \
-    X(TSVAL, "ts-value", WLMI_LAYER_TCP, D32, 32, 32, 100, 'm')                               \
+    X(TSVAL, "ts-value", WLMI_LAYER_TCP, D32, 32, 16, 84, 'm')                               \
     X(TSECR, "ts-echo", WLMI_LAYER_TCP, D32, 32, 16, 84, 'm')                                 \
     X(SACK0, "sack-left-1", WLMI_LAYER_TCP, SACK, 32, 0, 2, 'm')                              \
     X(SACK1, "sack-right-1", WLMI_LAYER_TCP, SACK, 32, 0, 2, 'm')                             \
@@ -189,7 +191,7 @@ enum { WLMI_SUM_CLASS_RIGHT, WLMI_SUM_CLASS_PARTIAL, WLMI_SUM_CLASS_ZERO, WLMI_S
 enum { WLMI_PAD_NONE, WLMI_PAD_60, WLMI_PAD_FIXED };
 enum { WLMI_CUT_NONE, WLMI_CUT_PAYLOAD, WLMI_CUT_FRAME };
 
-enum { WLMI_LINK_MAX = 20, WLMI_HEADERS_MAX = WLMI_LINK_MAX + 60 + 60, WLMI_BEFORE_MAX = 256 };
+enum { WLMI_LINK_MAX = 22, WLMI_HEADERS_MAX = WLMI_LINK_MAX + 60 + 60, WLMI_BEFORE_MAX = 256 };
 
 typedef struct wlmi_values {
     uint8_t shape, direction;

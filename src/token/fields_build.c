@@ -16,7 +16,8 @@ static int has(const wlmi_values *h, uint32_t layers)
     return (wlmi_shape_layers(h->shape) & layers) != 0;
 }
 
-static void build_link(const wlmi_values *h, uint8_t *out)
+/* size: of the IP packet. */
+static void build_link(const wlmi_values *h, uint32_t size, uint8_t *out)
 {
     uint32_t type = has(h, WLMI_LAYER_IP4) ? 0x0800 : 0x86dd;
     switch (h->shape / WLMI_FIELDS_NETS) {
@@ -29,6 +30,17 @@ static void build_link(const wlmi_values *h, uint8_t *out)
         wlmi_store_be16(out + 12, 0x8100);
         wlmi_store_be16(out + 14, (uint16_t)h->v[WLMI_F_VLAN]);
         wlmi_store_be16(out + 16, (uint16_t)type);
+        break;
+    case WLMI_FL_VLANS:
+        memcpy(out, h->link, 20);
+        wlmi_store_be16(out + 20, (uint16_t)type);
+        break;
+    case WLMI_FL_PPPOE:
+        memcpy(out, h->link, 12);
+        wlmi_store_be16(out + 12, 0x8864);
+        memcpy(out + 14, h->link + 12, 4);
+        wlmi_store_be16(out + 18, (uint16_t)(size + 2));
+        wlmi_store_be16(out + 20, type == 0x0800 ? 0x0021 : 0x0057);
         break;
     case WLMI_FL_SLL:
         memcpy(out, h->link, 14);
@@ -115,10 +127,10 @@ void wlmi_fields_build(wlmi_values *h, uint8_t out[WLMI_HEADERS_MAX])
                                                      : protocols[net];
     h->network = (uint32_t)wlmi_shape_link_size(h->shape);
     h->transport = h->network + (is4 ? 20 + options : 40);
-    build_link(h, out);
     h->headers = h->transport + build_transport(h, out + h->transport, h->payload);
     uint8_t *ip = out + h->network;
     uint32_t length = h->headers - h->network + h->payload;
+    build_link(h, length, out);
     if (is4) {
         ip[0] = (uint8_t)(0x45 + options / 4);
         ip[1] = (uint8_t)h->v[WLMI_F_TOS];

@@ -11,9 +11,10 @@
                    W(i + 4, __VA_ARGS__)
 #define W25(i, ...) W5(i, __VA_ARGS__), W5(i + 5, __VA_ARGS__), W5(i + 10, __VA_ARGS__), W5(i + 15, __VA_ARGS__), \
                     W5(i + 20, __VA_ARGS__)
-#define ROWS2(a, b, c, d) {W25(0, a, b, c, d), W25(25, a, b, c, d)}
+#define ROWS2(a, b, c, d) {W25(0, a, b, c, d), W5(25, a, b, c, d), W5(30, a, b, c, d), W5(35, a, b, c, d), \
+                           W(40, a, b, c, d), W(41, a, b, c, d), W(42, a, b, c, d), W(43, a, b, c, d)}
 #define ROW(a, b) ROWS2(a, b, 1, 0)
-_Static_assert(WLMI_T_WORDS == 50, "ROWS2 lists as many words as the vocabulary has");
+_Static_assert(WLMI_T_WORDS == 44, "ROWS2 lists as many words as the vocabulary has");
 
 enum { DIGIT_LAST = WLMI_T_END - 1, KIND_LAST = WLMI_T_US - 1 };
 
@@ -48,7 +49,7 @@ const char *const wlmi_fields_role_names[WLMI_R_COUNT] = {
 
 static void shape_name(int shape, char text[32])
 {
-    static const char *const link[WLMI_FIELDS_LINKS] = {"eth", "vlan", "raw", "raw-12", "raw-14", "ipv4", "ipv6",
+    static const char *const link[WLMI_FIELDS_LINKS] = {"eth", "vlan", "vlan2", "pppoe", "raw", "raw-12", "raw-14", "ipv4", "ipv6",
                                                         "sll", "sll2", "null", "loop"};
     static const char *const net[4] = {"tcp", "udp", "icmp", "other"};
     snprintf(text, 32, "%s/ip%c/%s", link[shape / WLMI_FIELDS_NETS],

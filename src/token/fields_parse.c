@@ -10,6 +10,35 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+static int is_tag(uint32_t type)
+{
+    return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Kind of link behind the addresses, of at least 24 bytes; the type of what it carries. */
+static int parse_ethernet(const uint8_t *d, wlmi_values *h, uint32_t *type)
+{
+    uint32_t outer = wlmi_load_be16(d + 12), inner = wlmi_load_be16(d + 16);
+    *type = outer;
+    if (outer == 0x8864) {
+        memcpy(h->link, d, 12);
+        memcpy(h->link + 12, d + 14, 4); /* version, code, session; a length follows */
+        *type = wlmi_load_be16(d + 20) == 0x0021 ? 0x0800 : wlmi_load_be16(d + 20) == 0x0057 ? 0x86dd : 1;
+        return WLMI_FL_PPPOE;
+    }
+    if (is_tag(outer) && is_tag(inner)) {
+        memcpy(h->link, d, 20);
+        *type = wlmi_load_be16(d + 20);
+        return WLMI_FL_VLANS;
+    }
+    memcpy(h->link, d, 12);
+    if (outer != 0x8100)
+        return WLMI_FL_ETHERNET;
+    h->v[WLMI_F_VLAN] = wlmi_load_be16(d + 14);
+    *type = inner;
+    return WLMI_FL_VLAN;
+}
+
 /* Link header: the shape's link, or -1. */
 static int parse_link(const wlm_packet *p, wlmi_values *h, int *version)
 {
@@ -18,15 +47,9 @@ static int parse_link(const wlm_packet *p, wlmi_values *h, int *version)
     int link;
     switch (p->link_type) {
     case WLMI_LINK_ETHERNET:
-        if (p->captured < 18)
+        if (p->captured < 24)
             return -1;
-        type = wlmi_load_be16(d + 12);
-        link = type == 0x8100 ? WLMI_FL_VLAN : WLMI_FL_ETHERNET;
-        memcpy(h->link, d, 12);
-        if (link == WLMI_FL_VLAN) {
-            h->v[WLMI_F_VLAN] = wlmi_load_be16(d + 14);
-            type = wlmi_load_be16(d + 16);
-        }
+        link = parse_ethernet(d, h, &type);
         break;
     case WLMI_LINK_SLL:
         if (p->captured < 16)

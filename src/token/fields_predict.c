@@ -71,7 +71,8 @@ static void predict_link(const wlmi_flow_side *d, const wlmi_flow_side *e, wlmi_
     int link = p->shape / WLMI_FIELDS_NETS;
     if (d->seen) {
         memcpy(p->link, d->link, sizeof p->link);
-    } else if (e->seen && (link == WLMI_FL_ETHERNET || link == WLMI_FL_VLAN)) {
+    } else if (e->seen && wlmi_shape_link_type(p->shape) == WLMI_LINK_ETHERNET) {
+        memcpy(p->link, e->link, sizeof p->link);
         memcpy(p->link, e->link + 6, 6);
         memcpy(p->link + 6, e->link, 6);
     } else if (e->seen) {

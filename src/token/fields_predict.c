@@ -81,6 +81,10 @@ static void predict_link(const wlmi_flow_side *d, const wlmi_flow_side *e, wlmi_
             p->link[1] = p->link[1] == 4 ? 0 : 4;
         else if (link == WLMI_FL_SLL2)
             p->link[8] = p->link[8] == 4 ? 0 : 4;
+    } else if (link == WLMI_FL_VLANS) {
+        p->link[12] = p->link[16] = 0x81;
+    } else if (link == WLMI_FL_PPPOE) {
+        p->link[12] = 0x11;
     } else if (link == WLMI_FL_NULL) {
         p->link[0] = is_6(p->shape) ? 30 : 2;
     } else if (link == WLMI_FL_LOOP) {

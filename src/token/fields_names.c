@@ -4,7 +4,7 @@
 #include "token/fields_coder.h"
 
 /* Tokens a..b and c..d as bits, word by word. */
-#define UPTO(t, i) ((t) < 64 * (i) ? 0 : (t) >= 64 * (i) + 63 ? UINT64_MAX : (UINT64_C(2) << ((t) - 64 * (i) & 63)) - 1)
+#define UPTO(t, i) ((t) < 64 * (i) ? 0 : (t) >= 64 * (i) + 63 ? UINT64_MAX : (UINT64_C(2) << (((t) - 64 * (i)) & 63)) - 1)
 #define WORD(i, a, b) (UPTO(b, i) & ~UPTO((a) - 1, i))
 #define W(i, a, b, c, d) (WORD(i, a, b) | WORD(i, c, d))
 #define W5(i, ...) W(i, __VA_ARGS__), W(i + 1, __VA_ARGS__), W(i + 2, __VA_ARGS__), W(i + 3, __VA_ARGS__), \

@@ -10,7 +10,7 @@
 
 enum { SLAB_FLOWS = 256, BUCKETS_FIRST = 1024 };
 
-static const int64_t CLOSED_NS = INT64_C(5000000000);
+static const int64_t CLOSED_NS = INT64_C(5000000000), SILENT_NS = INT64_C(5000000000);
 
 typedef struct entry entry;
 
@@ -84,6 +84,13 @@ static int is_idle(const wlmi_flow_table *table, const entry *e, int64_t now)
 {
     uint64_t limit = (uint64_t)(e->closed ? CLOSED_NS : table->options.idle_ns);
     return since(now, e->flow.last_ns) > limit || since(e->flow.last_ns, now) > (uint64_t)table->options.idle_ns;
+}
+
+/* Without a connection nothing tells that a conversation is over but its silence; where that began well before the
+ * capture's end, it was not the end that cut it. */
+static int fell_silent(const wlmi_flow_table *table, const entry *e)
+{
+    return e->flow.key.proto != WLMI_PROTO_TCP && since(table->newest_ns, e->flow.last_ns) > (uint64_t)SILENT_NS;
 }
 
 static int add_slab(wlmi_flow_table *table)
@@ -358,7 +365,7 @@ void wlmi_flow_table_flush(wlmi_flow_table *table)
 {
     while (table->opening.first) {
         entry *e = table->opening.first;
-        int idle = is_idle(table, e, table->newest_ns);
+        int idle = is_idle(table, e, table->newest_ns) || fell_silent(table, e);
         end_flow(table, e, e->closed ? WLM_END_CLOSED : idle ? WLM_END_TIMEOUT : WLM_END_EOF);
     }
 }

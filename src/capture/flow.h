@@ -39,8 +39,8 @@ wlm_status wlmi_flow_table_new(wlmi_flow_table **table, const wlmi_flow_options 
  * Where the table is full, a closed flow ends early, as closed; else the least recently used one is evicted. */
 wlm_status wlmi_flow_of(wlmi_flow_table *table, const wlm_packet *packet, const wlmi_headers *headers,
                         wlmi_flow **flow, int *backward, wlm_error *error);
-/* Ends all flows in order of opening: those closed, or idle past the timeout by the newest packet's time, as such,
- * others as WLM_END_EOF. */
+/* Ends all flows in order of opening: those closed, or idle past the timeout by the newest packet's time, as such;
+ * flows other than TCP that were silent for the last 5 s as timed out too; others as WLM_END_EOF. */
 void wlmi_flow_table_flush(wlmi_flow_table *table);
 /* Ends one flow now with the given reason. */
 void wlmi_flow_let_go(wlmi_flow_table *table, wlmi_flow *flow, wlm_flow_end end);

@@ -48,7 +48,7 @@ typedef struct wlmi_task {
     /* Facts about the training part, for generation and reports; per label. */
     uint64_t *flows;     /* training flows */
     uint64_t *flows_cut; /* of those, broken off */
-    uint16_t *port;      /* most common server port, 0 where none has half of the flows */
+    uint16_t *port;      /* most common server port, 0 where none has a fifth of the flows */
     uint8_t *proto;      /* 6 or 17, the more common */
 } wlmi_task;
 

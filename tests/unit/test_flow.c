@@ -246,21 +246,22 @@ static void time_may_run_backwards(void **state)
 
 static void flush_tells_how_flows_ended(void **state)
 {
+    static const wlm_flow_end wanted[] = {WLM_END_TIMEOUT, WLM_END_CLOSED, WLM_END_EOF, WLM_END_EOF};
     ended e;
     wlmi_flow_table *table = table_with((wlmi_flow_options){.idle_ns = 10 * SECOND}, &e);
     test_end other = {"203.0.113.5", 5555}, third = {"203.0.113.6", 5556};
     (void)state;
-    give(table, test_udp(client, third, "x", 1), 0, NULL);
+    give(table, test_udp(client, third, "x", 1), 4 * SECOND, NULL); /* silent for more than 5 s at the end */
     give(table, up(SYN, 100), 9 * SECOND, NULL);
     give(table, down(RST, 0, 0), 9 * SECOND, NULL);
     give(table, test_udp(client, other, "x", 1), 10 * SECOND, NULL);
+    give(table, test_tcp(client, other, SYN, "", 0), 4 * SECOND, NULL); /* as silent, but a connection */
     wlmi_flow_table_flush(table);
-    assert_int_equal(e.count, 3);
-    for (size_t i = 0; i < 3; i++)
+    assert_int_equal(e.count, 4);
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(e.id[i], i + 1);
-    assert_int_equal(e.end[0], WLM_END_EOF);
-    assert_int_equal(e.end[1], WLM_END_CLOSED);
-    assert_int_equal(e.end[2], WLM_END_EOF);
+        assert_int_equal(e.end[i], wanted[i]);
+    }
     wlmi_flow_table_free(table);
 }
 

@@ -7,28 +7,37 @@
 
 #include "base/alloc.h"
 
-void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *p, int direction)
+/* The packet's values in the flow, or NULL where it has none; *known: it could be taken apart. */
+static const wlmi_values *values_of(wlmi_coder *c, const wlm_packet *p, int direction, wlmi_values *h, int *known)
 {
-    wlmi_values h, *predicted = &c->predicted;
-    int parsed = wlmi_fields_parse(p, &h) == WLMI_PARSED, settled = 0;
-    if (parsed) {
-        h.direction = (uint8_t)direction;
-        if (predicted->shape != h.shape || predicted->flags != h.flags || predicted->direction != h.direction) {
-            predicted->shape = h.shape;
-            predicted->flags = h.flags;
-            predicted->direction = h.direction;
-            predicted->time_ns = h.time_ns;
-            wlmi_fields_predict(c->flow, predicted);
-        }
-        settled = wlmi_fields_settle(p, predicted, &h);
+    wlmi_values *predicted = &c->predicted;
+    *known = wlmi_fields_parse(p, h) == WLMI_PARSED;
+    if (!*known)
+        return NULL;
+    h->direction = (uint8_t)direction;
+    if (predicted->shape != h->shape || predicted->flags != h->flags || predicted->direction != h->direction) {
+        predicted->shape = h->shape;
+        predicted->flags = h->flags;
+        predicted->direction = h->direction;
+        predicted->time_ns = h->time_ns;
+        wlmi_fields_predict(c->flow, predicted);
     }
+    return wlmi_fields_settle(p, predicted, h) ? h : NULL;
+}
+
+void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *p, int direction, const wlmi_values *values)
+{
+    wlmi_values h;
+    int known = 1;
+    if (!values)
+        values = values_of(c, p, direction, &h, &known);
     if (c->options.capture && c->fresh) {
         wlmi_flow_id id;
-        wlmi_flow_id_of(p, parsed ? &h : NULL, &id);
+        wlmi_flow_id_of(p, !known ? NULL : values ? values : &h, &id);
         wlmi_flows_name(&c->flows, wlmi_flows_slot_of(&c->flows, c->flow), &id);
         c->fresh = 0;
     }
-    wlmi_fields_update(c->flow, p, direction, settled ? &h : NULL);
+    wlmi_fields_update(c->flow, p, direction, values);
     c->time_ns = p->time_ns;
     c->packets++;
 }

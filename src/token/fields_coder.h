@@ -105,8 +105,9 @@ static inline uint32_t wlmi_payload_told(const wlmi_coder *c, int shape, uint32_
 
 /* Room for the table of flows where the stream needs one. */
 wlm_status wlmi_fields_ready(wlmi_coder *c, wlm_error *error);
-/* Takes a complete packet into the flow's state and the stream's. */
-void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *packet, int direction);
+/* Takes a complete packet into the flow's state and the stream's. values: the packet's, parsed and settled against what
+ * was predicted, where the caller has them. */
+void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *packet, int direction, const wlmi_values *values);
 
 wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error);
 wlm_status wlmi_fields_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out, wlm_error *error);

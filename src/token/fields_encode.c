@@ -317,7 +317,10 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
     }
     for (size_t i = first; i < out->count; i++)
         out->packet[i] = (uint32_t)c->packets;
-    wlmi_fields_absorb(c, p, why == WLMI_PARSED ? values.direction : c->predicted.direction);
+    if (why == WLMI_PARSED)
+        wlmi_fields_absorb(c, p, values.direction, &values);
+    else
+        wlmi_fields_absorb(c, p, c->predicted.direction, NULL);
     wlmi_fields_border(c);
     return WLM_OK;
 }

@@ -16,16 +16,25 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 /* ---- rows */
 
+/* Bits of the word-th word that stand for tokens from..to. */
+static uint64_t mask(unsigned word, unsigned from, unsigned to)
+{
+    uint64_t low = from > 64 * word ? UINT64_MAX << (from & 63) : UINT64_MAX;
+    return to < 64 * word + 63 ? low & ((UINT64_C(2) << (to & 63)) - 1) : low;
+}
+
 static void set_range(uint64_t *row, unsigned from, unsigned count)
 {
-    for (unsigned t = from; t < from + count; t++)
-        row[t >> 6] |= UINT64_C(1) << (t & 63);
+    unsigned to = from + count - 1;
+    for (unsigned word = from >> 6; count && word <= to >> 6; word++)
+        row[word] |= mask(word, from, to);
 }
 
 void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count)
 {
-    for (unsigned t = from; t < from + count; t++)
-        row[t >> 6] &= ~(UINT64_C(1) << (t & 63));
+    unsigned to = from + count - 1;
+    for (unsigned word = from >> 6; count && word <= to >> 6; word++)
+        row[word] &= ~mask(word, from, to);
 }
 
 void wlmi_fields_make_rows(wlmi_coder *c)

@@ -230,7 +230,7 @@ static wlmi_pushed complete(wlmi_coder *c)
         wlmi_fields_fill_sums(h, c->data);
     c->packet = (wlm_packet){.time_ns = h->time_ns, .captured = h->captured, .wire = h->wire,
                              .link_type = c->link_type, .number = c->packets + 1, .data = c->data};
-    wlmi_fields_absorb(c, &c->packet, h->direction);
+    wlmi_fields_absorb(c, &c->packet, h->direction, NULL);
     wlmi_fields_border(c);
     return WLMI_PUSHED_PACKET;
 }
@@ -242,8 +242,11 @@ static void fill(wlmi_coder *c, uint32_t end)
     if (c->have >= end)
         return;
     wlmi_rng_seed(&rng, wlmi_mix2(c->options.seed, c->packets));
-    while (c->have < end)
-        c->data[c->have++] = (uint8_t)wlmi_rng_next(&rng);
+    for (uint64_t bits = 0; c->have < end; bits >>= 8) {
+        if (bits == 0)
+            bits = wlmi_rng_next(&rng);
+        c->data[c->have++] = (uint8_t)bits;
+    }
 }
 
 static uint32_t payload_end(const wlmi_values *h)
@@ -289,6 +292,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     c->have = h->headers;
     c->told = h->headers + wlmi_payload_told(c, h->shape, payload_end(h) - h->headers);
     c->role = WLMI_R_PAYLOAD;
+    WLMI_TRY(room(c, least(c->told, UINT16_MAX), error));
     return c->have == c->told ? after_payload(c, what, error) : WLM_OK;
 }
 
@@ -312,7 +316,8 @@ static wlm_status take_length_token(wlmi_coder *c, wlmi_token token, wlmi_pushed
 
 static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
 {
-    WLMI_TRY(room(c, c->have + WLMI_RUN_MAX, error));
+    if (c->have + WLMI_RUN_MAX > c->capacity)
+        WLMI_TRY(room(c, c->have + WLMI_RUN_MAX, error));
     if (token >= WLMI_T_RUN) {
         c->run = token - (uint32_t)WLMI_T_RUN + 1;
         memcpy(c->data + c->have, c->flow->side[c->values.direction].before + c->have, c->run);
@@ -405,6 +410,8 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     wlmi_allowed allowed;
     *what = WLMI_PUSHED;
+    if (c->role == WLMI_R_PAYLOAD && token < WLMI_T_DIGIT) /* most tokens */
+        return take_byte(c, token, what, error);
     WLMI_TRY(wlmi_fields_ready(c, error));
     wlmi_fields_allowed(c, &allowed);
     if (token >= WLMI_T_COUNT || !wlmi_is_allowed(&allowed, token))

@@ -232,7 +232,7 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
         *(label ? &loss->labels : &loss->tokens) += weight * nats;
         *(label ? &loss->labels_weight : &loss->tokens_weight) += weight;
     }
-    return WLM_OK;
+    return b->status(error);
 }
 
 wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
@@ -260,7 +260,7 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
         b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx, w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
         b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx, batch->role, T, net->config.role_rows, D);
-    return WLM_OK;
+    return b->status(error);
 }
 
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
@@ -284,5 +284,5 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t
                       n, last - first, D, 0);
     b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
     w->scored = 0; /* nothing here to go backward from */
-    return WLM_OK;
+    return b->status(error);
 }

@@ -199,7 +199,7 @@ wlm_status wlmi_session_step(wlmi_session *s, int32_t id, int32_t packet, int32_
         b->matmul_forward(s->logits, s->normed, wlmi_value(net, wlmi_embed_param(net)), 1, net->rows, c->width, 0);
         b->to_float(logits, s->logits, (size_t)net->rows);
     }
-    return WLM_OK;
+    return b->status(error);
 }
 
 void wlmi_session_free(wlmi_session *s)

@@ -8,6 +8,7 @@ typedef struct verification {
     const char *codec;
     uint64_t files, exact;
     wlm_token_report sum;
+    wlm_token_counter *counter; /* with --stats */
     int usage; /* the command line was wrong, not a file */
 } verification;
 
@@ -29,6 +30,8 @@ static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
         line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", error.cause);
     } else {
         report_damage(path, &report);
+        if (v->counter && wlm_token_counter_add(v->counter, path, walk_error) != WLM_OK)
+            return walk_error->status;
         v->exact++;
         v->sum.packets += report.packets;
         v->sum.flows += report.flows;
@@ -53,20 +56,50 @@ static json_t *sum_json(const verification *v)
                      "token_file_bytes", (json_int_t)v->sum.token_file_bytes);
 }
 
+static double ratio(double a, uint64_t b)
+{
+    return b ? a / (double)b : 0;
+}
+
+static json_t *stats_json(const wlm_token_counter *counter)
+{
+    wlm_token_stats s;
+    json_t *reasons = json_object();
+    wlm_token_counter_read(counter, &s);
+    uint64_t packets = s.packets[WLM_TOKENS_TCP] + s.packets[WLM_TOKENS_UDP] + s.packets[WLM_TOKENS_OTHER];
+    for (size_t i = 0; i < WLM_RAW_REASONS; i++)
+        json_object_set_new(reasons, wlm_raw_reason_name(i), json_integer((json_int_t)s.raw[i]));
+    return json_pack("{s:{s:f, s:f, s:f, s:f, s:f}, s:{s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I, s:o, s:f}",
+                     "tokens_per_packet", "tcp", ratio((double)s.tokens[0], s.packets[0]), "udp",
+                     ratio((double)s.tokens[1], s.packets[1]), "other", ratio((double)s.tokens[2], s.packets[2]),
+                     "continuing", ratio((double)s.continuing_tokens, s.continuing_packets), "opening",
+                     ratio((double)s.opening_tokens, s.opening_packets), "tokens_per_packet_by_layer", "time",
+                     ratio((double)s.time_tokens, packets), "link", ratio((double)s.link_tokens, packets), "ip",
+                     ratio((double)s.network_tokens, packets), "transport",
+                     ratio((double)s.transport_tokens, packets), "raw", ratio((double)s.raw_tokens, packets),
+                     "packets_by_class", "tcp", (json_int_t)s.packets[0], "udp", (json_int_t)s.packets[1], "other",
+                     (json_int_t)s.packets[2], "flows", (json_int_t)s.flows, "payload_tokens",
+                     (json_int_t)s.payload_tokens, "raw_packets", reasons, "header_bits_per_packet",
+                     ratio(s.header_bits, packets));
+}
+
 static int run(const command *self, int argc, char **argv)
 {
     list in = {NULL, 0}, rest = {NULL, 0};
     verification v = {.codec = "bytes"};
     wlm_error error;
-    int failed = 0;
+    int failed = 0, stats = 0;
     const option table[] = {
         {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; - is standard input", 1},
         {0, "codec", OPTION_TEXT, "NAME", &v.codec, "codec (%default)", 0},
+        {0, "stats", OPTION_FLAG, NULL, &stats, "what packets cost in tokens, flow by flow, over all captures", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, &rest);
     if (exit_status < 0 && rest.count)
         exit_status = usage_error(self, "'%s' is not expected here", rest.item[0]);
+    if (exit_status < 0 && stats && wlm_token_counter_new(&v.counter, v.codec, &error) != WLM_OK)
+        exit_status = report_error(&error);
     for (size_t i = 0; i < in.count && exit_status < 0 && !v.usage; i++)
         if (wlm_walk(in.item[i], verify, &v, &error) != WLM_OK) {
             failed = 1;
@@ -75,16 +108,19 @@ static int run(const command *self, int argc, char **argv)
         }
     free(in.item);
     free(rest.item);
+    if (exit_status < 0 && !v.usage && v.files > 1)
+        failed |= print_json(sum_json(&v)) != EXIT_DONE;
+    if (exit_status < 0 && !v.usage && v.counter)
+        failed |= print_json(stats_json(v.counter)) != EXIT_DONE;
+    wlm_token_counter_free(v.counter);
     if (exit_status >= 0)
         return exit_status;
     if (v.usage)
         return EXIT_USAGE;
     if (v.files == 0)
         fprintf(stderr, "wirelm: no file to verify\n");
-    if (v.files > 1)
-        failed |= print_json(sum_json(&v)) != EXIT_DONE;
     return failed || v.files == 0 || v.exact != v.files ? EXIT_FAILED : EXIT_DONE;
 }
 
 const command command_verify = {"verify", "encodes and decodes captures and compares every byte",
-                                "-r PATH... [--codec NAME]", run};
+                                "-r PATH... [--codec NAME] [--stats]", run};

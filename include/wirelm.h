@@ -184,6 +184,28 @@ WLM_API wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_re
 /* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same. */
 WLM_API wlm_status wlm_verify_file(const char *in, const char *codec, wlm_token_report *report, wlm_error *error);
 
+/* What captures cost in tokens, flow by flow: headers and times, raw packets whole, flow ends; payload apart. */
+enum { WLM_TOKENS_TCP, WLM_TOKENS_UDP, WLM_TOKENS_OTHER, WLM_TOKENS_CLASSES };
+enum { WLM_RAW_REASONS = 4 };
+WLM_API const char *wlm_raw_reason_name(size_t i); /* link, cut, lengths, rebuild; NULL past the last */
+
+typedef struct wlm_token_stats {
+    uint64_t flows, packets[WLM_TOKENS_CLASSES], tokens[WLM_TOKENS_CLASSES];
+    uint64_t opening_packets, opening_tokens;       /* TCP and UDP: the first packet of each direction */
+    uint64_t continuing_packets, continuing_tokens; /* the others */
+    uint64_t time_tokens, link_tokens, network_tokens, transport_tokens, raw_tokens, payload_tokens;
+    uint64_t raw[WLM_RAW_REASONS];                  /* packets that had to be told as bytes, by reason */
+    double header_bits;                             /* of all but payload, under one adaptive order-2 coder */
+} wlm_token_stats;
+
+typedef struct wlm_token_counter wlm_token_counter;
+/* codec NULL: the default. */
+WLM_API wlm_status wlm_token_counter_new(wlm_token_counter **counter, const char *codec, wlm_error *error);
+/* Adds a capture; of a damaged one what stands before the damage. */
+WLM_API wlm_status wlm_token_counter_add(wlm_token_counter *counter, const char *path, wlm_error *error);
+WLM_API void wlm_token_counter_read(const wlm_token_counter *counter, wlm_token_stats *stats);
+WLM_API void wlm_token_counter_free(wlm_token_counter *counter);
+
 /* ---------------------------------------------------------------- data */
 
 typedef enum wlm_split_by {

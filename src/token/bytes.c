@@ -316,6 +316,12 @@ static const char *bytes_token_name(wlmi_token token, char text[32])
     return text;
 }
 
+static wlmi_group bytes_group(uint8_t role, wlmi_token token)
+{
+    (void)token;
+    return role == DATA ? WLMI_GROUP_DATA : role >= TIME && role < CAPTURED ? WLMI_GROUP_TIME : WLMI_GROUP_LINK;
+}
+
 const wlmi_codec wlmi_codec_bytes = {
     .name = "bytes",
     .version = 1,
@@ -336,4 +342,5 @@ const wlmi_codec wlmi_codec_bytes = {
     .segment = bytes_segment,
     .at_border = bytes_at_border,
     .token_name = bytes_token_name,
+    .group = bytes_group,
 };

@@ -65,6 +65,16 @@ typedef enum wlmi_pushed {
 
 typedef struct wlmi_coder wlmi_coder; /* state of one stream, encoding or decoding */
 
+typedef enum wlmi_group { /* what a token tells of */
+    WLMI_GROUP_TIME,
+    WLMI_GROUP_LINK, /* and flow, shape, ends */
+    WLMI_GROUP_NETWORK,
+    WLMI_GROUP_TRANSPORT,
+    WLMI_GROUP_PAYLOAD,
+    WLMI_GROUP_RAW,
+    WLMI_GROUP_DATA /* a byte of the packet: of which layer its place tells */
+} wlmi_group;
+
 typedef struct wlmi_codec {
     const char *name;
     uint32_t version;
@@ -89,6 +99,8 @@ typedef struct wlmi_codec {
     uint32_t (*segment)(const wlmi_coder *coder); /* index of the packet that the next token belongs to */
     int (*at_border)(const wlmi_coder *coder);    /* the next token begins a packet or ends the stream */
     const char *(*token_name)(wlmi_token token, char text[32]);
+    wlmi_group (*group)(uint8_t role, wlmi_token token);
+    int (*raw)(const wlmi_coder *coder); /* why the packet last encoded went raw, from 1; 0: it did not. NULL: none can */
 } wlmi_codec;
 
 extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;

@@ -61,7 +61,7 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
     c->options = *options;
     c->packets = 0;
     c->time_ns = options->start_ns;
-    c->stats = (wlmi_fields_stats){0};
+    c->why = WLMI_PARSED;
     c->fresh = 0;
     if (options->capture) {
         wlmi_flows_clear(&c->flows);
@@ -107,6 +107,30 @@ static int fields_at_border(const wlmi_coder *c)
     return c->role == WLMI_R_BORDER;
 }
 
+static wlmi_group fields_group(uint8_t role, wlmi_token token)
+{
+    int field = -1;
+    if (role >= WLMI_R_TIME && role < WLMI_R_TAGS)
+        return WLMI_GROUP_TIME;
+    if (role == WLMI_R_PAYLOAD)
+        return WLMI_GROUP_PAYLOAD;
+    if (role == WLMI_R_GENERIC)
+        return WLMI_GROUP_RAW;
+    if (role >= WLMI_R_FIELD && role < WLMI_R_LEN)
+        field = (role - WLMI_R_FIELD) / 4;
+    else if (role >= WLMI_R_TAGS && role < WLMI_R_FIELD && token < WLMI_T_LEN_SAME)
+        field = wlmi_field_of(token);
+    if (field >= WLMI_F_PAD || field == WLMI_F_LINK || field == WLMI_F_VLAN || role == WLMI_R_TRAILER ||
+        role < WLMI_R_KIND)
+        return WLMI_GROUP_LINK;
+    return field >= 0 && wlmi_fields[field].layers & WLMI_LAYER_IP ? WLMI_GROUP_NETWORK : WLMI_GROUP_TRANSPORT;
+}
+
+static int fields_raw(const wlmi_coder *c)
+{
+    return c->why;
+}
+
 const wlmi_codec wlmi_codec_fields = {
     .name = "fields",
     .version = 1,
@@ -127,4 +151,6 @@ const wlmi_codec wlmi_codec_fields = {
     .segment = fields_segment,
     .at_border = fields_at_border,
     .token_name = wlmi_fields_token_name,
+    .group = fields_group,
+    .raw = fields_raw,
 };

@@ -123,6 +123,7 @@ typedef struct wlmi_field {
 } wlmi_field;
 
 extern const wlmi_field wlmi_fields[WLMI_F_COUNT];
+int wlmi_field_of(wlmi_token tag);
 
 /* ---- token ids */
 

@@ -29,10 +29,6 @@ enum { /* roles; those of digits say of which field and which digit */
 
 enum { WLMI_ROWS = 3 * WLMI_FIELDS_NETS + 1 }; /* tag rows, by network and transport and kind of link; generic */
 
-typedef struct wlmi_fields_stats { /* of an encoder since start */
-    uint64_t packets, raw[WLMI_UNPARSED_COUNT];
-} wlmi_fields_stats;
-
 struct wlmi_coder {
     wlmi_coder_options options;
     uint8_t role;
@@ -42,7 +38,7 @@ struct wlmi_coder {
     wlmi_flow_state one; /* unit flow */
     wlmi_flows flows;    /* unit capture */
     wlmi_flow_state *flow; /* the packet's, or the last one's; NULL: none yet */
-    wlmi_fields_stats stats;
+    wlmi_unparsed why;     /* the packet last encoded went raw */
 
     /* the packet being read */
     int fresh; /* its flow begins with it */

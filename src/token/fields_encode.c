@@ -308,13 +308,11 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
     }
     if (why == WLMI_PARSED)
         why = prepare(c, p, &values);
-    c->stats.packets++;
-    if (why == WLMI_PARSED) {
+    c->why = why;
+    if (why == WLMI_PARSED)
         encode_parsed(c, p, &values, role, out);
-    } else {
-        c->stats.raw[why]++;
+    else
         encode_raw(c, p, role, out);
-    }
     for (size_t i = first; i < out->count; i++)
         out->packet[i] = (uint32_t)c->packets;
     if (why == WLMI_PARSED)

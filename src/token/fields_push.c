@@ -131,19 +131,6 @@ static void end_field(wlmi_coder *c)
     c->role = (uint8_t)wlmi_tags_role(&c->predicted);
 }
 
-static int field_of(wlmi_token token)
-{
-    int low = 0, high = WLMI_F_COUNT - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (wlmi_fields[middle].tag <= token)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return low;
-}
-
 static void expect_bytes(wlmi_coder *c, uint32_t count)
 {
     c->role = WLMI_R_LITERAL;
@@ -188,7 +175,7 @@ static void take_option(wlmi_coder *c, int option)
 
 static void take_tag(wlmi_coder *c, wlmi_token token)
 {
-    int f = c->field = field_of(token), bucket = token - wlmi_fields[f].tag;
+    int f = c->field = wlmi_field_of(token), bucket = token - wlmi_fields[f].tag;
     if (wlmi_fields[f].code == WLMI_CODE_LAYOUT) {
         take_layout(c, bucket);
         return;

@@ -10,6 +10,19 @@
     {name, layers, WLMI_CODE_##code, bits, fold, hide, buckets, WLMI_T_##id},
 const wlmi_field wlmi_fields[WLMI_F_COUNT] = {WLMI_FIELDS(FIELD_ROW)};
 
+int wlmi_field_of(wlmi_token token)
+{
+    int low = 0, high = WLMI_F_COUNT - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (wlmi_fields[middle].tag <= token)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
 static const struct {
     uint16_t link_type;
     uint8_t size, told; /* the rest of the header says that IP follows */

@@ -1,0 +1,97 @@
+/* test_stats.c: what captures cost in tokens: everything is counted once, in its place. */
+#include "support/support.h"
+
+#include <string.h>
+
+#include "support/packets.h"
+#include "token/codec.h"
+
+static void write_capture(const char *path)
+{
+    static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 80};
+    wlm_writer *writer;
+    wlm_error error;
+    wlm_writer_options options = {.format = WLM_FORMAT_PCAP, .link_type = 1};
+    test_packet ip[5] = {test_tcp_seq(a, b, 2, 6, 0, "", 0), test_tcp_seq(b, a, 18, 8, 7, "", 0),
+                         test_tcp_seq(a, b, 24, 7, 9, "hello", 5), test_udp(a, b, "name", 4),
+                         test_udp(a, b, "name", 4)};
+    assert_ok(wlm_writer_open(&writer, path, &options, &error), &error);
+    for (int i = 0; i < 5; i++) {
+        test_packet frame = test_ethernet(&ip[i]);
+        wlm_packet p = test_view(&frame, 1, 1000000 * i);
+        assert_ok(wlm_writer_packet(writer, &p, &error), &error);
+    }
+    static const uint8_t odd[20] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x12, 0x34};
+    wlm_packet p = {.time_ns = 9000000, .captured = 20, .wire = 20, .link_type = 1, .data = odd};
+    assert_ok(wlm_writer_packet(writer, &p, &error), &error);
+    assert_ok(wlm_writer_finish(writer, &error), &error);
+}
+
+static wlm_token_stats stats_of(const char *codec, int times)
+{
+    wlm_token_counter *counter;
+    wlm_token_stats stats;
+    wlm_error error;
+    write_capture(test_path("few.pcap"));
+    assert_ok(wlm_token_counter_new(&counter, codec, &error), &error);
+    for (int i = 0; i < times; i++)
+        assert_ok(wlm_token_counter_add(counter, test_path("few.pcap"), &error), &error);
+    wlm_token_counter_read(counter, &stats);
+    wlm_token_counter_free(counter);
+    return stats;
+}
+
+static void all_is_counted_once(void **state)
+{
+    (void)state;
+    for (int codec = 0; codec < 2; codec++) {
+        wlm_token_stats s = stats_of(codec ? "fields" : "bytes", 1);
+        assert_int_equal(s.flows, 3);
+        assert_int_equal(s.packets[WLM_TOKENS_TCP], 3);
+        assert_int_equal(s.packets[WLM_TOKENS_UDP], 2);
+        assert_int_equal(s.packets[WLM_TOKENS_OTHER], 1);
+        assert_int_equal(s.opening_packets, 3);
+        assert_int_equal(s.continuing_packets, 2);
+        assert_int_equal(s.tokens[0] + s.tokens[1] + s.tokens[2], s.time_tokens + s.link_tokens + s.network_tokens +
+                                                                      s.transport_tokens + s.raw_tokens);
+        assert_int_equal(s.payload_tokens, 5 + 4 + 4 + (codec ? 0 : 20)); /* raw bytes are no payload */
+        assert_int_equal(s.raw[0], codec);
+        assert_true(s.header_bits > 0);
+        if (!codec) { /* every header byte is a token */
+            assert_int_equal(s.network_tokens, 5 * 20);
+            assert_int_equal(s.transport_tokens, 3 * 20 + 2 * 8);
+        }
+    }
+}
+
+static void fields_need_fewer_tokens_and_bits(void **state)
+{
+    (void)state;
+    wlm_token_stats bytes = stats_of("bytes", 1), fields = stats_of("fields", 1), more = stats_of("fields", 3);
+    assert_true(3 * fields.tokens[WLM_TOKENS_TCP] < bytes.tokens[WLM_TOKENS_TCP]);
+    assert_true(fields.header_bits < bytes.header_bits);
+    assert_int_equal(more.tokens[WLM_TOKENS_TCP], 3 * fields.tokens[WLM_TOKENS_TCP]);
+    assert_true(more.header_bits < 3 * fields.header_bits); /* what was seen is cheaper */
+}
+
+static void what_is_no_capture_is_an_error(void **state)
+{
+    wlm_token_counter *counter;
+    wlm_error error;
+    (void)state;
+    assert_int_equal(wlm_token_counter_new(&counter, "no such codec", &error), WLM_ERR_ARGUMENT);
+    assert_ok(wlm_token_counter_new(&counter, "fields", &error), &error);
+    test_write(test_path("text"), "no capture", 10);
+    assert_int_equal(wlm_token_counter_add(counter, test_path("text"), &error), WLM_ERR_FORMAT);
+    wlm_token_counter_free(counter);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_is_counted_once),
+        cmocka_unit_test(fields_need_fewer_tokens_and_bits),
+        cmocka_unit_test(what_is_no_capture_is_an_error),
+    };
+    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}

@@ -85,7 +85,7 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
     wlmi_free(s);
 }
 
-static wlm_status begin(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_error *error)
+static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *flow, wlm_error *error)
 {
     const wlmi_packet_list *beginning = s->options.beginning;
     uint32_t longest = s->options.max_tokens < LEAST_SNAP ? LEAST_SNAP : s->options.max_tokens;
@@ -93,6 +93,12 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_error
     wlmi_coder_options coding = {
         .generating = net->record.payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
         .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP};
+    wlmi_codec_limit(s->codec, net->record.payload, &coding);
+    if (coding.payload_limited) { /* the decoder makes packets whole, and few of their bytes are tokens */
+        coding.generating = WLMI_GENERATING_WHOLE;
+        coding.snap_length = LONGEST_SNAP;
+        coding.seed = wlmi_rng_next(rng);
+    }
     int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles;
     wlmi_packet_list_cut(&flow->packets, 0);
     s->tokens.count = 0;
@@ -164,7 +170,7 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
     wlmi_pushed what = WLMI_PUSHED;
     *sound = 1;
     flow->out_of_tokens = 0;
-    WLMI_TRY(begin(s, flow, error));
+    WLMI_TRY(begin(s, rng, flow, error));
     for (used = s->tokens.count; what != WLMI_PUSHED_END; used++) {
         if (used >= s->options.max_tokens && flow->packets.count) {
             flow->out_of_tokens = 1;

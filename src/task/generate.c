@@ -104,7 +104,7 @@ static wlm_status read_prefix(run *r, const char *path, wlm_error *error)
     if (status == WLM_OK)
         status = wlmi_flow_table_new(&table, &options, ignore, NULL, error);
     if (status == WLM_OK)
-        status = wlmi_hider_new(&hider, record->hide, record->payload, error);
+        status = wlmi_hider_new(&hider, record->hide, wlmi_codec_cut(r->model->codec, record->payload), error);
     if (status == WLM_OK)
         status = keep_first_flow(r, capture, table, hider, error);
     wlmi_hider_free(hider);

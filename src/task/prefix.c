@@ -50,7 +50,7 @@ static wlm_status make_encoder(wlmi_prefixes *pool, encoder **out, wlm_error *er
     e = wlmi_alloc_zero(1, sizeof *e);
     if (!e)
         return WLMI_NO_MEMORY(error);
-    status = wlmi_hider_new(&e->hider, pool->view.hide, pool->view.payload, error);
+    status = wlmi_hider_new(&e->hider, pool->view.hide, wlmi_codec_cut(pool->view.codec, pool->view.payload), error);
     if (status == WLM_OK)
         status = pool->view.codec->make(&e->coder, error);
     if (status != WLM_OK)
@@ -80,6 +80,16 @@ static wlm_status begin(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow
     return WLM_OK;
 }
 
+/* Whether the codec leaves out payload of the packet. */
+static int is_limited(const wlmi_prefixes *pool, const wlm_packet *packet)
+{
+    wlmi_headers headers;
+    if (!pool->view.codec->limits_payload || packet->captured <= pool->view.payload)
+        return 0;
+    wlmi_decode(packet, &headers);
+    return headers.payload_len > pool->view.payload;
+}
+
 wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow_key *key,
                             const wlm_packet *packet, wlm_error *error)
 {
@@ -92,6 +102,7 @@ wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_
     WLMI_TRY(wlmi_hide_packet(prefix->encoder->hider, packet, &hidden, error));
     if (prefix->packets == 0) {
         wlmi_coder_options options = {.start_ns = hidden.time_ns};
+        wlmi_codec_limit(pool->view.codec, pool->view.payload, &options);
         pool->view.codec->start(prefix->encoder->coder, &options);
     }
     WLMI_TRY(pool->view.codec->encode(prefix->encoder->coder, &hidden, &prefix->tokens, error));
@@ -102,7 +113,7 @@ wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_
         wlmi_prefix_end(pool, prefix);
         return WLM_OK;
     }
-    prefix->clipped |= hidden.captured < hidden.wire;
+    prefix->clipped |= hidden.captured < hidden.wire || is_limited(pool, &hidden);
     prefix->packets++;
     if ((pool->view.max_packets && prefix->packets >= pool->view.max_packets) || prefix->tokens.count == pool->room)
         wlmi_prefix_end(pool, prefix);

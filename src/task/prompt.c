@@ -44,7 +44,7 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
     p->net = net;
     if (p->view.label_weight <= 0)
         p->view.label_weight = default_label_weight;
-    status = wlmi_hider_new(&p->hider, view->hide, view->payload, error);
+    status = wlmi_hider_new(&p->hider, view->hide, wlmi_codec_cut(view->codec, view->payload), error);
     if (status == WLM_OK)
         status = view->codec->make(&p->coder, error);
     if (status != WLM_OK) {
@@ -85,7 +85,8 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
             wlmi_hider_start(p->hider, flow->key, flow->hide_key, packet.time_ns);
         WLMI_TRY(wlmi_hide_packet(p->hider, &packet, &hidden, error));
         if (s->packets == 0) {
-            const wlmi_coder_options options = {.start_ns = hidden.time_ns};
+            wlmi_coder_options options = {.start_ns = hidden.time_ns};
+            wlmi_codec_limit(codec, p->view.payload, &options);
             codec->start(p->coder, &options);
         }
         WLMI_TRY(codec->encode(p->coder, &hidden, &p->tokens, error));

@@ -24,6 +24,17 @@ const wlmi_codec *wlmi_codec_find(const char *name)
     return NULL;
 }
 
+uint32_t wlmi_codec_cut(const wlmi_codec *codec, uint32_t payload)
+{
+    return codec->limits_payload ? WLM_PAYLOAD_FULL : payload;
+}
+
+void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_options *options)
+{
+    options->payload_limited = codec->limits_payload && payload != WLM_PAYLOAD_FULL;
+    options->payload_limit = options->payload_limited ? payload : 0;
+}
+
 void wlmi_codec_hash(const wlmi_codec *codec, char hex[65])
 {
     size_t words = (codec->vocabulary + 63) / 64;

@@ -80,6 +80,7 @@ typedef struct wlmi_codec {
     uint32_t version;
     uint32_t vocabulary;
     uint32_t roles;
+    int limits_payload; /* knows payload_limit; else packets must be cut before they come */
     const char *const *role_names;
     const uint64_t *rows; /* [roles][(vocabulary + 63) / 64]: which tokens a role can ever be */
     wlm_status (*make)(wlmi_coder **coder, wlm_error *error);
@@ -105,6 +106,10 @@ typedef struct wlmi_codec {
 
 extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;
 
+/* Payload that must be cut away before such a codec sees a packet, and what it is told of the rest, so that models
+ * see no more than the first `payload` bytes (or WLM_PAYLOAD_FULL). */
+uint32_t wlmi_codec_cut(const wlmi_codec *codec, uint32_t payload);
+void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_options *options);
 /* NULL name: the default. NULL where there is none of that name. */
 const wlmi_codec *wlmi_codec_find(const char *name);
 const wlmi_codec *wlmi_codec_at(size_t i); /* NULL past the last */

@@ -136,6 +136,7 @@ const wlmi_codec wlmi_codec_fields = {
     .version = 1,
     .vocabulary = WLMI_T_COUNT,
     .roles = WLMI_R_COUNT,
+    .limits_payload = 1,
     .role_names = wlmi_fields_role_names,
     .rows = &wlmi_fields_rows[0][0],
     .make = fields_make,

@@ -184,6 +184,10 @@ WLM_API wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_re
 /* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same. */
 WLM_API wlm_status wlm_verify_file(const char *in, const char *codec, wlm_token_report *report, wlm_error *error);
 
+/* A capture's tokens as text, one packet a line, until line() returns something other than 0 (WLM_STOPPED). */
+WLM_API wlm_status wlm_token_text(const char *path, const char *codec, int (*line)(void *user, const char *text),
+                                  void *user, wlm_error *error);
+
 /* What captures cost in tokens, flow by flow: headers and times, raw packets whole, flow ends; payload apart. */
 enum { WLM_TOKENS_TCP, WLM_TOKENS_UDP, WLM_TOKENS_OTHER, WLM_TOKENS_CLASSES };
 enum { WLM_RAW_REASONS = 4 };

@@ -100,6 +100,8 @@ typedef struct wlmi_codec {
     uint32_t (*segment)(const wlmi_coder *coder); /* index of the packet that the next token belongs to */
     int (*at_border)(const wlmi_coder *coder);    /* the next token begins a packet or ends the stream */
     const char *(*token_name)(wlmi_token token, char text[32]);
+    /* A packet's tokens, which the reader takes, as a line for people. NULL: their names in a row will do. */
+    void (*text)(wlmi_coder *reader, const wlmi_tokens *tokens, char *text, size_t size);
     wlmi_group (*group)(uint8_t role, wlmi_token token);
     int (*raw)(const wlmi_coder *coder); /* why the packet last encoded went raw, from 1; 0: it did not. NULL: none can */
 } wlmi_codec;

@@ -152,6 +152,7 @@ const wlmi_codec wlmi_codec_fields = {
     .segment = fields_segment,
     .at_border = fields_at_border,
     .token_name = wlmi_fields_token_name,
+    .text = wlmi_fields_text,
     .group = fields_group,
     .raw = fields_raw,
 };

@@ -119,6 +119,7 @@ uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields 
 
 wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error);
 void wlmi_fields_allowed(const wlmi_coder *c, wlmi_allowed *allowed);
+void wlmi_fields_text(wlmi_coder *reader, const wlmi_tokens *tokens, char *text, size_t size);
 const char *wlmi_fields_token_name(wlmi_token token, char text[32]);
 
 extern const uint64_t wlmi_fields_rows[WLMI_R_COUNT][WLMI_T_WORDS];

@@ -74,6 +74,37 @@ static void fields_need_fewer_tokens_and_bits(void **state)
     assert_true(more.header_bits < 3 * fields.header_bits); /* what was seen is cheaper */
 }
 
+typedef struct lines {
+    int count, stop_at;
+    char text[8][1024];
+} lines;
+
+static int keep_line(void *user, const char *text)
+{
+    lines *l = user;
+    assert_in_range(l->count, 0, 7);
+    strncpy(l->text[l->count], text, sizeof l->text[0] - 1);
+    return ++l->count == l->stop_at;
+}
+
+static void text_tells_what_was_told_and_what_was_predicted(void **state)
+{
+    lines l = {.count = 0};
+    wlm_error error;
+    (void)state;
+    write_capture(test_path("few.pcap"));
+    assert_ok(wlm_token_text(test_path("few.pcap"), "fields", keep_line, &l, &error), &error);
+    assert_int_equal(l.count, 6);
+    assert_non_null(strstr(l.text[0], "new eth/ip4/tcp >S time=0.000000000 "));
+    assert_non_null(strstr(l.text[0], " dst=198.51.100.9 "));
+    assert_non_null(strstr(l.text[1], "<SA time=0.001000000 "));
+    assert_non_null(strstr(l.text[2], " seq+ ack+ "));
+    assert_non_null(strstr(l.text[2], " length=5 "));
+    l = (lines){.stop_at = 2};
+    assert_int_equal(wlm_token_text(test_path("few.pcap"), "bytes", keep_line, &l, &error), WLM_STOPPED);
+    assert_int_equal(strncmp(l.text[1], "start same ", 11), 0);
+}
+
 static void what_is_no_capture_is_an_error(void **state)
 {
     wlm_token_counter *counter;
@@ -91,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_counted_once),
         cmocka_unit_test(fields_need_fewer_tokens_and_bits),
+        cmocka_unit_test(text_tells_what_was_told_and_what_was_predicted),
         cmocka_unit_test(what_is_no_capture_is_an_error),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);

@@ -185,8 +185,6 @@ static int run(const command *self, int argc, char **argv)
     if (status == WLM_OK)
         status = wlm_classify(model, reads.item, reads.count, &options, &report, &error);
     wlm_model_free(model);
-    free(reads.item);
-    free((char *)(uintptr_t)options.filter);
     if (status != WLM_OK && status != WLM_STOPPED)
         return report_error(&error);
     explain(&report);

@@ -39,7 +39,6 @@ static int run_classify(const command *self, int argc, char **argv)
     if (status == WLM_OK)
         status = wlm_evaluate_classify(model, &options, &text, &error);
     wlm_model_free(model);
-    free(data.item);
     if (status == WLM_STOPPED) {
         end_progress();
         fprintf(stderr, "wirelm: stopped; a part of the flows gives no score\n");

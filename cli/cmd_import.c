@@ -62,7 +62,6 @@ static int run(const command *self, int argc, char **argv)
         end_progress();
         exit_status = status == WLM_OK ? print_json(report_json(&options, &report)) : report_error(&error);
     }
-    free(paths.item);
     return exit_status;
 }
 

@@ -22,7 +22,6 @@ static int run(const command *self, int argc, char **argv)
     if (build ? rest.count != 0 : rest.count != 1)
         return usage_error(self, "takes one FILE, or --build");
     status = build ? wlm_info_build(&text, &error) : wlm_info_file(rest.item[0], &text, &error);
-    free(rest.item);
     if (status != WLM_OK)
         return report_error(&error);
     value = json_loads(text, JSON_DECODE_ANY, NULL);

@@ -94,7 +94,6 @@ static int run(const command *self, int argc, char **argv)
     o.stop = install_stop();
     status = wlm_train(&o, &report, &error);
     end_progress();
-    free(data.item);
     if (status == WLM_STOPPED) {
         fprintf(stderr, "wirelm train: stopped after %llu steps; the same command with --resume goes on from %s\n",
                 (unsigned long long)report.steps, error.file);

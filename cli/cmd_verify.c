@@ -106,8 +106,6 @@ static int run(const command *self, int argc, char **argv)
             if (!v.usage)
                 report_error(&error);
         }
-    free(in.item);
-    free(rest.item);
     if (exit_status < 0 && !v.usage && v.files > 1)
         failed |= print_json(sum_json(&v)) != EXIT_DONE;
     if (exit_status < 0 && !v.usage && v.counter)

@@ -42,12 +42,32 @@ static int parse_seconds(const char *text, double *value)
     return !*end;
 }
 
+/* Room for words, chained: what a command line is made of lives as long as the program. */
+static struct words {
+    struct words *next;
+    const char *word[];
+} *kept;
+
+static const char **room_for(size_t count)
+{
+    struct words *w = malloc(sizeof *w + count * sizeof *w->word);
+    if (!w)
+        return NULL;
+    w->next = kept;
+    kept = w;
+    return w->word;
+}
+
 static int append(list *l, const char *word)
 {
-    const char **grown = realloc(l->item, (l->count + 1) * sizeof *grown);
-    if (!grown)
-        return 0;
-    l->item = grown;
+    if ((l->count & (l->count - 1)) == 0) { /* full: its room is a power of two */
+        const char **grown = room_for(l->count ? 2 * l->count : 1);
+        if (!grown)
+            return 0;
+        if (l->count)
+            memcpy(grown, l->item, l->count * sizeof *grown);
+        l->item = grown;
+    }
     l->item[l->count++] = word;
     return 1;
 }
@@ -240,15 +260,15 @@ int parse_options_filter(const command *self, const option *table, int argc, cha
         return status;
     for (size_t i = 0; i < rest.count; i++)
         size += strlen(rest.item[i]) + 1;
-    joined = calloc(1, size);
+    joined = (char *)room_for(size / sizeof(char *) + 1);
     if (!joined)
         return EXIT_FAILED;
+    *joined = 0;
     for (size_t i = 0; i < rest.count; i++) {
         if (i)
             strcat(joined, " ");
         strcat(joined, rest.item[i]);
     }
-    free(rest.item);
     *filter = joined;
     return -1;
 }

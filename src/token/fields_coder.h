@@ -63,6 +63,8 @@ struct wlmi_coder {
     uint32_t have, told; /* bytes in data; where those end that tokens tell */
     uint32_t run;              /* generic: length of the run just read */
     wlm_packet packet;
+    int refilled;      /* payload was drawn, and `again` are the values of the packet with it */
+    wlmi_values again;
     uint64_t rows[WLMI_ROWS][WLMI_T_WORDS]; /* which tags can stand where, before anything is predicted */
 };
 

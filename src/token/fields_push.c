@@ -418,8 +418,12 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     wlmi_allowed allowed;
     *what = WLMI_PUSHED;
-    if (c->role == WLMI_R_PAYLOAD && token < WLMI_T_DIGIT) /* most tokens */
-        return take_byte(c, token, what, error);
+    if (c->role == WLMI_R_PAYLOAD && token < WLMI_T_DIGIT) { /* most tokens */
+        if (c->have + 1 == c->told || c->have == c->capacity)
+            return take_byte(c, token, what, error);
+        c->data[c->have++] = (uint8_t)token;
+        return WLM_OK;
+    }
     WLMI_TRY(wlmi_fields_ready(c, error));
     wlmi_fields_allowed(c, &allowed);
     if (token >= WLMI_T_COUNT || !wlmi_is_allowed(&allowed, token))

@@ -143,7 +143,8 @@ static void payload_can_be_left_out(void **state)
     bench b;
     (void)state;
     bench_make(&b);
-    for (uint64_t seed = 1; seed <= 500; seed++) {
+    for (uint64_t round = 0; round <= 300; round++) {
+        uint64_t seed = round ? round : 7753; /* there the drawn payload first has the sum that another class would tell */
         wlmi_coder_options options = {.payload_limited = 1, .payload_limit = (uint32_t)(seed % 4) * 7, .seed = seed};
         wlmi_pushed what;
         wlm_error error;

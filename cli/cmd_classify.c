@@ -97,13 +97,13 @@ static void print_result_text(const wlm_flow_result *r, int first)
     char time[64], src[80], dst[80], proto[16];
     int with_port = r->key.proto == 6 || r->key.proto == 17 || r->key.proto == 132;
     if (first)
-        printf("%-24s  %-5s  %-21s     %-21s  %-14s %-18s %5s  %s\n", "time", "proto", "source", "destination", "task",
-               "label", "conf.", "packets");
+        printf("%-24s  %-14s %-18s %5s  %7s  %-5s  %s\n", "time", "task", "label", "conf.", "packets", "proto",
+               "source and destination");
     time_text(r->first_ns, 3, time);
     endpoint_text(r->key.src, r->key.addr_len, r->key.src_port, with_port, src);
     endpoint_text(r->key.dst, r->key.addr_len, r->key.dst_port, with_port, dst);
-    printf("%-24s  %-5s  %-21s  -> %-21s  %-14s %-18s %5.2f  %llu\n", time, proto_name(r->key.proto, proto), src, dst,
-           r->top[0].task, r->label, r->top[0].confidence, (unsigned long long)r->packets);
+    printf("%-24s  %-14s %-18s %5.2f  %7llu  %-5s  %s -> %s\n", time, r->top[0].task, r->label,
+           r->top[0].confidence, (unsigned long long)r->packets, proto_name(r->key.proto, proto), src, dst);
 }
 
 /* Each line goes out at once: whoever reads a pipe sees a flow when it is known. */

@@ -410,7 +410,7 @@ WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_op
 
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
-/* *json: version, libraries, presets, codecs, processor features and the kernels chosen for them. */
+/* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */
 WLM_API wlm_status wlm_info_build(char **json, wlm_error *error);
 
 #ifdef __cplusplus

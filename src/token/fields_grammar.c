@@ -162,7 +162,7 @@ static void clear_predicted(wlmi_coder *c)
     const wlmi_values *p = &c->predicted;
     const wlmi_flow_side *side = &c->flow->side[p->direction];
     uint32_t layers = wlmi_shape_layers(p->shape);
-    static const uint8_t single[] = {WLMI_F_TTL, WLMI_F_IPSUM, WLMI_F_SUM, WLMI_F_PAD, WLMI_F_CUT, WLMI_F_SPORT,
+    static const uint8_t single[] = {WLMI_F_IPSUM, WLMI_F_SUM, WLMI_F_PAD, WLMI_F_CUT, WLMI_F_SPORT,
                                      WLMI_F_DPORT};
     for (size_t i = 0; i < sizeof single && !c->raw; i++) {
         const wlmi_field *f = &wlmi_fields[single[i]];

@@ -139,10 +139,15 @@ static uint32_t get_difference(const wlmi_spelled *s, int small, int bucket)
 
 static int known_port(uint32_t port)
 {
-    for (int i = 0; i < WLMI_KNOWN_PORTS; i++)
-        if (wlmi_known_ports[i] == port)
-            return i;
-    return -1;
+    int low = 0, high = WLMI_KNOWN_PORTS - 1;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (wlmi_known_ports[middle] < port)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return wlmi_known_ports[low] == port ? low : -1;
 }
 
 /* ---- rules: a class in the bucket, for some a number */

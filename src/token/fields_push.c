@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cursor.h"
 #include "base/rng.h"
 #include "capture/capture.h"
 #include "token/fields_coder.h"
@@ -248,11 +249,10 @@ static void fill(wlmi_coder *c, uint32_t end)
     wlmi_rng_seed(&rng, wlmi_mix2(c->options.seed, c->packets));
     do {
         c->have = from;
-        for (uint64_t bits = 0; c->have < end; bits >>= 8) {
-            if (bits == 0)
-                bits = wlmi_rng_next(&rng);
+        for (; end - c->have >= 8; c->have += 8)
+            wlmi_store_le64(c->data + c->have, wlmi_rng_next(&rng));
+        for (uint64_t bits = wlmi_rng_next(&rng); c->have < end; bits >>= 8)
             c->data[c->have++] = (uint8_t)bits;
-        }
     } while (!shows_class(c) && --tries > 0);
 }
 

@@ -70,10 +70,10 @@ int wlmi_shape_link_bytes(int shape)
 const uint16_t wlmi_kind_flags[WLMI_KIND_OTHER - WLMI_KIND_TCP] = {
     0x002, 0x012, 0x010, 0x018, 0x011, 0x019, 0x004, 0x014, 0x0c2, 0x052, 0x000};
 
-/* Ports of services that captures are full of (IANA's registry). */
+/* Ports of services that captures are full of (IANA's registry), ascending. */
 const uint16_t wlmi_known_ports[WLMI_KNOWN_PORTS] = {
-    80,   443,  53,   123,  25,   22,   110,  143,  21,   67,   68,   137,  138,   139,  161,  389,
-    445,  500,  514,  546,  547,  993,  995,  1900, 3389, 3478, 5060, 5222, 5353,  5355, 8080, 1883};
+    21,  22,  25,  53,  67,  68,  80,   110,  123,  137,  138,  139,  143,  161,  389,  443,
+    445, 500, 514, 546, 547, 993, 995, 1883, 1900, 3389, 3478, 5060, 5222, 5353, 5355, 8080};
 
 const uint8_t wlmi_option_length[WLMI_OPTIONS] = {1, 1, 2, 3, 4, 10, 10, 18, 26, 34};
 

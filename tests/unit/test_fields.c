@@ -378,6 +378,20 @@ static void memory_that_fails_is_a_status(void **state)
     free(s);
 }
 
+static void the_codec_is_found_and_hashed(void **state)
+{
+    char hex[65];
+    (void)state;
+    assert_ptr_equal(wlmi_codec_find("fields"), codec);
+    assert_true(codec->vocabulary <= 4096 && codec->roles <= 256);
+    for (uint32_t role = 0; role < codec->roles; role++)
+        assert_non_null(codec->role_names[role]);
+    /* Token ids and grammar are fixed by name and version: a change of either must come with a new version. */
+    wlmi_codec_hash(codec, hex);
+    assert_int_equal(codec->version, 1);
+    assert_string_equal(hex, "0eb10e1cbaa636a7028471e8e0a734aa661e608750774799a2065b98c987ee9e");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_walk_without_tags_is_sound),
         cmocka_unit_test(a_forbidden_token_changes_nothing),
         cmocka_unit_test(memory_that_fails_is_a_status),
+        cmocka_unit_test(the_codec_is_found_and_hashed),
     };
     return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
 }

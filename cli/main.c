@@ -6,7 +6,7 @@
 #include "cli.h"
 
 extern const command command_info, command_encode, command_decode, command_verify, command_import, command_train,
-    command_classify, command_generate, command_evaluate;
+    command_classify, command_generate, command_evaluate, command_bench;
 
 const command *const commands[] = {
     &command_info,
@@ -18,6 +18,7 @@ const command *const commands[] = {
     &command_classify,
     &command_generate,
     &command_evaluate,
+    &command_bench,
     NULL,
 };
 

@@ -408,6 +408,23 @@ WLM_API wlm_evaluate_options wlm_evaluate_options_default(void);
 WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *options, char **json,
                                          wlm_error *error);
 
+enum { WLM_BENCH_RUNS = 5 };       /* fewest timed runs, and the default */
+
+typedef struct wlm_bench_options {
+    const char *codec;             /* NULL: every codec */
+    uint32_t runs;
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_bench_options;
+
+WLM_API wlm_bench_options wlm_bench_options_default(void);
+/* *json: packets and megabytes (of captured bytes) per second of each codec on one core, encoding and decoding, as
+ * median, min and max of the runs; with the first 64 bytes of payload, where the codec knows such a limit, and with
+ * all of it. Packets are read into memory before a clock runs, and a pass that is not timed compares what comes back.
+ * WLM_ERR_FORMAT also for a damaged or empty capture. */
+WLM_API wlm_status wlm_bench_tokens(const char *path, const wlm_bench_options *options, char **json, wlm_error *error);
+
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
 /* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */

@@ -1,0 +1,50 @@
+#!/bin/bash
+# bench.sh: wirelm bench tokens: every codec with its figures, all positive and in order; how high they are depends on
+# the machine and is never asked.
+command -v python3 > /dev/null || { echo "no python3"; exit 77; }
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() { echo "FAILED: $*"; exit 1; }
+byte() { printf "\\x$(printf %02x "$1")"; }
+le32() { for shift in 0 8 16 24; do byte $(($1 >> shift & 255)); done; }
+
+{ # three packets of no known link type
+    le32 0xa1b2c3d4; le32 0x00040002; le32 0; le32 0; le32 65535; le32 147
+    for i in 1 2 3; do le32 1700000000; le32 $((i * 1000)); le32 4; le32 4; printf 'E%03d' $i; done
+} > a.pcap
+
+"$WIRELM" bench tokens -r a.pcap > a.json 2> progress || fail "bench tokens: $(cat progress)"
+python3 - a.json <<'PYTHON'
+import json, sys
+report = json.load(open(sys.argv[1]))
+assert report["bench"] == "tokens" and report["unit"] == "capture" and report["threads"] == 1, report
+assert report["packets"] == 3 and report["bytes"] == 12 and report["runs"] == 5, report
+assert report["file_reading_timed"] is False, report
+assert {(r["codec"], r["payload"]) for r in report["results"]} == {("bytes", "full"), ("fields", 64), ("fields", "full")}
+for result in report["results"]:
+    assert result["tokens_per_packet"] > 0, result
+    for way in "encode", "decode":
+        for rate in "packets_per_s", "mb_per_s":
+            r = result[way][rate]
+            assert 0 < r["min"] <= r["median"] <= r["max"], result
+PYTHON
+
+"$WIRELM" bench tokens -r a.pcap --codec fields --runs 6 2> progress | python3 -c '
+import json, sys
+report = json.load(sys.stdin)
+assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fields", "fields"], report'
+
+status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
+[ "$(status "$WIRELM" bench tokens -r a.pcap --runs 4)" = 2 ] || fail "four runs make no median"
+[ "$(status "$WIRELM" bench tokens -r a.pcap --codec none)" = 2 ] || fail "a codec that is not there"
+[ "$(status "$WIRELM" bench)" = 2 ] || fail "bench what?"
+[ "$(status "$WIRELM" bench nothing)" = 2 ] || fail "bench nothing"
+head -c 24 a.pcap > empty.pcap
+head -c 50 a.pcap > cut.pcap
+for bad in empty.pcap cut.pcap absent.pcap; do
+    [ "$(status "$WIRELM" bench tokens -r $bad)" = 1 ] || fail "$bad"
+    [ -s out ] && fail "$bad prints: $(cat out)"
+    [ "$(grep -c . err)" = 1 ] && grep -q "$bad" err || fail "$bad: $(cat err)"
+done

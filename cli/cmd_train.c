@@ -63,6 +63,8 @@ static int run(const command *self, int argc, char **argv)
         {0, "hide", OPTION_HIDE, "POLICY", &o.hide, "none, ids or shape (default: ids, or that of --init)", 0},
         {0, "payload", OPTION_PAYLOAD, "N|full", &o.payload, "bytes of payload per packet (default: full, or that of --init)", 0},
         {0, "max-packets", OPTION_U32, "N", &o.max_packets, "packets per flow (default: as many as fit, or as --init)", 0},
+        {0, "shuffle-fields", OPTION_U64, "SEED", &o.shuffle_fields,
+         "tags of each packet in a drawn order; codec fields only (default 0: as --init, or never)", 0},
         {0, "steps", OPTION_U64, "N", &o.steps, "length of the run (default: 1000 steps, without --time)", 0},
         {0, "time", OPTION_SECONDS, "TIME", &o.seconds, "or how long to train: 90, 10m, 2h", 0},
         {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 2048, or the context where that is longer", 0},

@@ -270,6 +270,9 @@ typedef struct wlm_train_options {
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */
+    uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
+                                 codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
+                                 2304.09513) */
     uint64_t steps;           /* 0: until `seconds` */
     double seconds;           /* of training, without what is read before it and measured after it; 0: until `steps`.
                                  Both: whichever ends first; none: 1000 steps. Only a run of steps is reproducible */
@@ -377,6 +380,8 @@ typedef struct wlm_generate_options {
 typedef struct wlm_generate_report {
     uint64_t flows, packets, tokens;
     uint64_t flows_cut;            /* reached max_tokens before an end token */
+    uint64_t reencoded_differently; /* flows whose packets the codec would write as other tokens than were sampled; not
+                                       counted, 0, where the model was trained with shuffled fields */
     uint64_t flows_resampled;      /* tries that were given up: began in the middle, or a packet was unsound */
     uint64_t lengths_mended;       /* packets whose IP or UDP length contradicted the packet */
     uint64_t checksums_mended;     /* sampled wrong, written right */

@@ -202,12 +202,13 @@ wlm_status wlmi_tasks_from_json(wlmi_net *net, const json_t *json, wlm_error *er
 json_t *wlmi_record_to_json(const wlmi_record *r)
 {
     json_t *loss = isfinite(r->loss) ? json_real(r->loss) : json_null();
-    char seed[24];
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed); /* JSON has no unsigned 64-bit integers */
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
+    char seed[24], shuffle[24]; /* text: JSON has no unsigned 64-bit integers */
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
+    snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)r->shuffle_fields);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
                      r->codec_hash, "hide", wlm_hide_name(r->hide), "payload", (json_int_t)r->payload, "max_packets",
-                     (json_int_t)r->max_packets, "steps", (json_int_t)r->steps, "tokens", (json_int_t)r->tokens, "seed",
-                     seed, "loss", loss, "split_note", r->split_note);
+                     (json_int_t)r->max_packets, "shuffle_fields", shuffle, "steps", (json_int_t)r->steps, "tokens",
+                     (json_int_t)r->tokens, "seed", seed, "loss", loss, "split_note", r->split_note);
 }
 
 static wlm_status get_text(const json_t *json, const char *key, char *out, size_t size, wlm_error *error)
@@ -225,7 +226,7 @@ wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *
         const char *key;
         uint64_t high;
     } numbers[] = {{"payload", UINT32_MAX}, {"max_packets", UINT32_MAX}, {"steps", INT64_MAX}, {"tokens", INT64_MAX}};
-    char hide[16], seed[24];
+    char hide[16], seed[24], shuffle[24] = "0"; /* older records do not speak of shuffling */
     uint64_t value[4];
     const json_t *loss = json_object_get(json, "loss");
     memset(r, 0, sizeof *r);
@@ -234,10 +235,14 @@ wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *
     WLMI_TRY(get_text(json, "split_note", r->split_note, sizeof r->split_note, error));
     WLMI_TRY(get_text(json, "seed", seed, sizeof seed, error));
     WLMI_TRY(get_text(json, "hide", hide, sizeof hide, error));
+    if (json_object_get(json, "shuffle_fields"))
+        WLMI_TRY(get_text(json, "shuffle_fields", shuffle, sizeof shuffle, error));
     if (wlm_hide_parse(hide, &r->hide) != WLM_OK)
         return bad(error, "the record's value", "hide");
     if (sscanf(seed, "%" SCNu64, &r->seed) != 1)
         return bad(error, "the record's value", "seed");
+    if (sscanf(shuffle, "%" SCNu64, &r->shuffle_fields) != 1)
+        return bad(error, "the record's value", "shuffle_fields");
     for (size_t i = 0; i < 4; i++)
         if (!get_integer(json_object_get(json, numbers[i].key), numbers[i].high, &value[i]))
             return bad(error, "the record's value", numbers[i].key);

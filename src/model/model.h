@@ -68,6 +68,7 @@ typedef struct wlmi_record {
     wlm_hide hide;
     uint32_t payload;
     uint32_t max_packets;
+    uint64_t shuffle_fields; /* seed of the order of tags within packets; 0: they were not shuffled */
     uint64_t steps, tokens, seed;
     double loss;
     char split_note[256]; /* e.g. "split by flow: no captures named"; empty: nothing to say */

@@ -18,7 +18,9 @@ struct wlmi_flow_sampler {
     float *logits;            /* [rows of the net] */
     wlmi_candidate *scratch;  /* [vocabulary] */
     uint64_t *banned;         /* [(vocabulary + 63) / 64], or NULL: nothing is */
-    wlmi_tokens tokens;       /* of the beginning */
+    wlmi_coder_options coding; /* of the current flow */
+    wlmi_tokens tokens;       /* of the current flow, its beginning included */
+    wlmi_tokens again;        /* as the codec writes the same packets */
     uint8_t *frame;           /* room for one packet */
     size_t frame_capacity;
 };
@@ -78,6 +80,7 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
         s->codec->drop(s->coder);
     wlmi_session_free(s->session);
     wlmi_tokens_free(&s->tokens);
+    wlmi_tokens_free(&s->again);
     wlmi_free(s->logits);
     wlmi_free(s->scratch);
     wlmi_free(s->banned);
@@ -92,18 +95,21 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
     const wlmi_net *net = s->model->net;
     wlmi_coder_options coding = {
         .generating = net->record.payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
-        .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP};
+        .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP,
+        .shuffle = net->record.shuffle_fields != 0};
     wlmi_codec_limit(s->codec, net->record.payload, &coding);
     if (coding.payload_limited) { /* the decoder makes packets whole, and few of their bytes are tokens */
         coding.generating = WLMI_GENERATING_WHOLE;
         coding.snap_length = LONGEST_SNAP;
-        coding.seed = wlmi_rng_next(rng);
     }
+    if (coding.payload_limited || coding.shuffle)
+        coding.seed = wlmi_rng_next(rng);
     int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles;
     wlmi_packet_list_cut(&flow->packets, 0);
     s->tokens.count = 0;
     if (beginning && beginning->count)
         coding.start_ns = beginning->packet[0].time_ns;
+    s->coding = coding;
     s->codec->start(s->coder, &coding);
     wlmi_session_reset(s->session);
     if (s->options.task >= 0) {
@@ -156,6 +162,11 @@ static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, w
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "codec %s leaves no token to sample",
                          s->codec->name);
     WLMI_TRY(s->codec->push(s->coder, (wlmi_token)token, what, error));
+    if (!wlmi_tokens_reserve(&s->tokens, 1))
+        return WLMI_NO_MEMORY(error);
+    s->tokens.token[s->tokens.count] = (wlmi_token)token;
+    s->tokens.role[s->tokens.count] = (uint8_t)role;
+    s->tokens.packet[s->tokens.count++] = (uint32_t)packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
     return wlmi_session_step(s->session, token, packet, role, s->logits, error);
@@ -165,14 +176,13 @@ static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, w
 static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_sampled_flow *flow, int *sound,
                            wlm_error *error)
 {
-    uint64_t used;
     int good = 0;
     wlmi_pushed what = WLMI_PUSHED;
     *sound = 1;
     flow->out_of_tokens = 0;
     WLMI_TRY(begin(s, rng, flow, error));
-    for (used = s->tokens.count; what != WLMI_PUSHED_END; used++) {
-        if (used >= s->options.max_tokens && flow->packets.count) {
+    while (what != WLMI_PUSHED_END) {
+        if (s->tokens.count >= s->options.max_tokens && flow->packets.count) {
             flow->out_of_tokens = 1;
             break;
         }
@@ -191,6 +201,25 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
     return WLM_OK;
 }
 
+/* Whether the codec writes the flow's packets as other tokens than were sampled. Behind its own the sampled ones may
+ * have an end or the beginning of one more packet, but no packet: the same tokens decode to the same packets. */
+static wlm_status compare(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_error *error)
+{
+    flow->reencoded_differently = 0;
+    if (s->coding.shuffle)
+        return WLM_OK;
+    s->again.count = 0;
+    s->codec->start(s->coder, &s->coding);
+    for (size_t i = 0; i < flow->packets.count; i++) {
+        wlm_packet packet = wlmi_packet_list_at(&flow->packets, i);
+        WLMI_TRY(s->codec->encode(s->coder, &packet, &s->again, error));
+    }
+    flow->reencoded_differently =
+        s->again.count > s->tokens.count ||
+        memcmp(s->again.token, s->tokens.token, s->again.count * sizeof *s->again.token) != 0;
+    return WLM_OK;
+}
+
 wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampled_flow *flow, wlm_error *error)
 {
     wlmi_rng rng;
@@ -202,5 +231,5 @@ wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampl
         WLMI_TRY(try_flow(s, &rng, i + 1 == WLMI_FLOW_TRIES, flow, &sound, error));
     }
     flow->flawed = !sound;
-    return WLM_OK;
+    return compare(s, flow, error);
 }

@@ -21,6 +21,7 @@ typedef struct wlmi_sampled_flow {
     uint64_t tokens;          /* of all tries */
     int out_of_tokens;        /* ran into max_tokens before an end; what was begun of a packet is dropped */
     uint32_t given_up;        /* tries before this one */
+    int reencoded_differently; /* the codec writes other tokens for these packets; 0 where its order is shuffled */
     int flawed;               /* the last try was kept though it would have been given up */
 } wlmi_sampled_flow;
 

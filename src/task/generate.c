@@ -200,6 +200,7 @@ static wlm_status make_flows(run *r, wlm_error *error)
         r->report->flows++;
         r->report->tokens += r->flow.tokens;
         r->report->flows_cut += (uint64_t)r->flow.out_of_tokens;
+        r->report->reencoded_differently += (uint64_t)r->flow.reencoded_differently;
         r->report->flows_resampled += r->flow.given_up;
         r->flawed += (uint64_t)r->flow.flawed;
         r->start_ns += (int64_t)(-mean_gap_ns * log(1 - wlmi_rng_uniform(&rng)));

@@ -21,7 +21,7 @@ typedef struct shown { /* what of a flow went into the tokens */
 
 wlmi_view wlmi_view_default(const wlmi_codec *codec)
 {
-    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight};
+    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight, 0};
     return view;
 }
 
@@ -37,6 +37,9 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "codec %s has %u tokens, but the model knows %d", view->codec->name, view->codec->vocabulary,
                          net->config.vocabulary);
+    if (view->shuffle_fields && !view->codec->shuffles)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "codec %s has no fields to shuffle",
+                         view->codec->name);
     p = wlmi_alloc_zero(1, sizeof *p);
     if (!p)
         return WLMI_NO_MEMORY(error);
@@ -67,8 +70,8 @@ void wlmi_prompter_free(wlmi_prompter *p)
 }
 
 /* Tokens of the packets from `from` on, at most `room` of them. */
-static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64_t from, size_t room, shown *s,
-                         wlm_error *error)
+static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64_t from, uint64_t draw, size_t room,
+                         shown *s, wlm_error *error)
 {
     const wlmi_codec *codec = p->view.codec;
     uint64_t most = flow->packets - from;
@@ -86,6 +89,10 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
         WLMI_TRY(wlmi_hide_packet(p->hider, &packet, &hidden, error));
         if (s->packets == 0) {
             wlmi_coder_options options = {.start_ns = hidden.time_ns};
+            if (draw && p->view.shuffle_fields) {
+                options.shuffle = 1;
+                options.seed = wlmi_mix2(p->view.shuffle_fields, draw);
+            }
             wlmi_codec_limit(codec, p->view.payload, &options);
             codec->start(p->coder, &options);
         }
@@ -114,9 +121,9 @@ static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_pro
 {
     wlmi_rng rng;
     wlmi_rng_seed(&rng, draw);
-    WLMI_TRY(encode(p, flow, 0, room, s, error));
+    WLMI_TRY(encode(p, flow, 0, draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_PLAIN && !s->whole && flow->packets > 1 && wlmi_rng_below(&rng, 4) == 0)
-        WLMI_TRY(encode(p, flow, 1 + wlmi_rng_below(&rng, flow->packets - 1), room, s, error));
+        WLMI_TRY(encode(p, flow, 1 + wlmi_rng_below(&rng, flow->packets - 1), draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_CLASSIFY && s->packets > 1 && wlmi_rng_below(&rng, 2) == 0) {
         s->packets = 1 + wlmi_rng_below(&rng, s->packets);
         keep_packets(&p->tokens, s->packets);

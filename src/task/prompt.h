@@ -22,10 +22,11 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     int context;          /* rows per sequence, at least WLMI_MIN_CONTEXT */
     float flow_weight;    /* classify: weight of the loss on each flow token */
     float label_weight;   /* classify: weight of the loss on the label; 0: the default */
+    uint64_t shuffle_fields; /* seed of the order of tags within packets, another for each draw; 0: not shuffled */
 } wlmi_view;
 enum { WLMI_MIN_CONTEXT = 16 };
-/* Hide ids, full payload, no packet limit, context 1024, flow_weight 0.1, label_weight 50: a label counts like 50
- * tokens, however long its flow. */
+/* Hide ids, full payload, no packet limit, not shuffled, context 1024, flow_weight 0.1, label_weight 50: a label counts
+ * like 50 tokens, however long its flow. */
 wlmi_view wlmi_view_default(const wlmi_codec *codec);
 
 /* A flow from anywhere. get: packet j of `packets`, in capture order; data stays valid until the next call. */
@@ -39,13 +40,14 @@ typedef struct wlmi_flow_packets {
 } wlmi_flow_packets;
 
 typedef struct wlmi_prompter wlmi_prompter; /* hider, coder and buffers */
-/* The net is borrowed; it may gain tasks. */
+/* The net is borrowed; it may gain tasks. WLM_ERR_ARGUMENT where the codec cannot do what the view asks. */
 wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, const wlmi_net *net, wlm_error *error);
 /* Appends one segment for a flow; on failure rows are as before. task, label: indices in the net (label -1: a query
  * without a known answer, no loss on it; generate needs both).
  * draw: 0 shows the flow from its start, as much as fits. Anything else seeds a choice of what to show, in training:
  * classify: half of the time a random number of packets (so that a label can be asked for after any packet);
  * plain: a quarter of the time from a random packet on (so that the middle of long flows is seen).
+ * Only then are fields shuffled, where the view says so: what is evaluated or asked stands in the codec's own order.
  * packets_used: how many packets went in, a cut one included (may be NULL). */
 wlm_status wlmi_prompter_flow(wlmi_prompter *prompter, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task,
                               int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error);

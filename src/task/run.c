@@ -84,19 +84,21 @@ static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
 {
     const wlm_train_options *o = run->options;
     json_t *flows = json_array();
-    char seed[24];
+    char seed[24], shuffle[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)o->shuffle_fields);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
     run->asked = json_pack(
-        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:s}",
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:s,"
+        " s:s}",
         "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
         text_or_null(o->codec), "plain", run->plain, "classify", run->classify, "generate", run->generate, "hide",
         (json_int_t)o->hide, "payload", (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "steps",
         (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
         "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
-        "warmup", o->warmup, "weight_decay", o->weight_decay, "clip", o->clip, "seed", seed, "backend",
-        run->backend->name);
+        "warmup", o->warmup, "weight_decay", o->weight_decay, "clip", o->clip, "seed", seed, "shuffle_fields",
+        shuffle, "backend", run->backend->name);
     return run->asked ? WLM_OK : WLMI_NO_MEMORY(error);
 }
 
@@ -165,6 +167,8 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
         record->payload = o->payload;
     if (o->max_packets)
         record->max_packets = o->max_packets;
+    if (o->shuffle_fields)
+        record->shuffle_fields = o->shuffle_fields;
     if (o->context)
         run->net->config.context = (int)o->context;
     record->seed = o->seed;
@@ -200,6 +204,7 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     view.hide = record->hide;
     view.payload = record->payload;
     view.max_packets = record->max_packets;
+    view.shuffle_fields = record->shuffle_fields;
     view.context = run->net->config.context;
     options.plain = run->plain;
     options.classify = run->classify;

@@ -81,6 +81,7 @@ typedef struct wlmi_codec {
     uint32_t vocabulary;
     uint32_t roles;
     int limits_payload; /* knows payload_limit; else packets must be cut before they come */
+    int shuffles;       /* knows shuffle; else a packet's tokens have one order only */
     const char *const *role_names;
     const uint64_t *rows; /* [roles][(vocabulary + 63) / 64]: which tokens a role can ever be */
     wlm_status (*make)(wlmi_coder **coder, wlm_error *error);

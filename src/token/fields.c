@@ -137,6 +137,7 @@ const wlmi_codec wlmi_codec_fields = {
     .vocabulary = WLMI_T_COUNT,
     .roles = WLMI_R_COUNT,
     .limits_payload = 1,
+    .shuffles = 1,
     .role_names = wlmi_fields_role_names,
     .rows = &wlmi_fields_rows[0][0],
     .make = fields_make,

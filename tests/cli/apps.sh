@@ -127,7 +127,7 @@ generate() {
 }
 generate -w a.pcap >report
 expect report 'd["flows"], sorted(d)' "(3, ['checksums_mended', 'flows', 'flows_cut', 'flows_resampled', 'lengths_mended',\
- 'note', 'packets', 'seconds', 'tokens', 'tokens_per_s'])"
+ 'note', 'packets', 'reencoded_differently', 'seconds', 'tokens', 'tokens_per_s'])"
 generate -w b.pcap >/dev/null
 cmp a.pcap b.pcap || fail "the same seed, another file"
 generate -w c.pcap --seed 9 >/dev/null

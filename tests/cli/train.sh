@@ -110,6 +110,7 @@ refuse() { # refuse STATUS TEXT ARGUMENT...
 refuse 2 "'--output' is missing\|'-o, --output' is missing" -d in
 refuse 2 "prompts" -d in -o new --prompts plain=x
 refuse 2 "no preset is called 'huge'" -d in -o new --preset huge
+refuse 2 "codec bytes has no fields to shuffle" -d in -o new --codec bytes --shuffle-fields 3
 refuse 1 "absent" -d absent -o new
 refuse 1 "no unfinished run" -d in -o new --resume
 echo "this is no checkpoint, whatever its name" >note0

@@ -11,7 +11,7 @@ void test_model_file(const char *path, const test_model_options *options)
 {
     static const char *const app[] = {"dns", "ssh", "web / TLS 1.3"}, *const vpn[] = {"yes", "no"};
     static const uint16_t port[] = {53, 22, 0};
-    const wlmi_codec *codec = wlmi_codec_find("bytes");
+    const wlmi_codec *codec = wlmi_codec_find(options->codec ? options->codec : "bytes");
     wlmi_config config = test_config("trafficgpt-nano");
     wlmi_net *net;
     wlm_error error;
@@ -31,6 +31,7 @@ void test_model_file(const char *path, const test_model_options *options)
     net->record.hide = options->hide;
     net->record.payload = options->payload;
     net->record.max_packets = options->max_packets;
+    net->record.shuffle_fields = options->shuffle_fields;
     assert_ok(wlmi_checkpoint_save(net, path, &error), &error);
     wlmi_net_free(net);
 }

@@ -9,10 +9,12 @@ typedef struct test_model_options {
     wlm_hide hide;
     uint32_t payload, max_packets;
     int context;          /* 0: 256 */
+    const char *codec;    /* NULL: bytes */
+    uint64_t shuffle_fields;
     int all_cut;          /* training flows of each label: 10, all of them cut */
 } test_model_options;
 
-/* Saves a tiny model of random weights, codec `bytes`, tasks "app" (dns, ssh, web / TLS 1.3; ports 53, 22, 0) and
+/* Saves a tiny model of random weights, tasks "app" (dns, ssh, web / TLS 1.3; ports 53, 22, 0) and
  * "vpn-use" (yes, no). */
 void test_model_file(const char *path, const test_model_options *options);
 

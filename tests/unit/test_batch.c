@@ -411,6 +411,71 @@ static void a_warm_stream_allocates_nothing(void **state)
     wlmi_rows_free(&rows);
 }
 
+static wlmi_batches *open_shuffled(const wlmi_net *fields, uint64_t shuffle)
+{
+    const wlmi_dataset *folders[] = {data};
+    const wlmi_batch_options o = mix(1, 1, 0);
+    wlmi_view v = view;
+    wlmi_batches *b;
+    wlm_error error;
+    v.codec = &wlmi_codec_fields;
+    v.shuffle_fields = shuffle;
+    assert_ok(wlmi_batches_new(&b, folders, 1, fields, &v, &o, &error), &error);
+    return b;
+}
+
+/* How many of the next batches, or of a sweep's, hold other ids. */
+static int count_differences(wlmi_batches *a, wlmi_batches *b, int sweep)
+{
+    wlmi_rows x = {0}, y = {0};
+    uint64_t at = 0, bt = 0;
+    wlm_error error;
+    int different = 0;
+    for (int i = 0; i < 5; i++) {
+        wlm_status s = sweep ? wlmi_batches_sweep(a, WLM_PART_VAL, WLMI_PROMPT_PLAIN, &at, &x, &error)
+                             : wlmi_batches_next(a, &at, &x, &error);
+        wlm_status t = sweep ? wlmi_batches_sweep(b, WLM_PART_VAL, WLMI_PROMPT_PLAIN, &bt, &y, &error)
+                             : wlmi_batches_next(b, &bt, &y, &error);
+        assert_int_equal(s, t);
+        if (s == WLM_END)
+            break;
+        assert_ok(s, &error);
+        assert_int_equal(at, bt);
+        assert_int_equal(x.tokens, y.tokens);
+        different += memcmp(x.id, y.id, (size_t)x.tokens * sizeof *x.id) != 0;
+    }
+    wlmi_rows_free(&x);
+    wlmi_rows_free(&y);
+    return different;
+}
+
+static void the_same_seed_shuffles_the_same_way(void **state)
+{
+    static const char *const app[] = {"a", "b", "c"};
+    wlmi_config config = test_config("netgpt-nano");
+    wlmi_batches *plain, *one, *same, *other;
+    wlmi_net *fields;
+    wlm_error error;
+    (void)state;
+    config.vocabulary = (int)wlmi_codec_fields.vocabulary;
+    config.role_rows = (int)wlmi_codec_fields.roles + 1;
+    assert_ok(wlmi_net_new(&fields, &config, &wlmi_backend_ref, 1, &error), &error);
+    assert_ok(wlmi_net_add_task(fields, "app", app, 3, 1, &error), &error);
+    plain = open_shuffled(fields, 0);
+    one = open_shuffled(fields, 1);
+    same = open_shuffled(fields, 1);
+    other = open_shuffled(fields, 2);
+    assert_int_equal(count_differences(one, same, 0), 0);
+    assert_int_equal(count_differences(one, other, 0), 5);
+    assert_int_equal(count_differences(one, plain, 0), 5);
+    assert_int_equal(count_differences(one, plain, 1), 0);
+    wlmi_batches_free(plain);
+    wlmi_batches_free(one);
+    wlmi_batches_free(same);
+    wlmi_batches_free(other);
+    wlmi_net_free(fields);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +485,7 @@ int main(void)
         cmocka_unit_test(shares_are_kept),
         cmocka_unit_test(balance_moves_labels_together),
         cmocka_unit_test(a_sweep_shows_a_part_once_and_in_order),
+        cmocka_unit_test(the_same_seed_shuffles_the_same_way),
         cmocka_unit_test(folders_are_joined),
         cmocka_unit_test(what_cannot_be_is_said),
         cmocka_unit_test(out_of_memory_is_a_status),

@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/rng.h"
 #include "model/checkpoint.h"
+#include "model/metadata.h"
 #include "support/model.h"
 
 static wlmi_net *recorded_net(void)
@@ -20,6 +21,7 @@ static wlmi_net *recorded_net(void)
     net->record.hide = WLM_HIDE_IDS;
     net->record.payload = WLM_PAYLOAD_FULL;
     net->record.max_packets = 16;
+    net->record.shuffle_fields = UINT64_MAX - 1;
     net->record.steps = 12;
     net->record.tokens = 3456;
     net->record.seed = UINT64_MAX;
@@ -70,6 +72,25 @@ static void a_checkpoint_comes_back(void **state)
     }
     wlmi_net_free(net);
     wlmi_net_free(back);
+}
+
+static void records_from_before_shuffling_load_as_unshuffled(void **state)
+{
+    wlmi_net *net = recorded_net();
+    json_t *json = wlmi_record_to_json(&net->record);
+    wlmi_record record;
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_record_from_json(&record, json, &error), &error);
+    assert_true(record.shuffle_fields == UINT64_MAX - 1);
+    json_object_set_new(json, "shuffle_fields", json_true());
+    assert_int_equal(wlmi_record_from_json(&record, json, &error), WLM_ERR_FORMAT);
+    assert_non_null(strstr(error.cause, "shuffle_fields"));
+    json_object_del(json, "shuffle_fields");
+    assert_ok(wlmi_record_from_json(&record, json, &error), &error);
+    assert_true(record.shuffle_fields == 0);
+    json_decref(json);
+    wlmi_net_free(net);
 }
 
 static void tensors_start_at_a_multiple_of_64(void **state)
@@ -220,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_checkpoint_comes_back),
+        cmocka_unit_test(records_from_before_shuffling_load_as_unshuffled),
         cmocka_unit_test(tensors_start_at_a_multiple_of_64),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(damage_is_named),

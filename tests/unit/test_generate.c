@@ -250,6 +250,37 @@ static void sampled_flows_keep_to_the_rules(void **state)
     }
 }
 
+/* A random walk is seldom what the encoder would write; packets that the encoder wrote always are. */
+static void flows_that_encode_otherwise_are_counted(void **state)
+{
+    static const uint32_t payloads[] = {WLM_PAYLOAD_FULL, 4};
+    (void)state;
+    test_capture_file(test_path("again.pcap"), WLM_FORMAT_PCAP);
+    for (int i = 0; i < 4; i++) {
+        const test_model_options how = {
+            .hide = WLM_HIDE_IDS, .payload = payloads[i / 2], .codec = "fields", .shuffle_fields = (uint64_t)(i % 2)};
+        wlm_model *model = load(&how);
+        wlm_generate_options options = asked(test_path("again-out.pcap"), 8);
+        wlm_generate_report report;
+        wlm_status status;
+        wlm_error error;
+        options.max_tokens = 250;
+        assert_ok(wlm_generate(model, &options, &report, &error), &error);
+        assert_sound(options.out, options.start_ns);
+        assert_true(i % 2 ? report.reencoded_differently == 0
+                          : report.reencoded_differently > 0 && report.reencoded_differently <= 8);
+        options.prefix = test_path("again.pcap");
+        options.max_tokens = 40;
+        do /* until the prefix leaves room for one token */
+            status = wlm_generate(model, &options, &report, &error);
+        while (status == WLM_ERR_ARGUMENT && options.max_tokens++ < 1000);
+        assert_ok(status, &error);
+        assert_int_equal(report.packets, 8 * 8);
+        assert_int_equal(report.reencoded_differently, 0);
+        wlm_model_free(model);
+    }
+}
+
 static void every_failed_allocation_is_a_status(void **state)
 {
     wlm_model *model = plain_model();
@@ -277,6 +308,7 @@ int main(void)
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_stop_keeps_the_flows_made),
         cmocka_unit_test(sampled_flows_keep_to_the_rules),
+        cmocka_unit_test(flows_that_encode_otherwise_are_counted),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };
     return cmocka_run_group_tests_name("generate", tests, NULL, NULL);

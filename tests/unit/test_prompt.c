@@ -3,6 +3,7 @@
 #include "support/model.h"
 #include "support/support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -346,6 +347,105 @@ static void hidden_addresses_do_not_reach_the_rows(void **state)
     wlmi_rows_free(&rows);
 }
 
+/* Rows of flow 0 in codec `fields`, shuffled by this seed. */
+static void build_fields(const wlmi_net *of, uint64_t shuffle, uint64_t draw, wlmi_rows *rows)
+{
+    wlmi_view v = view;
+    wlmi_prompter *prompter;
+    wlm_error error;
+    v.codec = &wlmi_codec_fields;
+    v.shuffle_fields = shuffle;
+    wlmi_rows_clear(rows);
+    assert_ok(wlmi_prompter_new(&prompter, &v, of, &error), &error);
+    assert_ok(wlmi_prompter_append(prompter, data, 0, WLMI_PROMPT_PLAIN, -1, -1, draw, rows, NULL, &error), &error);
+    wlmi_prompter_free(prompter);
+}
+
+static int same_ids(const wlmi_rows *a, const wlmi_rows *b)
+{
+    return a->tokens == b->tokens && !memcmp(a->id, b->id, (size_t)a->tokens * sizeof *a->id);
+}
+
+/* How often each token stands in a packet is the same in both. */
+static void assert_permuted(const wlmi_rows *a, const wlmi_rows *b, int vocabulary)
+{
+    int *balance = calloc((size_t)vocabulary, sizeof *balance);
+    assert_non_null(balance);
+    assert_int_equal(a->tokens, b->tokens);
+    for (int i = 1; i < a->tokens; i++) {
+        assert_int_equal(a->packet[i], b->packet[i]);
+        balance[a->id[i]]++;
+        balance[b->id[i]]--;
+        if (i + 1 == a->tokens || a->packet[i + 1] != a->packet[i])
+            for (int t = 0; t < vocabulary; t++)
+                assert_int_equal(balance[t], 0);
+    }
+    free(balance);
+}
+
+/* The rows decode to the flow's packets. */
+static void assert_decodes(const wlmi_rows *rows)
+{
+    const wlmi_codec *codec = &wlmi_codec_fields;
+    wlmi_coder *coder;
+    wlm_packet packet;
+    wlmi_pushed what = WLMI_PUSHED;
+    wlm_error error;
+    uint64_t packets = 0;
+    assert_ok(codec->make(&coder, &error), &error);
+    assert_ok(wlmi_dataset_packet(data, 0, 0, &packet, &error), &error);
+    codec->start(coder, &(wlmi_coder_options){.start_ns = packet.time_ns, .shuffle = 1});
+    for (int i = 1; i < rows->tokens; i++) {
+        assert_int_equal(rows->role[i], codec->role(coder));
+        assert_ok(codec->push(coder, (wlmi_token)rows->id[i], &what, &error), &error);
+        if (what != WLMI_PUSHED_PACKET)
+            continue;
+        assert_ok(wlmi_dataset_packet(data, 0, packets++, &packet, &error), &error);
+        assert_int_equal(codec->packet(coder)->time_ns, packet.time_ns);
+        assert_int_equal(codec->packet(coder)->captured, packet.captured);
+        assert_memory_equal(codec->packet(coder)->data, packet.data, packet.captured);
+    }
+    assert_int_equal(what, WLMI_PUSHED_END);
+    assert_int_equal(packets, 19);
+    codec->drop(coder);
+}
+
+static void shuffled_fields_are_the_same_packets_in_another_order(void **state)
+{
+    wlmi_config config = test_config("netgpt-nano");
+    wlmi_rows plain = {0}, rows = {0}, again = {0};
+    wlmi_net *fields;
+    wlmi_prompter *prompter;
+    wlmi_view v = view;
+    wlm_error error;
+    int moved = 0, by_seed = 0;
+    (void)state;
+    config.vocabulary = (int)wlmi_codec_fields.vocabulary;
+    config.role_rows = (int)wlmi_codec_fields.roles + 1;
+    assert_ok(wlmi_net_new(&fields, &config, &wlmi_backend_ref, 1, &error), &error);
+    build_fields(fields, 0, 1, &plain);
+    for (uint64_t draw = 1; draw <= 30; draw++) {
+        build_fields(fields, 7, draw, &rows);
+        assert_permuted(&rows, &plain, config.vocabulary);
+        assert_decodes(&rows);
+        moved += !same_ids(&rows, &plain);
+        build_fields(fields, 7, draw, &again);
+        assert_true(same_ids(&rows, &again));
+        build_fields(fields, 8, draw, &again);
+        by_seed += !same_ids(&rows, &again);
+    }
+    assert_true(moved > 25 && by_seed > 25);
+    build_fields(fields, 7, 0, &rows); /* no chance, no shuffling */
+    assert_true(same_ids(&rows, &plain));
+    v.shuffle_fields = 1;
+    assert_int_equal(wlmi_prompter_new(&prompter, &v, net, &error), WLM_ERR_ARGUMENT);
+    assert_string_equal(error.cause, "codec bytes has no fields to shuffle");
+    wlmi_net_free(fields);
+    wlmi_rows_free(&plain);
+    wlmi_rows_free(&rows);
+    wlmi_rows_free(&again);
+}
+
 static void nonsense_is_refused(void **state)
 {
     wlmi_prompter *prompter;
@@ -408,6 +508,7 @@ int main(void)
         cmocka_unit_test(a_draw_shows_the_middle_of_long_flows),
         cmocka_unit_test(segments_are_packed_as_they_are_alone),
         cmocka_unit_test(hidden_addresses_do_not_reach_the_rows),
+        cmocka_unit_test(shuffled_fields_are_the_same_packets_in_another_order),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(out_of_memory_is_a_status),
     };

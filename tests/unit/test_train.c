@@ -253,6 +253,43 @@ static void resuming_with_other_options_is_refused(void **state)
     expect_refused(&o, WLM_ERR_ARGUMENT, "seed");
 }
 
+static void a_shuffled_run_is_remembered_and_generates(void **state)
+{
+    const char *data = folder(), *out = test_path("shuffled"), *second = test_path("shuffled2");
+    wlm_train_options o = options_for(&data, out, "trafficgpt-nano"), other;
+    wlm_generate_options g = wlm_generate_options_default();
+    wlm_generate_report made;
+    wlm_train_report report;
+    wlm_model *model;
+    wlm_error error;
+    (void)state;
+    o.shuffle_fields = 5;
+    o.codec = "bytes";
+    expect_refused(&o, WLM_ERR_ARGUMENT, "codec bytes has no fields to shuffle");
+    o.codec = "fields";
+    o.stop = &stop;
+    stop = 1;
+    assert_int_equal(wlm_train(&o, &report, &error), WLM_STOPPED);
+    stop = 0;
+    o.resume = 1;
+    other = o, other.shuffle_fields = 6, expect_refused(&other, WLM_ERR_ARGUMENT, "another shuffle_fields");
+    other = o, other.shuffle_fields = 0, expect_refused(&other, WLM_ERR_ARGUMENT, "another shuffle_fields");
+    assert_ok(wlm_train(&o, &report, &error), &error);
+
+    o = options_for(&data, second, NULL);
+    o.init = out;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    assert_ok(wlm_model_load(&model, second, 1, &error), &error);
+    assert_true(model->net->record.shuffle_fields == 5);
+    g.out = test_path("shuffled.pcap");
+    g.flows = 5;
+    g.max_tokens = 100;
+    assert_ok(wlm_generate(model, &g, &made, &error), &error);
+    assert_int_equal(made.flows, 5);
+    assert_int_equal(made.reencoded_differently, 0);
+    wlm_model_free(model);
+}
+
 static void time_bounds_a_run(void **state)
 {
     const char *data = folder(), *out = test_path("timed");
@@ -274,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(resuming_with_other_options_is_refused),
+        cmocka_unit_test(a_shuffled_run_is_remembered_and_generates),
         cmocka_unit_test(time_bounds_a_run),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, NULL);

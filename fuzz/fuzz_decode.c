@@ -48,28 +48,45 @@ static void check_hidden(const wlm_packet *in, const wlmi_headers *before, const
         must(wlmi_check_transport(out->data, &after) == state);
 }
 
-static void hide(wlmi_hider *hider, const wlm_packet *p, const wlmi_headers *h, const wlm_flow_key *key, int ids)
+/* Policy implicit leaves no checksum wrong that can be computed. */
+static void check_sums(const wlm_packet *in, const wlmi_headers *before, const wlm_packet *out)
+{
+    wlmi_headers after;
+    wlmi_decode(out, &after);
+    check_headers(out, &after);
+    must(out->captured <= in->captured);
+    if (before->ip_version && before->reason != WLMI_CUT && before->reason != WLMI_MALFORMED)
+        must(wlmi_check_network(out->data, &after) != WLMI_SUM_WRONG &&
+             wlmi_check_transport(out->data, &after) != WLMI_SUM_WRONG);
+}
+
+typedef void promise(const wlm_packet *in, const wlmi_headers *before, const wlm_packet *out);
+
+static void hide(wlmi_hider *hider, const wlm_packet *p, const wlmi_headers *h, const wlm_flow_key *key,
+                 promise *check)
 {
     wlm_packet out;
     wlmi_hider_start(hider, key, 7, p->time_ns / 2);
-    if (wlmi_hide_packet(hider, p, &out, NULL) == WLM_OK && ids)
-        check_hidden(p, h, &out);
+    if (wlmi_hide_packet(hider, p, &out, NULL) == WLM_OK && check)
+        check(p, h, &out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint32_t links[] = {101, 1, 113, 276, 0, 9, 50, 108, 12, 228, 229, 195};
+    static promise *const checks[4] = {check_hidden, NULL, NULL, check_sums};
     static const wlmi_flow_options options = {.max_flows = 4, .user_size = 8};
     wlmi_cursor c = wlmi_cursor_over(data, size);
     wlmi_flow_table *table = NULL;
-    wlmi_hider *hider[3] = {NULL};
+    wlmi_hider *hider[4] = {NULL};
     uint32_t link_type = links[wlmi_u8(&c) % (sizeof links / sizeof *links)];
     int64_t now = 0;
 
     if (wlmi_flow_table_new(&table, &options, NULL, NULL, NULL) != WLM_OK ||
         wlmi_hider_new(&hider[0], WLM_HIDE_IDS, WLM_PAYLOAD_FULL, NULL) != WLM_OK ||
         wlmi_hider_new(&hider[1], WLM_HIDE_SHAPE, WLM_PAYLOAD_FULL, NULL) != WLM_OK ||
-        wlmi_hider_new(&hider[2], WLM_HIDE_IDS, 5, NULL) != WLM_OK)
+        wlmi_hider_new(&hider[2], WLM_HIDE_IDS, 5, NULL) != WLM_OK ||
+        wlmi_hider_new(&hider[3], WLM_HIDE_IMPLICIT, WLM_PAYLOAD_FULL, NULL) != WLM_OK)
         goto done;
     for (uint64_t number = 1; wlmi_left(&c) > 3; number++) {
         uint32_t length = wlmi_le16(&c);
@@ -90,8 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (wlmi_flow_of(table, &p, &h, &flow, &backward, NULL) == WLM_OK) {
             char text[64];
             wlmi_community_id(&flow->key, text);
-            for (int i = 0; i < 3; i++)
-                hide(hider[i], &p, &h, &flow->key, i == 0);
+            for (int i = 0; i < 4; i++)
+                hide(hider[i], &p, &h, &flow->key, checks[i]);
         }
         wlmi_mend_checksums(copy, &h);
         must(wlmi_check_network(copy, &h) != WLMI_SUM_WRONG && wlmi_check_transport(copy, &h) != WLMI_SUM_WRONG);
@@ -100,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wlmi_flow_table_flush(table);
 done:
     wlmi_flow_table_free(table);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         wlmi_hider_free(hider[i]);
     return 0;
 }

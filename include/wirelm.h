@@ -148,7 +148,9 @@ typedef struct wlm_flow_key {
 
 /* ---------------------------------------------------------------- hiding, progress */
 
-typedef enum wlm_hide { WLM_HIDE_NONE = 0, WLM_HIDE_IDS = 1, WLM_HIDE_SHAPE = 3 } wlm_hide; /* 2: implicit, to come */
+typedef enum wlm_hide { /* each includes the one before; docs/HIDING.md says what each hides */
+    WLM_HIDE_NONE = 0, WLM_HIDE_IDS = 1, WLM_HIDE_IMPLICIT = 2, WLM_HIDE_SHAPE = 3
+} wlm_hide;
 WLM_API const char *wlm_hide_name(wlm_hide hide);
 /* WLM_OK and *hide, or WLM_ERR_ARGUMENT. */
 WLM_API wlm_status wlm_hide_parse(const char *name, wlm_hide *hide);

@@ -32,6 +32,7 @@ const char *wlm_hide_name(wlm_hide hide)
     switch (hide) {
     case WLM_HIDE_NONE: return "none";
     case WLM_HIDE_IDS: return "ids";
+    case WLM_HIDE_IMPLICIT: return "implicit";
     case WLM_HIDE_SHAPE: return "shape";
     }
     return "unknown";
@@ -39,7 +40,7 @@ const char *wlm_hide_name(wlm_hide hide)
 
 wlm_status wlm_hide_parse(const char *name, wlm_hide *hide)
 {
-    static const wlm_hide all[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_SHAPE};
+    static const wlm_hide all[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_IMPLICIT, WLM_HIDE_SHAPE};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(name, wlm_hide_name(all[i]))) {
             *hide = all[i];

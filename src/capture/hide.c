@@ -12,7 +12,7 @@ enum { SHAPE_TTL = 64, SHAPE_PROTO = 253 /* for experiments (RFC 3692) */ };
 wlm_status wlmi_hider_new(wlmi_hider **hider, wlm_hide policy, uint32_t payload, wlm_error *error)
 {
     *hider = NULL;
-    if (policy != WLM_HIDE_NONE && policy != WLM_HIDE_IDS && policy != WLM_HIDE_SHAPE)
+    if (policy != WLM_HIDE_NONE && policy != WLM_HIDE_IDS && policy != WLM_HIDE_IMPLICIT && policy != WLM_HIDE_SHAPE)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "hide policy %d is unknown", (int)policy);
     wlmi_hider *h = wlmi_alloc_zero(1, sizeof *h);
     if (!h)
@@ -57,6 +57,7 @@ void wlmi_hider_start(wlmi_hider *hider, const wlm_flow_key *flow, uint64_t key,
     hider->flow = *flow;
     hider->key = key;
     hider->base_ns = base_ns;
+    memset(hider->bases, 0, sizeof hider->bases);
     for (int end = 0; end < 2; end++) {
         const uint8_t *real = end ? flow->dst : flow->src;
         set_end(hider, end, real);
@@ -88,6 +89,7 @@ static void hide_other(wlmi_hider *hider, const wlm_packet *in, const wlmi_heade
         wlmi_hide_link_address(hider, in->data + h->link_dst, copy + h->link_dst, h->link_addr_len);
 }
 
+/* Also policy implicit, which differs inside IP alone. */
 static wlm_status hide_ids(wlmi_hider *hider, const wlm_packet *in, const wlmi_headers *h, wlm_packet *out,
                            wlm_error *error)
 {
@@ -175,8 +177,8 @@ wlm_status wlmi_hide_packet(wlmi_hider *hider, const wlm_packet *in, wlm_packet 
         out->interface = 0;
         out->comment = NULL;
         out->time_ns = (int64_t)((uint64_t)in->time_ns - (uint64_t)hider->base_ns);
-        WLMI_TRY(hider->policy == WLM_HIDE_IDS ? hide_ids(hider, in, &h, out, error)
-                                               : hide_shape(hider, in, &h, out, error));
+        WLMI_TRY(hider->policy == WLM_HIDE_SHAPE ? hide_shape(hider, in, &h, out, error)
+                                                 : hide_ids(hider, in, &h, out, error));
     }
     cut_payload(hider, out);
     return WLM_OK;

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "capture/decode.h"
 
-/* State of one flow: who is who, and what stands for which name. */
+/* State of one flow, of constant size: who is who, what stands for which name, where counting began. */
 typedef struct wlmi_hider wlmi_hider;
 
 /* key seeds the stand-ins for third addresses and names: the same key gives the same packets.
@@ -20,7 +20,7 @@ void wlmi_hider_start(wlmi_hider *hider, const wlm_flow_key *flow, uint64_t key,
 wlm_status wlmi_hide_packet(wlmi_hider *hider, const wlm_packet *in, wlm_packet *out, wlm_error *error);
 void wlmi_hider_free(wlmi_hider *hider);
 
-/* What hidden packets look like (ids and shape): raw IP, these endpoints, times from 0. */
+/* What hidden packets look like (all policies but none): raw IP, these endpoints, times from 0. */
 #define WLMI_HIDDEN_LINK 101
 #define WLMI_HIDDEN_CLIENT4 0xc0000201u /* 192.0.2.1 */
 #define WLMI_HIDDEN_SERVER4 0xc6336401u /* 198.51.100.1 */

@@ -1,5 +1,5 @@
-/* hide_packet.c: policy ids over one IP packet: addresses and ports in its headers, then whatever of its content is
- * known to name someone, then the checksums. */
+/* hide_packet.c: policies ids and implicit over one IP packet: addresses and ports in its headers, then whatever of its
+ * content is known to name someone, then numbers (implicit), then the checksums. */
 #include "capture/hide_parts.h"
 
 #include <string.h>
@@ -154,7 +154,7 @@ static void hide_tcp(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, c
     wlmi_hide_text(hider, from, to, size);
 }
 
-static void hide_icmp(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
+static void hide_icmp(wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
     uint8_t type = in[h->transport];
     int error = h->proto == WLMI_PROTO_ICMP ? type == 3 || type == 4 || type == 5 || type == 11 || type == 12
@@ -169,7 +169,7 @@ static void hide_icmp(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, 
         wlmi_hide_ip(hider, in + h->payload, out + h->payload, h->payload_len, h->payload_wire_len, depth + 1);
 }
 
-static void hide_content(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
+static void hide_content(wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
     enum { IP_IN_IP = 4, IPV6_IN_IP = 41 };
     wlmi_hide_endpoints(hider, in + h->payload, out + h->payload, h->network_end - h->payload);
@@ -187,7 +187,7 @@ static void hide_content(const wlmi_hider *hider, const uint8_t *in, uint8_t *ou
         hide_icmp(hider, in, out, h, depth);
 }
 
-void wlmi_hide_ip(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t captured, uint32_t wire, int depth)
+void wlmi_hide_ip(wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t captured, uint32_t wire, int depth)
 {
     wlm_packet packet = {.captured = captured, .wire = wire, .link_type = WLMI_LINK_RAW, .data = in};
     wlmi_headers h;
@@ -198,5 +198,9 @@ void wlmi_hide_ip(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint
     if (h.transport != WLMI_ABSENT)
         hide_ports(hider, in, out, &h, depth);
     hide_content(hider, in, out, &h, depth);
+    if (hider->policy == WLM_HIDE_IMPLICIT)
+        wlmi_hide_implicit(hider, in, out, &h, depth);
     move_checksums(in, out, &h);
+    if (hider->policy == WLM_HIDE_IMPLICIT) /* a wrong one tells of the card that would have written it */
+        wlmi_mend_checksums(out, &h);
 }

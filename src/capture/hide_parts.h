@@ -6,6 +6,16 @@
 
 #include "capture/hide.h"
 
+typedef struct wlmi_base { /* what is taken off a number, from the first that was seen on */
+    uint32_t value;
+    uint8_t known;
+} wlmi_base;
+
+typedef struct wlmi_bases {        /* of the numbers that one direction counts */
+    wlmi_base id, fragment, label; /* identification of IPv4 and of IPv6's fragment header; flow label */
+    wlmi_base sequence, time;      /* TCP's sequence number and TSval */
+} wlmi_bases;
+
 struct wlmi_hider {
     wlm_hide policy;
     uint32_t payload;
@@ -14,6 +24,7 @@ struct wlmi_hider {
     wlm_flow_key flow;
     uint8_t end[2][16];    /* what stands for source and destination */
     char end_text[2][64];  /* their real addresses as text; empty where there is none */
+    wlmi_bases bases[2];   /* policy implicit: forward, backward */
     uint8_t *buffer;
     size_t capacity;
 };
@@ -63,12 +74,17 @@ void wlmi_hide_client_hello(const wlmi_hider *hider, const uint8_t *in, uint8_t 
 
 /* ---- hide_packet.c */
 
-/* Rewrites an IP packet as policy ids says, from its first header byte to its end. wire: its bytes before the capture
- * cut it. depth: how many IP packets it stands in. */
-void wlmi_hide_ip(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t captured, uint32_t wire,
-                  int depth);
+/* Rewrites an IP packet as policy ids or implicit says, from its first header byte to its end. wire: its bytes before
+ * the capture cut it. depth: how many IP packets it stands in. */
+void wlmi_hide_ip(wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t captured, uint32_t wire, int depth);
 /* 1 where the packet goes from the flow's destination to its source. */
 int wlmi_hide_is_backward(const wlmi_hider *hider, const uint8_t *data, const wlmi_headers *headers);
+
+/* ---- hide_implicit.c */
+
+/* Rebases IPv4 identification, IPv6 flow label and fragment identification, TCP sequence and acknowledgement numbers,
+ * SACK edges and timestamps. A packet inside another counts as the first of a flow of its own. */
+void wlmi_hide_implicit(wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *headers, int depth);
 
 /* ---- hide_dns.c */
 

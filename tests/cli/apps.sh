@@ -116,7 +116,9 @@ expect score '[d[k] for k in ("task", "split", "split_by", "fell_back", "hide", 
 expect score 'sum(map(sum, d["confusion"]["matrix"])), sum(l["support"] for l in d["labels"].values())' '(40, 40)'
 expect score 'd["controls"]["majority"]["accuracy"]' 0.6
 expect score 'abs(d["accuracy"] - sum(r[i] for i, r in enumerate(d["confusion"]["matrix"])) / 40) < 1e-5' True
-refuse 1 "trained with --hide ids" evaluate classify -m model -d data --hide shape
+for policy in implicit shape; do
+    refuse 1 "trained with --hide ids" evaluate classify -m model -d data --hide $policy
+done
 refuse 1 "absent" evaluate classify -m model -d absent
 refuse 2 "labelled for task 'app', not 'vpn'" evaluate classify -m model -d data --task vpn
 refuse 2 "cannot evaluate 'weather'" evaluate weather

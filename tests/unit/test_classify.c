@@ -366,13 +366,13 @@ static void compare_prefix(wlm_model *model, const wlmi_view *view)
 static void packet_by_packet_is_the_classify_prompt(void **state)
 {
     static const uint32_t payloads[] = {0, 4, WLM_PAYLOAD_FULL};
-    static const wlm_hide policies[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_SHAPE};
+    static const wlm_hide policies[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_IMPLICIT, WLM_HIDE_SHAPE};
     wlm_model *model = plain_model();
     wlmi_view view;
     wlm_error error;
     (void)state;
     assert_ok(wlmi_query_view(model, WLM_HIDE_IDS, 0, 0, &view, &error), &error);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 12; i++)
         for (view.context = WLMI_MIN_CONTEXT; view.context < 800; view.context = view.context * 3 / 2 + 1)
             for (view.max_packets = 0; view.max_packets < 4; view.max_packets++) {
                 view.hide = policies[i / 3];

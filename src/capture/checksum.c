@@ -6,6 +6,10 @@
 uint32_t wlmi_sum(uint32_t sum, const uint8_t *data, size_t size)
 {
     uint64_t wide = sum;
+    for (; size >= 8; size -= 8, data += 8) { /* in ones' complement a word of two is the sum of both */
+        uint64_t words = wlmi_load_be64(data);
+        wide += (words >> 32) + (words & UINT32_MAX);
+    }
     for (; size >= 2; size -= 2, data += 2)
         wide += wlmi_load_be16(data);
     if (size)

@@ -123,7 +123,7 @@ typedef struct wlmi_field {
 } wlmi_field;
 
 extern const wlmi_field wlmi_fields[WLMI_F_COUNT];
-int wlmi_field_of(wlmi_token tag);
+int wlmi_field_of(wlmi_token tag) __attribute__((const));
 
 /* ---- token ids */
 
@@ -238,7 +238,7 @@ typedef struct wlmi_flow_state {
 } wlmi_flow_state;
 
 /* ---- fields_shape.c */
-uint32_t wlmi_shape_layers(int shape);
+uint32_t wlmi_shape_layers(int shape) __attribute__((const));
 uint32_t wlmi_shape_link_type(int shape);
 int wlmi_shape_link_size(int shape);  /* bytes before IP */
 int wlmi_shape_link_bytes(int shape); /* of them told by the field `link` */

@@ -65,6 +65,7 @@ struct wlmi_coder {
     wlm_packet packet;
     int refilled;      /* payload was drawn, and `again` are the values of the packet with it */
     wlmi_values again;
+    int summed;        /* its checksums were written with that */
     uint64_t rows[WLMI_ROWS][WLMI_T_WORDS]; /* which tags can stand where, before anything is predicted */
 };
 

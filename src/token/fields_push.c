@@ -214,7 +214,7 @@ static wlm_status room(wlmi_coder *c, size_t size, wlm_error *error)
 static wlmi_pushed complete(wlmi_coder *c)
 {
     wlmi_values *h = &c->values;
-    if (!c->raw)
+    if (!c->raw && !c->summed)
         wlmi_fields_fill_sums(h, c->data);
     c->packet = (wlm_packet){.time_ns = h->time_ns, .captured = h->captured, .wire = h->wire,
                              .link_type = c->link_type, .number = c->packets + 1, .data = c->data};
@@ -230,6 +230,7 @@ static int shows_class(wlmi_coder *c)
     wlm_packet p = {.time_ns = h->time_ns, .captured = h->captured, .wire = h->wire, .link_type = c->link_type,
                     .data = c->data};
     wlmi_fields_fill_sums(h, c->data);
+    c->summed = 1;
     c->refilled = wlmi_fields_parse(&p, &c->again) == WLMI_PARSED && c->again.shape == h->shape &&
                   c->again.flags == h->flags;
     if (!c->refilled)
@@ -282,7 +283,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
 {
     wlmi_values *h = &c->values;
     WLMI_TRY(room(c, 0, error));
-    c->refilled = 0;
+    c->refilled = c->summed = 0;
     if (c->raw) {
         h->captured = length;
         h->wire = length + h->v[WLMI_F_WIRE];
@@ -414,16 +415,11 @@ static void take_time(wlmi_coder *c, wlmi_token token)
     }
 }
 
-wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
+/* Any token but a byte inside payload. Kept out of line, so that those bytes, most tokens, save no registers. */
+static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
+                                                         wlm_error *error)
 {
     wlmi_allowed allowed;
-    *what = WLMI_PUSHED;
-    if (c->role == WLMI_R_PAYLOAD && token < WLMI_T_DIGIT) { /* most tokens */
-        if (c->have + 1 == c->told || c->have == c->capacity)
-            return take_byte(c, token, what, error);
-        c->data[c->have++] = (uint8_t)token;
-        return WLM_OK;
-    }
     WLMI_TRY(wlmi_fields_ready(c, error));
     wlmi_fields_allowed(c, &allowed);
     if (token >= WLMI_T_COUNT || !wlmi_is_allowed(&allowed, token))
@@ -451,4 +447,13 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
     case WLMI_R_GENERIC: return take_byte(c, token, what, error);
     }
     return take_digit(c, token, what, error);
+}
+
+wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
+{
+    *what = WLMI_PUSHED;
+    if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity)
+        return push_checked(c, token, what, error);
+    c->data[c->have++] = (uint8_t)token;
+    return WLM_OK;
 }

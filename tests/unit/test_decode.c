@@ -387,6 +387,26 @@ static void a_udp_sum_of_zero_is_written_as_ones(void **state)
     assert_int_equal(wlmi_check_transport(p.data, &h), WLMI_SUM_RIGHT);
 }
 
+/* Against RFC 1071 word by word, the carry taken in at once, from every place and of every short size. */
+static void sums_are_those_of_the_slow_way(void **state)
+{
+    uint8_t data[80];
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 13);
+    for (size_t i = 0; i < sizeof data; i++) /* many ones, so that sums carry */
+        data[i] = wlmi_rng_below(&rng, 3) ? 0xff : (uint8_t)wlmi_rng_next(&rng);
+    for (size_t from = 0; from < 8; from++)
+        for (size_t size = 0; from + size <= sizeof data; size++) {
+            uint32_t before = size % 2 ? UINT32_MAX : (uint32_t)size, slow = before % 65536 + before / 65536;
+            for (size_t i = 0; i < size; i++) {
+                slow += i % 2 ? data[from + i] : (uint32_t)data[from + i] << 8;
+                slow = slow % 65536 + slow / 65536;
+            }
+            assert_int_equal(wlmi_sum_fold(wlmi_sum(before, data + from, size)), wlmi_sum_fold(slow));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +421,7 @@ int main(void)
         cmocka_unit_test(contradictions_are_malformed),
         cmocka_unit_test(cut_at_every_length),
         cmocka_unit_test(any_bytes_stay_in_bounds),
+        cmocka_unit_test(sums_are_those_of_the_slow_way),
         cmocka_unit_test(checksums_of_every_kind),
         cmocka_unit_test(a_udp_sum_of_zero_is_written_as_ones),
     };

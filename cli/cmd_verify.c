@@ -5,11 +5,10 @@
 #include "cli.h"
 
 typedef struct verification {
-    const char *codec;
-    uint64_t files, exact;
+    wlm_token_options options;
+    uint64_t files, exact, lossy;
     wlm_token_report sum;
     wlm_token_counter *counter; /* with --stats */
-    int usage; /* the command line was wrong, not a file */
 } verification;
 
 static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
@@ -17,29 +16,24 @@ static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
     verification *v = user;
     wlm_token_report report = {.damage_offset = WLM_NO_OFFSET};
     wlm_error error;
-    wlm_status status = wlm_verify_file(path, v->codec, &report, &error);
+    wlm_status status = wlm_verify_file(path, &v->options, &report, &error);
     json_t *line;
     v->files++;
     if (status != WLM_OK) {
-        int exit_status = report_error(&error);
-        if (exit_status == EXIT_USAGE) {
-            *walk_error = error;
-            v->usage = 1;
-            return status;
-        }
+        report_error(&error);
         line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", error.cause);
     } else {
         report_damage(path, &report);
         if (v->counter && wlm_token_counter_add(v->counter, path, walk_error) != WLM_OK)
             return walk_error->status;
-        v->exact++;
+        *(report.lossy ? &v->lossy : &v->exact) += 1;
         v->sum.packets += report.packets;
         v->sum.flows += report.flows;
         v->sum.tokens += report.tokens;
         v->sum.capture_bytes += report.capture_bytes;
         v->sum.token_file_bytes += report.token_file_bytes;
         line = token_report_json(path, &report);
-        if (line)
+        if (line && !report.lossy)
             json_object_set_new(line, "exact", json_true());
     }
     if (print_json(line) == EXIT_DONE)
@@ -50,9 +44,10 @@ static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
 
 static json_t *sum_json(const verification *v)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v->files, "files_exact",
-                     (json_int_t)v->exact, "packets", (json_int_t)v->sum.packets, "flows", (json_int_t)v->sum.flows,
-                     "tokens", (json_int_t)v->sum.tokens, "capture_bytes", (json_int_t)v->sum.capture_bytes,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v->files, "files_exact",
+                     (json_int_t)v->exact, "files_lossy", (json_int_t)v->lossy, "packets",
+                     (json_int_t)v->sum.packets, "flows", (json_int_t)v->sum.flows, "tokens",
+                     (json_int_t)v->sum.tokens, "capture_bytes", (json_int_t)v->sum.capture_bytes,
                      "token_file_bytes", (json_int_t)v->sum.token_file_bytes);
 }
 
@@ -86,39 +81,41 @@ static json_t *stats_json(const wlm_token_counter *counter)
 static int run(const command *self, int argc, char **argv)
 {
     list in = {NULL, 0}, rest = {NULL, 0};
-    verification v = {.codec = "bytes"};
+    verification v = {.options = wlm_token_options_default()};
     wlm_error error;
     int failed = 0, stats = 0;
     const option table[] = {
         {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; - is standard input", 1},
-        {0, "codec", OPTION_TEXT, "NAME", &v.codec, "codec (%default)", 0},
+        {0, "codec", OPTION_TEXT, "NAME", &v.options.codec, "codec (%default)", 0},
+        {0, "payload", OPTION_PAYLOAD, "N", &v.options.payload,
+         "payload bytes per packet that are told: full, none or a number (%default)", 0},
         {0, "stats", OPTION_FLAG, NULL, &stats, "what packets cost in tokens, flow by flow, over all captures", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
+    v.options.codec = "bytes";
     int exit_status = parse_options(self, table, argc, argv, &rest);
     if (exit_status < 0 && rest.count)
         exit_status = usage_error(self, "'%s' is not expected here", rest.item[0]);
-    if (exit_status < 0 && stats && wlm_token_counter_new(&v.counter, v.codec, &error) != WLM_OK)
+    if (exit_status < 0 && wlm_token_options_check(&v.options, &error) != WLM_OK)
         exit_status = report_error(&error);
-    for (size_t i = 0; i < in.count && exit_status < 0 && !v.usage; i++)
+    if (exit_status < 0 && stats && wlm_token_counter_new(&v.counter, &v.options, &error) != WLM_OK)
+        exit_status = report_error(&error);
+    for (size_t i = 0; i < in.count && exit_status < 0; i++)
         if (wlm_walk(in.item[i], verify, &v, &error) != WLM_OK) {
             failed = 1;
-            if (!v.usage)
-                report_error(&error);
+            report_error(&error);
         }
-    if (exit_status < 0 && !v.usage && v.files > 1)
+    if (exit_status < 0 && v.files > 1)
         failed |= print_json(sum_json(&v)) != EXIT_DONE;
-    if (exit_status < 0 && !v.usage && v.counter)
+    if (exit_status < 0 && v.counter)
         failed |= print_json(stats_json(v.counter)) != EXIT_DONE;
     wlm_token_counter_free(v.counter);
     if (exit_status >= 0)
         return exit_status;
-    if (v.usage)
-        return EXIT_USAGE;
     if (v.files == 0)
         fprintf(stderr, "wirelm: no file to verify\n");
-    return failed || v.files == 0 || v.exact != v.files ? EXIT_FAILED : EXIT_DONE;
+    return failed || v.files == 0 || v.exact + v.lossy != v.files ? EXIT_FAILED : EXIT_DONE;
 }
 
 const command command_verify = {"verify", "encodes and decodes captures and compares every byte",
-                                "-r PATH... [--codec NAME] [--stats]", run};
+                                "-r PATH... [--codec NAME] [--payload N] [--stats]", run};

@@ -95,6 +95,10 @@ static int set(const option *o, const char *word)
         if (!strcmp(word, "full")) {
             *(uint32_t *)o->target = WLM_PAYLOAD_FULL;
             return 1;
+        }
+        if (!strcmp(word, "none")) {
+            *(uint32_t *)o->target = 0;
+            return 1;
         } /* fall through */
     case OPTION_U32:
         if (!parse_u64(word, &number) || number >= UINT32_MAX)

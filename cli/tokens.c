@@ -12,6 +12,10 @@ json_t *token_report_json(const char *file, const wlm_token_report *report)
                        "flows", (json_int_t)report->flows, "tokens", (json_int_t)report->tokens, "capture_bytes",
                        (json_int_t)report->capture_bytes, "token_file_bytes", (json_int_t)report->token_file_bytes,
                        "sha256", report->sha256);
+    if (object && report->payload != WLM_PAYLOAD_FULL)
+        json_object_set_new(object, "payload", json_integer(report->payload));
+    if (object && report->lossy)
+        json_object_set_new(object, "lossy", json_true());
     if (object && report->damage[0])
         json_object_set_new(object, "damage_offset", json_integer((json_int_t)report->damage_offset));
     return object;

@@ -45,16 +45,17 @@ static size_t head(uint8_t *file)
 {
     const wlmi_codec *codec = wlmi_codec_find(NULL);
     char hash[65];
-    memset(file, 0, 108);
+    memset(file, 0, 120);
     memcpy(file, "\x89WLMTOK\n", 8);
-    file[8] = 1;
+    file[8] = 2;
     file[10] = WLMI_UNIT_CAPTURE;
     wlmi_store_le32(file + 12, codec->version);
     memcpy(file + 16, codec->name, strlen(codec->name));
     wlmi_codec_hash(codec, hash);
     memcpy(file + 32, hash, 64);
-    wlmi_store_le32(file + 104, (uint32_t)crc32(0, file, 104));
-    return 108;
+    wlmi_store_le32(file + 104, WLM_PAYLOAD_FULL);
+    wlmi_store_le32(file + 116, (uint32_t)crc32(0, file, 116));
+    return 120;
 }
 
 /* Two bytes that say how many tokens there are, these in one byte each so that the fuzzer finds them, then what stands
@@ -70,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     beside = size - 2 - tokens;
     raw_size = 2 * tokens + beside;
     raw = malloc(raw_size + 1);
-    file = malloc(128 + ZSTD_compressBound(raw_size));
+    file = malloc(144 + ZSTD_compressBound(raw_size));
     if (raw && file) {
         for (size_t i = 0; i < tokens; i++) { /* 250..254 stand for the tokens that are no bytes */
             uint8_t b = data[2 + i];

@@ -171,24 +171,40 @@ typedef void wlm_progress_fn(void *user, const wlm_progress *progress);
 
 /* ---------------------------------------------------------------- tokens */
 
+typedef struct wlm_token_options {
+    const char *codec; /* NULL: the default */
+    uint32_t payload;  /* first bytes of payload per packet that are told, or WLM_PAYLOAD_FULL. Decoding draws the
+                          others from the seed; lengths, and whether checksums are right, are always told */
+    uint64_t seed;
+} wlm_token_options;
+
+WLM_API wlm_token_options wlm_token_options_default(void);
+/* WLM_OK, or why nothing can be encoded so. WLM_ERR_ARGUMENT: no such codec; WLM_ERR_UNSUPPORTED: it tells all
+ * payload. */
+WLM_API wlm_status wlm_token_options_check(const wlm_token_options *options, wlm_error *error);
+
 typedef struct wlm_token_report {
     uint64_t packets, flows, tokens;
     uint64_t capture_bytes, token_file_bytes;
-    char sha256[65];        /* of the uncompressed capture */
+    uint32_t payload;       /* the limit of the options */
+    int lossy;              /* encode, verify: some packet decodes to other bytes than it had, for want of payload */
+    char sha256[65];        /* of the uncompressed capture; with limited payload, of that which decoding gives */
     uint64_t damage_offset; /* where the capture broke off or turned to garbage, else WLM_NO_OFFSET */
     char damage[256];       /* why; empty where all was well */
 } wlm_token_report;
 
-/* Captures to token files and back; codec NULL: the default. report may be NULL. */
-WLM_API wlm_status wlm_encode_file(const char *in, const char *out, const char *codec, wlm_token_report *report,
-                                   wlm_error *error);
+/* Captures to token files and back. options NULL: the defaults. report may be NULL. */
+WLM_API wlm_status wlm_encode_file(const char *in, const char *out, const wlm_token_options *options,
+                                   wlm_token_report *report, wlm_error *error);
 WLM_API wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_report *report, wlm_error *error);
-/* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same. */
-WLM_API wlm_status wlm_verify_file(const char *in, const char *codec, wlm_token_report *report, wlm_error *error);
+/* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same; with limited
+ * payload, where all outside the packets are, and the decoded capture gives the same tokens again. */
+WLM_API wlm_status wlm_verify_file(const char *in, const wlm_token_options *options, wlm_token_report *report,
+                                   wlm_error *error);
 
 /* A capture's tokens as text, one packet a line, until line() returns something other than 0 (WLM_STOPPED). */
-WLM_API wlm_status wlm_token_text(const char *path, const char *codec, int (*line)(void *user, const char *text),
-                                  void *user, wlm_error *error);
+WLM_API wlm_status wlm_token_text(const char *path, const wlm_token_options *options,
+                                  int (*line)(void *user, const char *text), void *user, wlm_error *error);
 
 /* What captures cost in tokens, flow by flow: headers and times, raw packets whole, flow ends; payload apart. */
 enum { WLM_TOKENS_TCP, WLM_TOKENS_UDP, WLM_TOKENS_OTHER, WLM_TOKENS_CLASSES };
@@ -205,8 +221,9 @@ typedef struct wlm_token_stats {
 } wlm_token_stats;
 
 typedef struct wlm_token_counter wlm_token_counter;
-/* codec NULL: the default. */
-WLM_API wlm_status wlm_token_counter_new(wlm_token_counter **counter, const char *codec, wlm_error *error);
+/* options NULL: the defaults. */
+WLM_API wlm_status wlm_token_counter_new(wlm_token_counter **counter, const wlm_token_options *options,
+                                         wlm_error *error);
 /* Adds a capture; of a damaged one what stands before the damage. */
 WLM_API wlm_status wlm_token_counter_add(wlm_token_counter *counter, const char *path, wlm_error *error);
 WLM_API void wlm_token_counter_read(const wlm_token_counter *counter, wlm_token_stats *stats);

@@ -35,6 +35,33 @@ void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_opti
     options->payload_limit = options->payload_limited ? payload : 0;
 }
 
+wlm_token_options wlm_token_options_default(void)
+{
+    return (wlm_token_options){.payload = WLM_PAYLOAD_FULL};
+}
+
+wlm_status wlmi_codec_choose(const wlm_token_options *options, const wlmi_codec **codec, wlmi_coder_options *coding,
+                             wlm_error *error)
+{
+    const wlm_token_options o = options ? *options : wlm_token_options_default();
+    *codec = wlmi_codec_find(o.codec);
+    if (!*codec)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "there is no codec '%s'", o.codec);
+    if (o.payload != WLM_PAYLOAD_FULL && !(*codec)->limits_payload)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET,
+                         "codec '%s' tells all payload; another limit needs another codec", (*codec)->name);
+    *coding = (wlmi_coder_options){.seed = o.payload == WLM_PAYLOAD_FULL ? 0 : o.seed};
+    wlmi_codec_limit(*codec, o.payload, coding);
+    return WLM_OK;
+}
+
+wlm_status wlm_token_options_check(const wlm_token_options *options, wlm_error *error)
+{
+    const wlmi_codec *codec;
+    wlmi_coder_options coding;
+    return wlmi_codec_choose(options, &codec, &coding, error);
+}
+
 void wlmi_codec_hash(const wlmi_codec *codec, char hex[65])
 {
     size_t words = (codec->vocabulary + 63) / 64;

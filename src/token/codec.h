@@ -113,6 +113,9 @@ extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;
  * see no more than the first `payload` bytes (or WLM_PAYLOAD_FULL). */
 uint32_t wlmi_codec_cut(const wlmi_codec *codec, uint32_t payload);
 void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_options *options);
+/* The codec that the options (NULL: the defaults) name, and what it is told of payload. */
+wlm_status wlmi_codec_choose(const wlm_token_options *options, const wlmi_codec **codec, wlmi_coder_options *coding,
+                             wlm_error *error);
 /* NULL name: the default. NULL where there is none of that name. */
 const wlmi_codec *wlmi_codec_find(const char *name);
 const wlmi_codec *wlmi_codec_at(size_t i); /* NULL past the last */

@@ -13,7 +13,11 @@ enum { PACKET_TOKENS = 256, BESIDE_ENOUGH = 1 << 20 }; /* room for a packet's ot
 struct wlmi_packer {
     wlm_capture *capture;
     const wlmi_codec *codec;
+    wlmi_coder_options options;
     wlmi_coder *coder;
+    wlmi_coder *reader;  /* where payload is limited: decodes the packets, so that the rest is of what will be read */
+    wlmi_coder *again;   /* and with a tap: encodes those, for comparison */
+    wlmi_tokens compared;
     wlmi_tokfile_writer *writer;
     wlmi_sink tap;
     wlmi_flow_table *flows;
@@ -35,8 +39,8 @@ static void forget(void *owner, wlmi_flow *flow)
     (void)flow;
 }
 
-wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec, wlmi_sink sink,
-                           wlmi_sink tap, wlm_error *error)
+wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec,
+                           const wlmi_coder_options *options, wlmi_sink sink, wlmi_sink tap, wlm_error *error)
 {
     wlmi_packer *p = wlmi_alloc_zero(1, sizeof *p);
     wlm_status status;
@@ -47,10 +51,16 @@ wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlm
     }
     p->capture = capture;
     p->codec = codec;
+    p->options = *options;
     p->tap = tap;
+    p->report.payload = options->payload_limited ? options->payload_limit : WLM_PAYLOAD_FULL;
     p->report.damage_offset = WLM_NO_OFFSET;
     wlmi_sha256_init(&p->sha);
     WLMI_TRY_GOTO(status, codec->make(&p->coder, error), fail);
+    if (options->payload_limited)
+        WLMI_TRY_GOTO(status, codec->make(&p->reader, error), fail);
+    if (options->payload_limited && tap.write)
+        WLMI_TRY_GOTO(status, codec->make(&p->again, error), fail);
     WLMI_TRY_GOTO(status, wlmi_tokfile_writer_new(&p->writer, sink, error), fail);
     WLMI_TRY_GOTO(status, wlmi_flow_table_new(&p->flows, &(wlmi_flow_options){0}, forget, NULL, error), fail);
     *packer = p;
@@ -67,6 +77,11 @@ void wlmi_packer_free(wlmi_packer *p)
     wlm_capture_close(p->capture);
     if (p->coder)
         p->codec->drop(p->coder);
+    if (p->reader)
+        p->codec->drop(p->reader);
+    if (p->again)
+        p->codec->drop(p->again);
+    wlmi_tokens_free(&p->compared);
     wlmi_tokfile_writer_free(p->writer);
     wlmi_flow_table_free(p->flows);
     wlmi_tokens_free(&p->tokens);
@@ -119,12 +134,19 @@ static wlm_status beside_literal(wlmi_packer *p, int operation, const uint8_t *b
     return beside_bytes(p, bytes, size, error);
 }
 
+static const uint8_t *suffix_of(const wlmi_item *item, size_t *size)
+{
+    size_t at = item->data_at + item->packet.captured;
+    *size = item->size - at;
+    return item->bytes + at;
+}
+
 static wlm_status beside_record(wlmi_packer *p, const wlmi_item *item, wlm_error *error)
 {
     const wlmi_layout *layout = wlmi_capture_layout(p->capture);
     uint32_t interface = item->packet.interface - layout->interfaces_before;
-    const uint8_t *suffix = item->packet.data + item->packet.captured;
-    size_t suffix_size = item->size - item->data_at - item->packet.captured;
+    size_t suffix_size;
+    const uint8_t *suffix = suffix_of(item, &suffix_size);
     wlmi_wrap wrap;
     if (wlmi_layout_wrap(layout, &item->packet, interface, &wrap) && wrap.prefix_size == item->data_at &&
         wrap.suffix_size == suffix_size && !memcmp(wrap.prefix, item->bytes, wrap.prefix_size) &&
@@ -148,14 +170,21 @@ static wlm_status beside_record(wlmi_packer *p, const wlmi_item *item, wlm_error
 /* The header waits for the first packet, whose time becomes time zero, or for the first frame. */
 static wlm_status begin(wlmi_packer *p, int64_t start_ns, wlm_error *error)
 {
-    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = p->codec->version, .start_ns = start_ns};
+    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = p->codec->version, .start_ns = start_ns,
+                              .payload = p->report.payload, .seed = p->options.seed};
     if (p->begun)
         return WLM_OK;
     p->begun = 1;
     head.format = (uint8_t)wlm_capture_format(p->capture);
     snprintf(head.codec, sizeof head.codec, "%s", p->codec->name);
     wlmi_codec_hash(p->codec, head.codec_hash);
-    p->codec->start(p->coder, &(wlmi_coder_options){.start_ns = start_ns, .capture = 1});
+    p->options.start_ns = start_ns;
+    p->options.capture = 1;
+    p->codec->start(p->coder, &p->options);
+    if (p->reader)
+        p->codec->start(p->reader, &p->options);
+    if (p->again)
+        p->codec->start(p->again, &p->options);
     return wlmi_tokfile_put_head(p->writer, &head, error);
 }
 
@@ -190,17 +219,68 @@ static wlm_status put_ahead(wlmi_packer *p, int *frames, wlm_error *error)
     return WLM_OK;
 }
 
-static wlm_status pack_packet(wlmi_packer *p, const wlmi_item *item, int *frames, wlm_error *error)
+static wlm_status seen(wlmi_packer *p, const uint8_t *bytes, size_t size, wlm_error *error)
+{
+    wlmi_sha256_update(&p->sha, bytes, size);
+    p->report.capture_bytes += size;
+    return p->tap.write && size ? p->tap.write(p->tap.owner, bytes, size, error) : WLM_OK;
+}
+
+static wlm_status seen_packet(wlmi_packer *p, const wlmi_item *item, wlm_error *error)
+{
+    size_t size;
+    const uint8_t *suffix = suffix_of(item, &size);
+    WLMI_TRY(seen(p, item->bytes, item->data_at, error));
+    WLMI_TRY(seen(p, item->packet.data, item->packet.captured, error));
+    return seen(p, suffix, size, error);
+}
+
+static wlm_status differs(const wlmi_packer *p, wlm_error *error, const char *cause)
+{
+    return wlmi_fail(error, WLM_ERR_FORMAT, NULL, p->report.capture_bytes, "packet %llu: %s",
+                     (unsigned long long)p->report.packets + 1, cause);
+}
+
+/* Gives the packet the data that decoding its tokens, those from `first` on, gives. */
+static wlm_status replace(wlmi_packer *p, wlm_packet *packet, size_t first, wlm_error *error)
+{
+    const wlmi_token *tokens = p->tokens.token + first;
+    size_t count = p->tokens.count - first;
+    const wlm_packet *decoded;
+    wlmi_pushed what = WLMI_PUSHED;
+    for (size_t i = 0; i < count; i++)
+        WLMI_TRY(p->codec->push(p->reader, tokens[i], &what, error));
+    decoded = p->codec->packet(p->reader);
+    if (what != WLMI_PUSHED_PACKET || decoded->captured != packet->captured)
+        return differs(p, error, "the decoded packet has another length");
+    if (packet->captured && memcmp(packet->data, decoded->data, packet->captured))
+        p->report.lossy = 1;
+    packet->data = decoded->data;
+    if (!p->again)
+        return WLM_OK;
+    p->compared.count = 0;
+    WLMI_TRY(p->codec->encode(p->again, packet, &p->compared, error));
+    return p->compared.count == count && !memcmp(p->compared.token, tokens, count * sizeof *tokens)
+               ? WLM_OK
+               : differs(p, error, "the decoded packet has other tokens");
+}
+
+static wlm_status pack_packet(wlmi_packer *p, wlmi_item *item, int *frames, wlm_error *error)
 {
     wlmi_headers headers;
     wlmi_flow *flow;
     int backward;
+    size_t first;
     if (p->tokens.count && p->tokens.count + item->packet.captured + PACKET_TOKENS > WLMI_FRAME_TOKENS) {
         WLMI_TRY(put_frame(p, error));
         *frames = 1;
     }
     WLMI_TRY(begin(p, item->packet.time_ns, error));
+    first = p->tokens.count;
     WLMI_TRY(p->codec->encode(p->coder, &item->packet, &p->tokens, error));
+    if (p->reader)
+        WLMI_TRY(replace(p, &item->packet, first, error));
+    WLMI_TRY(seen_packet(p, item, error));
     WLMI_TRY(put_ahead(p, frames, error));
     WLMI_TRY(beside_record(p, item, error));
     wlmi_decode(&item->packet, &headers);
@@ -209,13 +289,6 @@ static wlm_status pack_packet(wlmi_packer *p, const wlmi_item *item, int *frames
         p->report.flows = flow->id;
     p->report.packets++;
     return WLM_OK;
-}
-
-static wlm_status seen(wlmi_packer *p, const uint8_t *bytes, size_t size, wlm_error *error)
-{
-    wlmi_sha256_update(&p->sha, bytes, size);
-    p->report.capture_bytes += size;
-    return p->tap.write ? p->tap.write(p->tap.owner, bytes, size, error) : WLM_OK;
 }
 
 static wlm_status finish(wlmi_packer *p, wlm_error *error)
@@ -260,9 +333,10 @@ static wlm_status step_item(wlmi_packer *p, int *frames, wlm_error *error)
             *error = why;
         return status;
     }
+    if (item.is_packet)
+        return pack_packet(p, &item, frames, error);
     WLMI_TRY(seen(p, item.bytes, item.size, error));
-    return item.is_packet ? pack_packet(p, &item, frames, error)
-                          : beside_literal(p, WLMI_BESIDE_HEADER, item.bytes, item.size, error);
+    return beside_literal(p, WLMI_BESIDE_HEADER, item.bytes, item.size, error);
 }
 
 wlm_status wlmi_packer_step(wlmi_packer *p, wlm_error *error)

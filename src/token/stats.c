@@ -16,6 +16,7 @@ typedef struct tracked { /* beside each flow */
 
 struct wlm_token_counter {
     const wlmi_codec *codec;
+    wlmi_coder_options options;
     wlmi_coder *spare[HELD_FLOWS + 1]; /* coders of flows that ended */
     size_t spares;
     wlmi_tokens tokens;
@@ -25,20 +26,22 @@ struct wlm_token_counter {
     wlm_status status;   /* of what happened in expired() */
 };
 
-wlm_status wlm_token_counter_new(wlm_token_counter **counter, const char *codec, wlm_error *error)
+wlm_status wlm_token_counter_new(wlm_token_counter **counter, const wlm_token_options *options, wlm_error *error)
 {
-    wlm_token_counter *c = wlmi_alloc_zero(1, sizeof *c);
+    const wlmi_codec *codec;
+    wlmi_coder_options coding;
+    wlm_token_counter *c;
     *counter = NULL;
+    WLMI_TRY(wlmi_codec_choose(options, &codec, &coding, error));
+    c = wlmi_alloc_zero(1, sizeof *c);
     if (!c)
         return WLMI_NO_MEMORY(error);
-    c->codec = wlmi_codec_find(codec);
+    c->codec = codec;
+    c->options = coding;
     c->chance = wlmi_alloc_array((size_t)1 << TABLE_BITS, sizeof *c->chance);
-    if (!c->codec || !c->chance) {
-        wlm_status status = c->codec ? WLMI_NO_MEMORY(error)
-                                     : wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
-                                                 "there is no codec '%s'", codec);
+    if (!c->chance) {
         wlm_token_counter_free(c);
-        return status;
+        return WLMI_NO_MEMORY(error);
     }
     for (size_t i = 0; i < (size_t)1 << TABLE_BITS; i++)
         c->chance[i] = HALF;
@@ -133,7 +136,8 @@ static wlm_status begin(wlm_token_counter *c, tracked *t, const wlm_packet *p, w
         t->coder = c->spare[--c->spares];
     else
         WLMI_TRY(c->codec->make(&t->coder, error));
-    c->codec->start(t->coder, &(wlmi_coder_options){.start_ns = p->time_ns});
+    c->options.start_ns = p->time_ns;
+    c->codec->start(t->coder, &c->options);
     c->before[0] = c->before[1] = BORDER_CONTEXT;
     return WLM_OK;
 }

@@ -9,6 +9,7 @@ enum { LINE = 4096 };
 typedef struct texter {
     const wlmi_codec *codec;
     wlmi_coder *writer, *reader;
+    wlmi_coder_options options;
     wlmi_tokens tokens;
     char line[LINE];
 } texter;
@@ -27,14 +28,14 @@ static void plain_text(texter *t)
 static wlm_status text_packets(texter *t, wlm_capture *capture, int (*line)(void *user, const char *text), void *user,
                                wlm_error *error)
 {
-    wlmi_coder_options options = {.capture = 1};
     wlm_packet packet;
     wlm_status status;
     for (int first = 1; (status = wlm_capture_next(capture, &packet, error)) == WLM_OK; first = 0) {
         if (first) {
-            options.start_ns = packet.time_ns;
-            t->codec->start(t->writer, &options);
-            t->codec->start(t->reader, &options);
+            t->options.capture = 1;
+            t->options.start_ns = packet.time_ns;
+            t->codec->start(t->writer, &t->options);
+            t->codec->start(t->reader, &t->options);
         }
         t->tokens.count = 0;
         WLMI_TRY(t->codec->encode(t->writer, &packet, &t->tokens, error));
@@ -48,13 +49,12 @@ static wlm_status text_packets(texter *t, wlm_capture *capture, int (*line)(void
     return status == WLM_END ? WLM_OK : status;
 }
 
-wlm_status wlm_token_text(const char *path, const char *codec, int (*line)(void *user, const char *text), void *user,
-                          wlm_error *error)
+wlm_status wlm_token_text(const char *path, const wlm_token_options *options,
+                          int (*line)(void *user, const char *text), void *user, wlm_error *error)
 {
-    texter t = {.codec = wlmi_codec_find(codec)};
+    texter t = {0};
     wlm_capture *capture;
-    if (!t.codec)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "there is no codec '%s'", codec);
+    WLMI_TRY(wlmi_codec_choose(options, &t.codec, &t.options, error));
     WLMI_TRY(wlm_capture_open(&capture, path, error));
     wlm_status status = t.codec->make(&t.writer, error);
     if (status == WLM_OK)

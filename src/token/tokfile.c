@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/cursor.h"
 
-enum { VERSION = 1, HEAD = 108, FRAME_HEAD = 24, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
+enum { VERSION = 2, HEAD = 120, FRAME_HEAD = 24, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
 enum { ZSTD_LEVEL = 1, STEP = 1 << 16, NAME = 16, HASH = 64, DAMAGE_MAX = 255 };
 
 static const uint8_t magic_bytes[WLMI_TOKFILE_MAGIC] = {0x89, 'W', 'L', 'M', 'T', 'O', 'K', '\n'};
@@ -76,7 +76,9 @@ wlm_status wlmi_tokfile_put_head(wlmi_tokfile_writer *w, const wlmi_tokfile_head
     memcpy(b + 16, head->codec, strnlen(head->codec, NAME));
     memcpy(b + 32, head->codec_hash, HASH);
     wlmi_store_le64(b + 96, (uint64_t)head->start_ns);
-    wlmi_store_le32(b + 104, checksum(b, 104));
+    wlmi_store_le32(b + 104, head->payload);
+    wlmi_store_le64(b + 108, head->seed);
+    wlmi_store_le32(b + 116, checksum(b, 116));
     return put(w, b, sizeof b, error);
 }
 
@@ -218,7 +220,7 @@ wlm_status wlmi_tokfile_get_head(wlmi_tokfile_reader *r, wlmi_tokfile_head *head
     if (version != VERSION)
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, r->source.name, 8, "token file version %u; this build reads %u",
                          version, VERSION);
-    if (wlmi_load_le32(b + 104) != checksum(b, 104))
+    if (wlmi_load_le32(b + 116) != checksum(b, 116))
         return refuse(r, error, "the header's checksum is wrong");
     memset(head, 0, sizeof *head);
     head->unit = b[10];
@@ -227,6 +229,8 @@ wlm_status wlmi_tokfile_get_head(wlmi_tokfile_reader *r, wlmi_tokfile_head *head
     copy_text(head->codec, b + 16, strnlen((const char *)b + 16, NAME));
     copy_text(head->codec_hash, b + 32, HASH);
     head->start_ns = (int64_t)wlmi_load_le64(b + 96);
+    head->payload = wlmi_load_le32(b + 104);
+    head->seed = wlmi_load_le64(b + 108);
     return WLM_OK;
 }
 

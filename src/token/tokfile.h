@@ -18,6 +18,8 @@ typedef struct wlmi_tokfile_head {
     uint32_t codec_version;
     char codec[17], codec_hash[65];
     int64_t start_ns;
+    uint32_t payload; /* first bytes of payload per packet that are told; the others are drawn from the seed */
+    uint64_t seed;
 } wlmi_tokfile_head;
 
 typedef struct wlmi_frame {

@@ -16,15 +16,6 @@ static wlm_status from_input(void *owner, void *out, size_t size, size_t *got, w
     return wlmi_input_read(owner, out, size, got, error);
 }
 
-static wlm_status open_capture(wlm_capture **capture, const char *in, const wlmi_codec **codec, const char *name,
-                               wlm_error *error)
-{
-    *codec = wlmi_codec_find(name);
-    if (!*codec)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec '%s'", name);
-    return wlm_capture_open(capture, in, error);
-}
-
 /* The end of every call: WLM_END is success, failures name the file that was read. */
 static wlm_status conclude(wlm_status status, const wlm_token_report *from, wlm_token_report *report, const char *in,
                            wlm_error *error)
@@ -36,21 +27,24 @@ static wlm_status conclude(wlm_status status, const wlm_token_report *from, wlm_
     return WLM_OK;
 }
 
-wlm_status wlm_encode_file(const char *in, const char *out, const char *codec_name, wlm_token_report *report,
-                           wlm_error *error)
+wlm_status wlm_encode_file(const char *in, const char *out, const wlm_token_options *options,
+                           wlm_token_report *report, wlm_error *error)
 {
     const wlmi_codec *codec;
+    wlmi_coder_options coding;
     wlm_capture *capture;
     wlmi_packer *packer = NULL;
     wlmi_output *output;
     wlm_status status;
-    WLMI_TRY(open_capture(&capture, in, &codec, codec_name, error));
+    WLMI_TRY(wlmi_codec_choose(options, &codec, &coding, error));
+    WLMI_TRY(wlm_capture_open(&capture, in, error));
     status = wlmi_output_open(&output, out, error);
     if (status != WLM_OK) {
         wlm_capture_close(capture);
         return status;
     }
-    status = wlmi_packer_new(&packer, capture, codec, (wlmi_sink){to_output, output}, (wlmi_sink){NULL, NULL}, error);
+    status = wlmi_packer_new(&packer, capture, codec, &coding, (wlmi_sink){to_output, output}, (wlmi_sink){NULL, NULL},
+                             error);
     while (status == WLM_OK)
         status = wlmi_packer_step(packer, error);
     status = conclude(status, packer ? wlmi_packer_report(packer) : NULL, report, in, error);
@@ -156,13 +150,13 @@ static wlm_status run_in_step(wlmi_packer *packer, wlmi_unpacker *unpacker, cons
 }
 
 wlm_status wlmi_verify_capture(wlm_capture *capture, const char *name, const wlmi_codec *codec,
-                               wlm_token_report *report, wlm_error *error)
+                               const wlmi_coder_options *options, wlm_token_report *report, wlm_error *error)
 {
     queue tokens = {0};
     comparison check = {0};
     wlmi_packer *packer;
     wlmi_unpacker *unpacker = NULL;
-    wlm_status status = wlmi_packer_new(&packer, capture, codec, (wlmi_sink){append, &tokens},
+    wlm_status status = wlmi_packer_new(&packer, capture, codec, options, (wlmi_sink){append, &tokens},
                                         (wlmi_sink){append, &check.original}, error);
     if (status == WLM_OK)
         status = wlmi_unpacker_new(&unpacker, (wlmi_source){take, &tokens, name}, (wlmi_sink){compare, &check}, error);
@@ -178,10 +172,13 @@ wlm_status wlmi_verify_capture(wlm_capture *capture, const char *name, const wlm
     return status;
 }
 
-wlm_status wlm_verify_file(const char *in, const char *codec_name, wlm_token_report *report, wlm_error *error)
+wlm_status wlm_verify_file(const char *in, const wlm_token_options *options, wlm_token_report *report,
+                           wlm_error *error)
 {
     const wlmi_codec *codec;
+    wlmi_coder_options coding;
     wlm_capture *capture;
-    WLMI_TRY(open_capture(&capture, in, &codec, codec_name, error));
-    return wlmi_verify_capture(capture, in, codec, report, error);
+    WLMI_TRY(wlmi_codec_choose(options, &codec, &coding, error));
+    WLMI_TRY(wlm_capture_open(&capture, in, error));
+    return wlmi_verify_capture(capture, in, codec, &coding, report, error);
 }

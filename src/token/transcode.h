@@ -16,17 +16,19 @@ enum {
 
 typedef struct wlmi_packer wlmi_packer; /* capture -> token file */
 
-/* Takes the capture over. Its bytes go to `tap`, too, as they are read, unless tap.write is NULL. */
-wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec, wlmi_sink sink,
-                           wlmi_sink tap, wlm_error *error);
+/* Takes the capture over. options: what they say of payload. The bytes that decoding has to give go to `tap`, too,
+ * unless tap.write is NULL: the capture's own, but for the payload left out. With a tap, it is also proved that the
+ * packets that decoding gives have the same tokens. */
+wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec,
+                           const wlmi_coder_options *options, wlmi_sink sink, wlmi_sink tap, wlm_error *error);
 /* Reads on until at least one frame was written; WLM_END once the trailer was. */
 wlm_status wlmi_packer_step(wlmi_packer *packer, wlm_error *error);
 const wlm_token_report *wlmi_packer_report(const wlmi_packer *packer); /* whole after WLM_END */
 void wlmi_packer_free(wlmi_packer *packer);
 
-/* Takes the capture over, encodes and decodes it in step, compares every byte. */
+/* Takes the capture over, encodes and decodes it in step, compares every byte. options: what they say of payload. */
 wlm_status wlmi_verify_capture(wlm_capture *capture, const char *name, const wlmi_codec *codec,
-                               wlm_token_report *report, wlm_error *error);
+                               const wlmi_coder_options *options, wlm_token_report *report, wlm_error *error);
 
 typedef struct wlmi_unpacker wlmi_unpacker; /* token file -> capture */
 

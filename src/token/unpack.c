@@ -14,6 +14,7 @@ struct wlmi_unpacker {
     wlmi_sink sink;
     const wlmi_codec *codec; /* NULL until the header was read */
     wlmi_coder *coder;
+    uint32_t payload;        /* limit of the file */
     wlmi_layout layout;
     uint32_t interface;
     wlmi_frame frame;
@@ -68,6 +69,7 @@ static wlm_status begin(wlmi_unpacker *u, wlm_error *error)
 {
     wlmi_tokfile_head head;
     const wlmi_codec *codec;
+    wlmi_coder_options options;
     char hash[65];
     WLMI_TRY(wlmi_tokfile_get_head(u->reader, &head, error));
     if (head.unit != WLMI_UNIT_CAPTURE)
@@ -79,9 +81,15 @@ static wlm_status begin(wlmi_unpacker *u, wlm_error *error)
     if (head.codec_version != codec->version || strcmp(head.codec_hash, hash))
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 32, "made with another version of codec '%s'",
                          head.codec);
+    if (head.payload != WLM_PAYLOAD_FULL && !codec->limits_payload)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 104, "limited payload, which codec '%s' does not know",
+                         head.codec);
     WLMI_TRY(codec->make(&u->coder, error));
     u->codec = codec;
-    codec->start(u->coder, &(wlmi_coder_options){.start_ns = head.start_ns, .capture = 1});
+    u->payload = head.payload;
+    options = (wlmi_coder_options){.start_ns = head.start_ns, .capture = 1, .seed = head.seed};
+    wlmi_codec_limit(codec, head.payload, &options);
+    codec->start(u->coder, &options);
     return WLM_OK;
 }
 
@@ -238,6 +246,7 @@ static wlm_status check(wlmi_unpacker *u, const wlm_token_report *trailer, wlm_e
     if (strcmp(u->report.sha256, trailer->sha256))
         return refuse(u, error, "the capture's digest is not the trailer's");
     u->report = *trailer;
+    u->report.payload = u->payload;
     u->ended = 1;
     return WLM_END;
 }

@@ -49,6 +49,34 @@ head -c 60 a.pcap > cut.pcap
 "$WIRELM" info a.tok | grep -q '"kind":"tokens","codec":"bytes",.*"packets":3,' || fail "info of a token file"
 "$WIRELM" info cut.tok | grep -q '"damage":{"offset":44,' || fail "info of a cut capture's tokens"
 
+# Limited payload: said in the file; once decoded, it is coded as it was; another seed, another fill.
+{
+    le32 0xa1b2c3d4; le32 0x00040002; le32 0; le32 0; le32 65535; le32 101
+    le32 1700000000; le32 0; le32 60; le32 60
+    le32 0x3c000045; le32 0x00000100; le32 0x00001140; le32 0x0100000a; le32 0x0200000a # IPv4
+    le32 0x35000004; le32 0x00002800                                                     # UDP, no checksum
+    printf 'the first bytes, then a secret'; byte 0; byte 0
+} > udp.pcap
+for limit in 15 none; do
+    "$WIRELM" encode -r udp.pcap -w 1.tok --codec fields --payload $limit | grep -q '"lossy":true' || fail "not lossy"
+    "$WIRELM" decode -r 1.tok -w lossy.pcap > lossy.json
+    grep -q "\"payload\":${limit/none/0}[,}]" lossy.json || fail "decode says: $(cat lossy.json)"
+    "$WIRELM" encode -r lossy.pcap -w 2.tok --codec fields --payload $limit > again.json
+    cmp 1.tok 2.tok || fail "encode(decode(t)) is another file"
+    ! grep -q '"lossy"' again.json || fail "what was drawn is drawn otherwise"
+    ! grep -q secret lossy.pcap || fail "the payload is still there"
+    "$WIRELM" info 1.tok | grep -q "\"payload\":${limit/none/0},\"seed\":0," || fail "info of limited payload"
+    "$WIRELM" verify -r udp.pcap --codec fields --payload $limit > verify.json || fail "verify of limited payload"
+    grep -q '"lossy":true' verify.json && ! grep -q exact verify.json || fail "verify says: $(cat verify.json)"
+done
+grep -q 'the first bytes' udp.pcap && ! grep -q 'the first bytes' lossy.pcap || fail "none is not none"
+"$WIRELM" encode -r udp.pcap -w 2.tok --codec fields --payload none --seed 9 > again.json
+"$WIRELM" decode -r 2.tok -w - | cmp -s - lossy.pcap && fail "another seed, the same fill"
+"$WIRELM" verify -r udp.pcap --codec fields --payload 9999 | grep -q '"exact":true' || fail "nothing was left out"
+"$WIRELM" verify -r udp.pcap lossy.pcap --codec fields --payload none > verify.json || fail "exact and lossy"
+tail -1 verify.json | grep -q '"files":2,"files_exact":1,"files_lossy":1,' || fail "the sum is: $(tail -1 verify.json)"
+"$WIRELM" info a.tok | grep -q '"payload":"full",' || fail "info of full payload"
+
 # What is no capture or no token file: exit 1, one line, no file.
 refused() { # output, then the command
     local out=$1 status=0
@@ -67,13 +95,16 @@ for file in header23 empty nowhere; do
     grep -q "$file" stderr || fail "the error does not name $file: $(cat stderr)"
     refused x verify -r $file
 done
+refused x.tok encode -r udp.pcap -w x.tok --codec bytes --payload 64
+grep -q "codec 'bytes'" stderr || fail "limited payload with bytes: $(cat stderr)"
+refused x verify -r udp.pcap lossy.pcap --codec bytes --payload none
 size=$(stat -c %s a.tok)
 for ((at = 0; at < size; at += 3)); do # a byte changed anywhere is noticed
     cp a.tok bad.tok
     byte $(($(od -An -tu1 -j $at -N 1 a.tok) ^ 65)) | dd of=bad.tok bs=1 seek=$at conv=notrunc status=none
     refused x.pcap decode -r bad.tok -w x.pcap
 done
-for n in 7 50 107 115 $((size - 1)); do
+for n in 7 50 119 127 $((size - 1)); do
     head -c $n a.tok > bad.tok
     refused x.pcap decode -r bad.tok -w x.pcap
 done

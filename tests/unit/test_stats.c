@@ -29,11 +29,12 @@ static void write_capture(const char *path)
 
 static wlm_token_stats stats_of(const char *codec, int times)
 {
+    const wlm_token_options options = {.codec = codec, .payload = WLM_PAYLOAD_FULL};
     wlm_token_counter *counter;
     wlm_token_stats stats;
     wlm_error error;
     write_capture(test_path("few.pcap"));
-    assert_ok(wlm_token_counter_new(&counter, codec, &error), &error);
+    assert_ok(wlm_token_counter_new(&counter, &options, &error), &error);
     for (int i = 0; i < times; i++)
         assert_ok(wlm_token_counter_add(counter, test_path("few.pcap"), &error), &error);
     wlm_token_counter_read(counter, &stats);
@@ -89,11 +90,12 @@ static int keep_line(void *user, const char *text)
 
 static void text_tells_what_was_told_and_what_was_predicted(void **state)
 {
+    const wlm_token_options fields = {.codec = "fields", .payload = WLM_PAYLOAD_FULL};
     lines l = {.count = 0};
     wlm_error error;
     (void)state;
     write_capture(test_path("few.pcap"));
-    assert_ok(wlm_token_text(test_path("few.pcap"), "fields", keep_line, &l, &error), &error);
+    assert_ok(wlm_token_text(test_path("few.pcap"), &fields, keep_line, &l, &error), &error);
     assert_int_equal(l.count, 6);
     assert_non_null(strstr(l.text[0], "new eth/ip4/tcp >S time=0.000000000 "));
     assert_non_null(strstr(l.text[0], " dst=198.51.100.9 "));
@@ -101,17 +103,21 @@ static void text_tells_what_was_told_and_what_was_predicted(void **state)
     assert_non_null(strstr(l.text[2], " seq+ ack+ "));
     assert_non_null(strstr(l.text[2], " length=5 "));
     l = (lines){.stop_at = 2};
-    assert_int_equal(wlm_token_text(test_path("few.pcap"), "bytes", keep_line, &l, &error), WLM_STOPPED);
+    assert_int_equal(wlm_token_text(test_path("few.pcap"), NULL, keep_line, &l, &error), WLM_STOPPED);
     assert_int_equal(strncmp(l.text[1], "start same ", 11), 0);
 }
 
 static void what_is_no_capture_is_an_error(void **state)
 {
+    wlm_token_options options = {.codec = "no such codec", .payload = WLM_PAYLOAD_FULL};
     wlm_token_counter *counter;
     wlm_error error;
     (void)state;
-    assert_int_equal(wlm_token_counter_new(&counter, "no such codec", &error), WLM_ERR_ARGUMENT);
-    assert_ok(wlm_token_counter_new(&counter, "fields", &error), &error);
+    assert_int_equal(wlm_token_counter_new(&counter, &options, &error), WLM_ERR_ARGUMENT);
+    options = (wlm_token_options){.codec = "bytes", .payload = 8};
+    assert_int_equal(wlm_token_counter_new(&counter, &options, &error), WLM_ERR_UNSUPPORTED);
+    options.codec = "fields";
+    assert_ok(wlm_token_counter_new(&counter, &options, &error), &error);
     test_write(test_path("text"), "no capture", 10);
     assert_int_equal(wlm_token_counter_add(counter, test_path("text"), &error), WLM_ERR_FORMAT);
     wlm_token_counter_free(counter);

@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/digest.h"
 #include "base/rng.h"
+#include "support/hostile.h"
 #include "token/transcode.h"
 
 enum { ROOM = 1 << 18 };
@@ -93,7 +94,9 @@ static wlm_status verify(const void *data, size_t size, wlm_token_report *report
 {
     wlm_capture *capture;
     wlm_status status = wlm_capture_open_memory(&capture, data, size, "made", error);
-    return status == WLM_OK ? wlmi_verify_capture(capture, "made", wlmi_codec_find(NULL), report, error) : status;
+    return status == WLM_OK ? wlmi_verify_capture(capture, "made", wlmi_codec_find(NULL),
+                                                           &(wlmi_coder_options){0}, report, error)
+                                     : status;
 }
 
 static void random_captures_are_exact(void **state)
@@ -162,6 +165,137 @@ static const char *small_capture(void)
     return test_path("small.pcapng");
 }
 
+/* As small_capture(), of packets that have flows, headers and payload, some of them broken. */
+static const char *hostile_capture(uint64_t seed)
+{
+    static maker m;
+    hostile_packets *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    hostile_make(s, seed, 3);
+    m.size = 0;
+    put32(&m, 0xa1b23c4d);
+    put32(&m, 2 | 4 << 16);
+    put32(&m, 0);
+    put32(&m, 0);
+    put32(&m, 65535);
+    put32(&m, s->count ? s->packet[0].link_type : 1);
+    for (size_t i = 0; i < s->count && m.size + 16 + s->packet[i].captured < ROOM; i++) {
+        const wlm_packet *p = &s->packet[i];
+        if (p->link_type != s->packet[0].link_type)
+            continue;
+        put32(&m, (uint32_t)(1700000000 + i));
+        put32(&m, (uint32_t)(seed * i % 1000000000));
+        put32(&m, p->captured);
+        put32(&m, p->wire);
+        if (p->captured)
+            memcpy(m.data + m.size, p->data, p->captured);
+        m.size += p->captured;
+    }
+    free(s);
+    test_write(test_path("hostile.pcap"), m.data, m.size);
+    return test_path("hostile.pcap");
+}
+
+static void assert_same_file(const char *a_name, const char *b_name)
+{
+    size_t a_size, b_size;
+    uint8_t *a = test_read(a_name, &a_size), *b = test_read(b_name, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(a, b, a_size);
+    free(a);
+    free(b);
+}
+
+/* encode(decode(t)) = t, to the last byte of the file, where payload was left out; and verify agrees. */
+static void limited_payload_stays_as_decoded(void **state)
+{
+    char in[512], first[512], out[512], second[512];
+    uint64_t lossy = 0;
+    (void)state;
+    snprintf(first, sizeof first, "%s", test_path("first.tok"));
+    snprintf(out, sizeof out, "%s", test_path("lossy.pcap"));
+    snprintf(second, sizeof second, "%s", test_path("second.tok"));
+    for (uint64_t round = 0; round < 60; round++) {
+        const wlm_token_options options = {.codec = "fields", .payload = (uint32_t)(round % 3) * 9, .seed = round};
+        wlm_token_report whole, encoded, decoded;
+        wlm_error error;
+        snprintf(in, sizeof in, "%s", round % 5 ? hostile_capture(round) : small_capture());
+        assert_ok(wlm_verify_file(in, &(wlm_token_options){.codec = "fields", .payload = WLM_PAYLOAD_FULL}, &whole,
+                                  &error), &error);
+        assert_int_equal(whole.payload, WLM_PAYLOAD_FULL);
+        assert_false(whole.lossy);
+        assert_ok(wlm_encode_file(in, first, &options, &encoded, &error), &error);
+        assert_ok(wlm_decode_file(first, out, &decoded, &error), &error);
+        assert_int_equal(decoded.payload, options.payload);
+        assert_string_equal(encoded.sha256, decoded.sha256);
+        assert_int_equal(encoded.capture_bytes, whole.capture_bytes);
+        assert_int_equal(encoded.lossy, strcmp(encoded.sha256, whole.sha256) != 0);
+        lossy += (uint64_t)encoded.lossy;
+        assert_ok(wlm_verify_file(in, &options, &decoded, &error), &error);
+        assert_int_equal(decoded.lossy, encoded.lossy);
+        assert_string_equal(decoded.sha256, encoded.sha256);
+        assert_ok(wlm_encode_file(out, second, &options, &encoded, &error), &error);
+        assert_false(encoded.lossy);
+        assert_same_file(first, second);
+    }
+    assert_in_range(lossy, 20, 59);
+}
+
+/* What was left out stands nowhere in the file; another seed fills it otherwise. */
+static void payload_left_out_is_gone(void **state)
+{
+    enum { HEAD = 24 + 16, PACKET = 1028 };
+    wlm_token_options options = {.codec = "fields", .payload = 8, .seed = 1};
+    uint8_t file[HEAD + PACKET] = {0}, *ip = file + HEAD, *a, *b;
+    char in[512], tokens[512], out[512];
+    wlm_error error;
+    size_t size;
+    (void)state;
+    snprintf(in, sizeof in, "%s", test_path("one.pcap"));
+    snprintf(tokens, sizeof tokens, "%s", test_path("one.tok"));
+    snprintf(out, sizeof out, "%s", test_path("one.out"));
+    wlmi_store_le32(file, 0xa1b2c3d4);
+    wlmi_store_le32(file + 4, 2 | 4 << 16);
+    wlmi_store_le32(file + 20, 101);
+    wlmi_store_le32(file + 32, PACKET);
+    wlmi_store_le32(file + 36, PACKET);
+    memcpy(ip, (uint8_t[]){0x45, 0, PACKET >> 8, PACKET & 255, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+                           4, 0, 0, 53, (PACKET - 20) >> 8, (PACKET - 20) & 255, 0, 0}, 28);
+    for (int i = 28; i < PACKET; i++)
+        ip[i] = (uint8_t)(i * i >> 3);
+    test_write(in, file, sizeof file);
+    assert_ok(wlm_encode_file(in, tokens, &options, NULL, &error), &error);
+    free(test_read(tokens, &size));
+    assert_in_range(size, 240, 500); /* 1000 bytes that do not repeat are not in there */
+    assert_ok(wlm_decode_file(tokens, out, NULL, &error), &error);
+    a = test_read(out, &size);
+    assert_int_equal(size, sizeof file);
+    assert_memory_equal(a, file, HEAD + 36);
+    assert_memory_not_equal(a + HEAD + 36, ip + 36, 16);
+    options.seed = 2;
+    assert_ok(wlm_encode_file(in, tokens, &options, NULL, &error), &error);
+    assert_ok(wlm_decode_file(tokens, out, NULL, &error), &error);
+    b = test_read(out, &size);
+    assert_memory_equal(b, file, HEAD + 36);
+    assert_memory_not_equal(a + HEAD + 36, b + HEAD + 36, 16);
+    free(a);
+    free(b);
+}
+
+static void codecs_that_tell_all_payload_say_so(void **state)
+{
+    const wlm_token_options options = {.codec = "bytes", .payload = 64};
+    char out[512];
+    wlm_error error;
+    wlm_capture *capture;
+    (void)state;
+    snprintf(out, sizeof out, "%s", test_path("never.tok"));
+    assert_int_equal(wlm_token_options_check(&options, &error), WLM_ERR_UNSUPPORTED);
+    assert_int_equal(wlm_verify_file(small_capture(), &options, NULL, &error), WLM_ERR_UNSUPPORTED);
+    assert_int_equal(wlm_encode_file(small_capture(), out, &options, NULL, &error), WLM_ERR_UNSUPPORTED);
+    assert_int_equal(wlm_capture_open(&capture, out, &error), WLM_ERR_IO);
+}
+
 /* With the k-th allocation failing, for every k, a call says so, leaves nothing behind, and later succeeds. */
 static void failing_memory(wlm_status (*call)(const char *in, const char *out, wlm_error *error), const char *in)
 {
@@ -191,6 +325,19 @@ static wlm_status call_encode(const char *in, const char *out, wlm_error *error)
     return wlm_encode_file(in, out, NULL, NULL, error);
 }
 
+static const wlm_token_options limited = {.codec = "fields", .payload = 4};
+
+static wlm_status call_encode_limited(const char *in, const char *out, wlm_error *error)
+{
+    return wlm_encode_file(in, out, &limited, NULL, error);
+}
+
+static wlm_status call_verify_limited(const char *in, const char *out, wlm_error *error)
+{
+    (void)out;
+    return wlm_verify_file(in, &limited, NULL, error);
+}
+
 static wlm_status call_decode(const char *in, const char *out, wlm_error *error)
 {
     return wlm_decode_file(in, out, NULL, error);
@@ -206,22 +353,18 @@ static void memory_that_fails_is_a_status(void **state)
 {
     char in[512], tokens[512];
     wlm_error error;
-    size_t a_size, b_size;
-    uint8_t *a, *b;
     (void)state;
     snprintf(in, sizeof in, "%s", small_capture());
     snprintf(tokens, sizeof tokens, "%s", test_path("small.tok"));
     failing_memory(call_verify, in);
     failing_memory(call_encode, in);
+    unlink(test_path("out"));
+    failing_memory(call_verify_limited, in);
+    failing_memory(call_encode_limited, in);
     assert_ok(wlm_encode_file(in, tokens, NULL, NULL, &error), &error);
     unlink(test_path("out"));
     failing_memory(call_decode, tokens);
-    a = test_read(in, &a_size);
-    b = test_read(test_path("out"), &b_size);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(a, b, a_size);
-    free(a);
-    free(b);
+    assert_same_file(in, test_path("out"));
 }
 
 static void a_changed_token_file_is_refused(void **state)
@@ -235,9 +378,9 @@ static void a_changed_token_file_is_refused(void **state)
     snprintf(tokens, sizeof tokens, "%s", test_path("t.tok"));
     snprintf(bad, sizeof bad, "%s", test_path("bad.tok"));
     snprintf(out, sizeof out, "%s", test_path("never.pcap"));
-    assert_ok(wlm_encode_file(small_capture(), tokens, "bytes", NULL, &error), &error);
+    assert_ok(wlm_encode_file(small_capture(), tokens, NULL, NULL, &error), &error);
     file = test_read(tokens, &size);
-    for (size_t at = 0; at < size; at += at < 140 ? 1 : 37) {
+    for (size_t at = 0; at < size; at += at < 150 ? 1 : 37) {
         wlm_status status;
         file[at] ^= 16;
         test_write(bad, file, size);
@@ -269,17 +412,22 @@ static void another_codec_is_refused(void **state)
     char bad[512], out[512];
     wlm_error error;
     wlmi_tokfile_writer *writer;
-    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = 1, .codec = "bytes"};
+    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = 1, .payload = WLM_PAYLOAD_FULL};
     (void)state;
     snprintf(bad, sizeof bad, "%s", test_path("other.tok"));
     snprintf(out, sizeof out, "%s", test_path("other.pcap"));
-    for (int kind = 0; kind < 3; kind++) {
-        static const char *const words[] = {"another version of codec 'bytes'", "codec 'others', unknown", "unit 9"};
+    for (int kind = 0; kind < 4; kind++) {
+        static const char *const words[] = {"another version of codec 'bytes'", "codec 'others', unknown", "unit 9",
+                                            "limited payload"};
         FILE *file = fopen(bad, "wb");
         assert_non_null(file);
         memset(head.codec_hash, '0', 64);
         strcpy(head.codec, kind == 1 ? "others" : "bytes");
         head.unit = kind == 2 ? 9 : WLMI_UNIT_CAPTURE;
+        if (kind == 3) {
+            wlmi_codec_hash(&wlmi_codec_bytes, head.codec_hash);
+            head.payload = 64;
+        }
         assert_ok(wlmi_tokfile_writer_new(&writer, (wlmi_sink){to_stdio, file}, &error), &error);
         assert_ok(wlmi_tokfile_put_head(writer, &head, &error), &error);
         wlmi_tokfile_writer_free(writer);
@@ -294,6 +442,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_captures_are_exact),
         cmocka_unit_test(captures_of_many_frames_are_exact),
+        cmocka_unit_test(limited_payload_stays_as_decoded),
+        cmocka_unit_test(payload_left_out_is_gone),
+        cmocka_unit_test(codecs_that_tell_all_payload_say_so),
         cmocka_unit_test(memory_that_fails_is_a_status),
         cmocka_unit_test(a_changed_token_file_is_refused),
         cmocka_unit_test(another_codec_is_refused),

@@ -47,7 +47,11 @@ typedef struct command {
 
 extern const command *const commands[]; /* ends in NULL */
 
-/* Parses argv by the table. Lists and the filter belong to the parser and live as long as the program. Words that are no options go to rest (NULL: there may be none). Answers --help itself.
+/* Runs one of the parts that a command consists of; parts end in a NULL name, and are named "COMMAND WHAT". */
+int run_part(const command *self, const command *parts, int argc, char **argv);
+
+/* Parses argv by the table. Words that are no options go to rest (NULL: there may be none). Lists and the filter
+ * belong to the parser and live as long as the program. Answers --help itself.
  * Returns -1 to go on, else the exit status. */
 int parse_options(const command *self, const option *table, int argc, char **argv, list *rest);
 /* The same for a command whose options end in a pcap filter: all rest words joined by spaces, NULL where none.

@@ -1,6 +1,5 @@
 /* cmd_bench.c: wirelm bench WHAT: one small command for each thing whose speed can be measured. */
 #include <jansson.h>
-#include <string.h>
 
 #include "cli.h"
 
@@ -39,40 +38,12 @@ static int run_tokens(const command *self, int argc, char **argv)
 static const command parts[] = {
     {"bench tokens", "packets and megabytes per second of every codec, encoding and decoding, on one core",
      "-r FILE [--codec NAME] [--runs N]", run_tokens},
+    {NULL, NULL, NULL, NULL},
 };
-enum { PARTS = sizeof parts / sizeof *parts };
-
-/* "tokens" of "bench tokens". */
-static const char *short_name(const command *part)
-{
-    return strchr(part->name, ' ') + 1;
-}
-
-static void help(const command *self)
-{
-    printf("wirelm %s: %s\n\nusage: wirelm %s %s\n\n", self->name, self->summary, self->name, self->synopsis);
-    for (int i = 0; i < PARTS; i++)
-        printf("  %-10s %s\n", short_name(&parts[i]), parts[i].summary);
-    printf("\n'wirelm bench WHAT --help' tells more.\n");
-}
 
 static int run(const command *self, int argc, char **argv)
 {
-    const char *what = argc > 1 ? argv[1] : "";
-    if (!strcmp(what, "--help") || !strcmp(what, "-h"))
-        return help(self), EXIT_DONE;
-    if (!strcmp(what, "--man") || !strcmp(what, "--words")) {
-        for (int i = 0; i < PARTS; i++) {
-            if (!strcmp(what, "--words"))
-                printf("%s ", short_name(&parts[i]));
-            parts[i].run(&parts[i], argc, argv);
-        }
-        return EXIT_DONE;
-    }
-    for (int i = 0; i < PARTS; i++)
-        if (!strcmp(what, short_name(&parts[i])))
-            return parts[i].run(&parts[i], argc - 1, argv + 1);
-    return *what ? usage_error(self, "cannot measure '%s'", what) : usage_error(self, "measure what?");
+    return run_part(self, parts, argc, argv);
 }
 
 const command command_bench = {"bench", "measures speed on this machine", "tokens [options]", run};

@@ -1,7 +1,6 @@
 /* cmd_evaluate.c: wirelm evaluate WHAT: one small command for each thing that can be evaluated. */
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli.h"
 
@@ -56,40 +55,12 @@ static int run_classify(const command *self, int argc, char **argv)
 static const command parts[] = {
     {"evaluate classify", "scores a model's labels against those of imported flows",
      "-m MODEL -d DIR... [--split test] [options]", run_classify},
+    {NULL, NULL, NULL, NULL},
 };
-enum { PARTS = sizeof parts / sizeof *parts };
-
-/* "classify" of "evaluate classify". */
-static const char *short_name(const command *part)
-{
-    return strchr(part->name, ' ') + 1;
-}
-
-static void help(const command *self)
-{
-    printf("wirelm %s: %s\n\nusage: wirelm %s %s\n\n", self->name, self->summary, self->name, self->synopsis);
-    for (int i = 0; i < PARTS; i++)
-        printf("  %-10s %s\n", short_name(&parts[i]), parts[i].summary);
-    printf("\n'wirelm evaluate WHAT --help' tells more.\n");
-}
 
 static int run(const command *self, int argc, char **argv)
 {
-    const char *what = argc > 1 ? argv[1] : "";
-    if (!strcmp(what, "--help") || !strcmp(what, "-h"))
-        return help(self), EXIT_DONE;
-    if (!strcmp(what, "--man") || !strcmp(what, "--words")) {
-        for (int i = 0; i < PARTS; i++) {
-            if (!strcmp(what, "--words"))
-                printf("%s ", short_name(&parts[i]));
-            parts[i].run(&parts[i], argc, argv);
-        }
-        return EXIT_DONE;
-    }
-    for (int i = 0; i < PARTS; i++)
-        if (!strcmp(what, short_name(&parts[i])))
-            return parts[i].run(&parts[i], argc - 1, argv + 1);
-    return *what ? usage_error(self, "cannot evaluate '%s'", what) : usage_error(self, "evaluate what?");
+    return run_part(self, parts, argc, argv);
 }
 
 const command command_evaluate = {"evaluate", "measures how good a model is", "classify [options]", run};

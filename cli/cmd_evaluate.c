@@ -1,6 +1,5 @@
 /* cmd_evaluate.c: wirelm evaluate WHAT: one small command for each thing that can be evaluated. */
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "cli.h"
 

@@ -1,15 +1,18 @@
-/* config.c: the presets, one line each, and what a configuration may be. */
+/* config.c: the presets, and what a configuration may be. */
 #include <string.h>
 
 #include "model/model.h"
 
 /* Wide and shallow: at equal time on two cores, two layers of width 256 reach a lower loss than four of width 128. */
 static const wlmi_config presets[] = {
-    /* name             V  D    L  K   groups                                                      F    shift packet role context */
-    {"netgpt-nano",     0, 256, 2, 32, 1, {{WLMI_MIXER_FULL, 6, 0}},                               320, 0,    32,    0,   512},
-    {"netgpt-tiny",     0, 384, 3, 32, 1, {{WLMI_MIXER_FULL, 12, 0}},                              576, 0,    32,    0,   512},
-    {"trafficgpt-nano", 0, 256, 2, 32, 2, {{WLMI_MIXER_WINDOW, 4, 256}, {WLMI_MIXER_LINEAR, 2, 0}}, 320, 1,    0,     0,   1024},
-    {"trafficgpt-tiny", 0, 384, 3, 32, 2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}, 576, 1,    0,     0,   2048},
+    {.preset = "netgpt-nano", .width = 256, .layers = 2, .head_width = 32, .plan = {1, {{WLMI_MIXER_FULL, 6, 0}}},
+     .hidden = 320, .packet_rows = 32, .context = 512},
+    {.preset = "netgpt-tiny", .width = 384, .layers = 3, .head_width = 32, .plan = {1, {{WLMI_MIXER_FULL, 12, 0}}},
+     .hidden = 576, .packet_rows = 32, .context = 512},
+    {.preset = "trafficgpt-nano", .width = 256, .layers = 2, .head_width = 32,
+     .plan = {2, {{WLMI_MIXER_WINDOW, 4, 256}, {WLMI_MIXER_LINEAR, 2, 0}}}, .hidden = 320, .shift = 1, .context = 1024},
+    {.preset = "trafficgpt-tiny", .width = 384, .layers = 3, .head_width = 32,
+     .plan = {2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}}, .hidden = 576, .shift = 1, .context = 2048},
 };
 
 enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_HEAD_WIDTH = 512, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,
@@ -38,19 +41,28 @@ static wlm_status in_range(const char *what, int value, int low, int high, wlm_e
                      value, low, high);
 }
 
+static wlm_status check_plan(const wlmi_plan *plan, wlm_error *error)
+{
+    WLMI_TRY(in_range("number of head groups", plan->groups, 1, WLMI_MAX_GROUPS, error));
+    for (int g = 0; g < plan->groups; g++) {
+        WLMI_TRY(in_range("heads", plan->group[g].heads, 1, MAX_HEADS, error));
+        WLMI_TRY(in_range("kind of heads", (int)plan->group[g].kind, 0, WLMI_MIXER_KINDS - 1, error));
+        if (plan->group[g].kind == WLMI_MIXER_WINDOW)
+            WLMI_TRY(in_range("window", plan->group[g].window, 1, MAX_CONTEXT, error));
+    }
+    return WLM_OK;
+}
+
 wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
 {
     WLMI_TRY(in_range("vocabulary", config->vocabulary, 1, MAX_VOCABULARY, error));
     WLMI_TRY(in_range("width", config->width, 2, WLMI_MAX_WIDTH, error));
     WLMI_TRY(in_range("layers", config->layers, 1, WLMI_MAX_LAYERS, error));
     WLMI_TRY(in_range("head_width", config->head_width, 2, MAX_HEAD_WIDTH, error));
-    WLMI_TRY(in_range("number of head groups", config->groups, 1, WLMI_MAX_GROUPS, error));
-    for (int g = 0; g < config->groups; g++) {
-        WLMI_TRY(in_range("heads", config->group[g].heads, 1, MAX_HEADS, error));
-        WLMI_TRY(in_range("kind of heads", (int)config->group[g].kind, 0, WLMI_MIXER_KINDS - 1, error));
-        if (config->group[g].kind == WLMI_MIXER_WINDOW)
-            WLMI_TRY(in_range("window", config->group[g].window, 1, MAX_CONTEXT, error));
-    }
+    WLMI_TRY(check_plan(&config->plan, error));
+    WLMI_TRY(in_range("every", config->every, 0, WLMI_MAX_LAYERS, error));
+    if (config->every)
+        WLMI_TRY(check_plan(&config->other, error));
     WLMI_TRY(in_range("hidden", config->hidden, 1, MAX_HIDDEN, error));
     WLMI_TRY(in_range("shift", config->shift, 0, 1, error));
     WLMI_TRY(in_range("packet_rows", config->packet_rows, 0, MAX_PACKET_ROWS, error));

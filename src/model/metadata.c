@@ -37,25 +37,36 @@ static const struct {
     {"hidden", offsetof(wlmi_config, hidden)},         {"shift", offsetof(wlmi_config, shift)},
     {"packet_rows", offsetof(wlmi_config, packet_rows)}, {"role_rows", offsetof(wlmi_config, role_rows)},
     {"context", offsetof(wlmi_config, context)},
+    {"every", offsetof(wlmi_config, every)}, /* absent where 0 */
 };
 enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints };
 
-json_t *wlmi_config_to_json(const wlmi_config *config)
+static json_t *plan_to_json(const wlmi_plan *plan)
 {
-    json_t *root = json_pack("{s:s}", "preset", config->preset), *groups = json_array();
-    for (int i = 0; i < CONFIG_INTS; i++) {
-        int value;
-        memcpy(&value, (const char *)config + config_ints[i].at, sizeof value);
-        json_object_set_new(root, config_ints[i].key, json_integer(value));
-    }
-    for (int g = 0; g < config->groups; g++) {
-        const wlmi_head_group *group = &config->group[g];
+    json_t *groups = json_array();
+    for (int g = 0; g < plan->groups; g++) {
+        const wlmi_head_group *group = &plan->group[g];
         json_t *entry = json_pack("{s:s, s:i}", "kind", wlmi_mixer_of(group->kind)->name, "heads", group->heads);
         if (group->kind == WLMI_MIXER_WINDOW)
             json_object_set_new(entry, "window", json_integer(group->window));
         json_array_append_new(groups, entry);
     }
-    json_object_set_new(root, "groups", groups);
+    return groups;
+}
+
+json_t *wlmi_config_to_json(const wlmi_config *config)
+{
+    json_t *root = json_pack("{s:s}", "preset", config->preset);
+    for (int i = 0; i < CONFIG_INTS; i++) {
+        int value;
+        memcpy(&value, (const char *)config + config_ints[i].at, sizeof value);
+        json_object_set_new(root, config_ints[i].key, json_integer(value));
+    }
+    json_object_set_new(root, "groups", plan_to_json(&config->plan));
+    if (config->every)
+        json_object_set_new(root, "other_groups", plan_to_json(&config->other));
+    else
+        json_object_del(root, "every");
     return root;
 }
 
@@ -75,27 +86,37 @@ static wlm_status group_from_json(wlmi_head_group *group, const json_t *json, wl
     return WLM_OK;
 }
 
+static wlm_status plan_from_json(wlmi_plan *plan, const json_t *groups, wlm_error *error)
+{
+    if (json_array_size(groups) > WLMI_MAX_GROUPS)
+        return bad(error, "the configuration's value", "groups");
+    plan->groups = (int)json_array_size(groups);
+    for (int g = 0; g < plan->groups; g++)
+        WLMI_TRY(group_from_json(&plan->group[g], json_array_get(groups, (size_t)g), error));
+    return WLM_OK;
+}
+
 wlm_status wlmi_config_from_json(wlmi_config *config, const json_t *json, wlm_error *error)
 {
     const char *preset = json_string_value(json_object_get(json, "preset"));
-    const json_t *groups = json_object_get(json, "groups");
     memset(config, 0, sizeof *config);
     if (!preset)
         return bad(error, "the configuration's value", "preset");
     snprintf(config->preset, sizeof config->preset, "%s", preset);
     for (int i = 0; i < CONFIG_INTS; i++) {
-        uint64_t value;
+        const json_t *entry = json_object_get(json, config_ints[i].key);
+        uint64_t value = 0;
         int narrow;
-        if (!get_integer(json_object_get(json, config_ints[i].key), INT_MAX, &value))
+        if (!entry && config_ints[i].at == offsetof(wlmi_config, every))
+            continue;
+        if (!get_integer(entry, INT_MAX, &value))
             return bad(error, "the configuration's value", config_ints[i].key);
         narrow = (int)value;
         memcpy((char *)config + config_ints[i].at, &narrow, sizeof narrow);
     }
-    if (json_array_size(groups) > WLMI_MAX_GROUPS)
-        return bad(error, "the configuration's value", "groups");
-    config->groups = (int)json_array_size(groups);
-    for (int g = 0; g < config->groups; g++)
-        WLMI_TRY(group_from_json(&config->group[g], json_array_get(groups, (size_t)g), error));
+    WLMI_TRY(plan_from_json(&config->plan, json_object_get(json, "groups"), error));
+    if (config->every)
+        WLMI_TRY(plan_from_json(&config->other, json_object_get(json, "other_groups"), error));
     return wlmi_config_check(config, error);
 }
 

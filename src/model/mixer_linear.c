@@ -27,9 +27,15 @@ static void state_size(const wlmi_head_group *group, int head_width, int room, s
     size[0] = size[1] * (size_t)head_width;
 }
 
-static void step(const wlmi_mixer_token *t)
+static void step(const wlmi_mixer_step *s)
 {
-    t->backend->linear_step(t->o, t->state[0], t->state[1], t->q, t->k, t->v, t->group->heads, t->head_width);
+    const wlmi_backend *b = s->backend;
+    for (int i = 0; i < s->streams; i++) {
+        size_t at = (size_t)i * (size_t)s->stride;
+        b->linear_step(wlmi_at(b, s->o, (size_t)i * (size_t)s->o_stride), s->state[i]->part[0], s->state[i]->part[1],
+                       wlmi_at(b, s->q, at), wlmi_at(b, s->k, at), wlmi_at(b, s->v, at), s->group->heads,
+                       s->head_width);
+    }
 }
 
-const wlmi_mixer wlmi_mixer_linear = {"linear", kept_size, forward, backward, state_size, step};
+const wlmi_mixer wlmi_mixer_linear = {"linear", NULL, NULL, kept_size, forward, backward, state_size, step};

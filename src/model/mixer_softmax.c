@@ -42,24 +42,33 @@ static void state_size(const wlmi_head_group *group, int head_width, int room, s
     size[0] = size[1] = (size_t)slots * (size_t)group->heads * (size_t)head_width;
 }
 
-static void step(const wlmi_mixer_token *t)
+static void step_stream(const wlmi_mixer_step *s, int i)
 {
     static const int32_t one_token[] = {0, 1};
-    const wlmi_backend *b = t->backend;
+    const wlmi_backend *b = s->backend;
     const wlmi_segments one = {1, one_token};
-    int heads = t->group->heads, K = t->head_width, width = heads * K;
-    int slots = t->group->kind == WLMI_MIXER_WINDOW ? t->group->window : t->room;
-    int slot = t->position % slots, seen = t->position < slots ? t->position + 1 : slots;
-    wlmi_real *key = wlmi_at(b, t->state[0], (size_t)slot * (size_t)width);
-    wlmi_real *value = wlmi_at(b, t->state[1], (size_t)slot * (size_t)width);
-    b->rotary(t->q, one, t->position, width, heads, K, 1);
-    b->rotary(t->k, one, t->position, width, heads, K, 1);
+    const wlmi_mixer_state *state = s->state[i];
+    int heads = s->group->heads, K = s->head_width, width = heads * K, position = s->position[i];
+    int slots = s->group->kind == WLMI_MIXER_WINDOW ? s->group->window : state->room;
+    int slot = position % slots, seen = position < slots ? position + 1 : slots;
+    size_t at = (size_t)i * (size_t)s->stride, to = (size_t)slot * (size_t)width;
+    wlmi_real *q = wlmi_at(b, s->q, at), *k = wlmi_at(b, s->k, at), *v = wlmi_at(b, s->v, at);
+    wlmi_real *key = wlmi_at(b, state->part[0], to), *value = wlmi_at(b, state->part[1], to);
+    b->rotary(q, one, position, width, heads, K, 1);
+    b->rotary(k, one, position, width, heads, K, 1);
     b->zero(key, (size_t)width);
-    b->add(key, t->k, (size_t)width);
+    b->add(key, k, (size_t)width);
     b->zero(value, (size_t)width);
-    b->add(value, t->v, (size_t)width);
-    b->attention_step(t->o, t->q, t->state[0], t->state[1], slot, seen, slots, heads, K);
+    b->add(value, v, (size_t)width);
+    b->attention_step(wlmi_at(b, s->o, (size_t)i * (size_t)s->o_stride), q, state->part[0], state->part[1], slot, seen,
+                      slots, heads, K);
 }
 
-const wlmi_mixer wlmi_mixer_full = {"full", kept_size, forward, backward, state_size, step};
-const wlmi_mixer wlmi_mixer_window = {"window", kept_size, forward, backward, state_size, step};
+static void step(const wlmi_mixer_step *s)
+{
+    for (int i = 0; i < s->streams; i++)
+        step_stream(s, i);
+}
+
+const wlmi_mixer wlmi_mixer_full = {"full", NULL, NULL, kept_size, forward, backward, state_size, step};
+const wlmi_mixer wlmi_mixer_window = {"window", NULL, NULL, kept_size, forward, backward, state_size, step};

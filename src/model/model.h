@@ -20,14 +20,21 @@ typedef struct wlmi_head_group {
     int window; /* WLMI_MIXER_WINDOW */
 } wlmi_head_group;
 
+/* What the heads of a layer are. */
+typedef struct wlmi_plan {
+    int groups;
+    wlmi_head_group group[WLMI_MAX_GROUPS];
+} wlmi_plan;
+
 typedef struct wlmi_config {
     char preset[32];
     int vocabulary;      /* V: the codec's tokens, at most 65536 */
     int width;           /* D */
     int layers;
     int head_width;      /* K */
-    int groups;
-    wlmi_head_group group[WLMI_MAX_GROUPS]; /* the same in every layer */
+    wlmi_plan plan;      /* of every layer, but */
+    int every;           /* for each every-th one, which follows */
+    wlmi_plan other;     /* this plan; every 0: none does */
     int hidden;          /* F of SwiGLU */
     int shift;           /* token shift before each block's two halves */
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
@@ -52,13 +59,15 @@ typedef struct wlmi_task {
     uint8_t *proto;      /* 6 or 17, the more common */
 } wlmi_task;
 
-/* One parameter tensor inside the flat parameter buffer. */
+/* One parameter tensor inside the flat parameter buffer. First values are normal with `deviation`, or, where that is
+ * 0, uniform in [low, high]. */
 typedef struct wlmi_param {
     char name[96];       /* as in the checkpoint: "layers.0.mixer.qkv" */
     int dims;            /* 1 or 2 */
     int shape[2];
     size_t offset, count;
     int decay;           /* weight decay applies */
+    float deviation, low, high;
 } wlmi_param;
 
 /* How the model was made and may be used: what a checkpoint's metadata says. */
@@ -82,6 +91,7 @@ typedef struct wlmi_net {
     int rows;            /* of the embedding: V + specials + tasks + labels */
     int params;
     wlmi_param *param;
+    int layer_param[WLMI_MAX_LAYERS + 1]; /* index of each layer's first, and of the first after them */
     size_t count;        /* of all parameters */
     const wlmi_backend *backend;
     wlmi_real *value;    /* [count] */

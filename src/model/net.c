@@ -109,24 +109,30 @@ static void norm_backward(const wlmi_net *net, const wlmi_real *rstd, const wlmi
     b->rmsnorm_backward(w->dx, wlmi_grad(net, gain), dy, x, wlmi_value(net, gain), rstd, T, D);
 }
 
-static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, int layer, int g, int heads_before)
+static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, int layer, int g)
 {
     const wlmi_backend *b = net->backend;
     const wlmi_config *c = &net->config;
     const wlmi_layer_work *w = &net->work->layer[layer];
-    size_t inner = (size_t)wlmi_config_heads(c) * (size_t)c->head_width;
-    size_t at = (size_t)heads_before * (size_t)c->head_width;
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    const wlmi_group_place at = wlmi_config_place(c, layer, g);
+    const wlmi_param *own = wlmi_layer_param(net, layer, 0) + at.own;
     wlmi_mixer_rows rows = {
-        .backend = b, .group = &c->group[g], .head_width = c->head_width, .tokens = batch->tokens,
-        .segments = batch->segments, .stride = 3 * (int)inner, .o_stride = (int)inner,
-        .q = wlmi_at(b, w->qkv, at), .k = wlmi_at(b, w->qkv, inner + at), .v = wlmi_at(b, w->qkv, 2 * inner + at),
-        .o = wlmi_at(b, w->o, at), .kept = w->kept[g],
+        .backend = b, .group = &shape.plan->group[g], .head_width = c->head_width, .tokens = batch->tokens,
+        .segments = batch->segments, .stride = shape.columns, .o_stride = shape.inner,
+        .q = wlmi_at(b, w->qkv, at.q), .k = wlmi_at(b, w->qkv, at.k), .v = wlmi_at(b, w->qkv, at.v),
+        .extra = wlmi_at(b, w->qkv, at.extra), .o = wlmi_at(b, w->o, at.o), .kept = w->kept[g],
     };
+    for (int i = 0; i < at.owns; i++)
+        rows.own[i] = wlmi_value(net, &own[i]);
     if (net->grad) {
-        rows.dq = wlmi_at(b, net->work->d_qkv, at);
-        rows.dk = wlmi_at(b, net->work->d_qkv, inner + at);
-        rows.dv = wlmi_at(b, net->work->d_qkv, 2 * inner + at);
-        rows.d_o = wlmi_at(b, net->work->d_o, at);
+        rows.dq = wlmi_at(b, net->work->d_qkv, at.q);
+        rows.dk = wlmi_at(b, net->work->d_qkv, at.k);
+        rows.dv = wlmi_at(b, net->work->d_qkv, at.v);
+        rows.d_extra = wlmi_at(b, net->work->d_qkv, at.extra);
+        rows.d_o = wlmi_at(b, net->work->d_o, at.o);
+        for (int i = 0; i < at.owns; i++)
+            rows.d_own[i] = wlmi_grad(net, &own[i]);
     }
     return rows;
 }
@@ -137,17 +143,18 @@ static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int laye
     const wlmi_config *c = &net->config;
     wlmi_layer_work *w = &net->work->layer[layer];
     wlmi_real *x = net->work->x[layer], *next = net->work->x[layer + 1];
-    int T = batch->tokens, D = c->width, inner = wlmi_config_heads(c) * c->head_width;
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    int T = batch->tokens, D = c->width;
     size_t n = (size_t)T * (size_t)D;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
 
     norm_forward(net, w->mixer_in, w->mixer_rstd, x, &p[WLMI_SLOT_MIXER_NORM], batch);
-    b->matmul_forward(w->qkv, w->mixer_in, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, 3 * inner, D, 0);
-    for (int g = 0, heads = 0; g < c->groups; heads += c->group[g++].heads) {
-        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g, heads);
-        wlmi_mixer_of(c->group[g].kind)->forward(&rows);
+    b->matmul_forward(w->qkv, w->mixer_in, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, shape.columns, D, 0);
+    for (int g = 0; g < shape.plan->groups; g++) {
+        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
+        wlmi_mixer_of(rows.group->kind)->forward(&rows);
     }
-    b->matmul_forward(w->middle, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, inner, 0);
+    b->matmul_forward(w->middle, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, shape.inner, 0);
     b->add(w->middle, x, n);
 
     norm_forward(net, w->mlp_in, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
@@ -164,7 +171,8 @@ static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int lay
     const wlmi_config *c = &net->config;
     wlmi_workspace *work = net->work;
     wlmi_layer_work *w = &work->layer[layer];
-    int T = batch->tokens, D = c->width, inner = wlmi_config_heads(c) * c->head_width;
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    int T = batch->tokens, D = c->width;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
 
     b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), work->dx, w->hidden, T, D, c->hidden);
@@ -174,14 +182,14 @@ static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int lay
     b->matmul_backward_input(work->dh, work->d_gate_up, wlmi_value(net, &p[WLMI_SLOT_UP]), T, 2 * c->hidden, D, 0);
     norm_backward(net, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
 
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx, w->o, T, D, inner);
-    b->matmul_backward_input(work->d_o, work->dx, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, inner, 0);
-    for (int g = 0, heads = 0; g < c->groups; heads += c->group[g++].heads) {
-        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g, heads);
-        wlmi_mixer_of(c->group[g].kind)->backward(&rows);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx, w->o, T, D, shape.inner);
+    b->matmul_backward_input(work->d_o, work->dx, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, shape.inner, 0);
+    for (int g = 0; g < shape.plan->groups; g++) {
+        wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
+        wlmi_mixer_of(rows.group->kind)->backward(&rows);
     }
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv, w->mixer_in, T, 3 * inner, D);
-    b->matmul_backward_input(work->dh, work->d_qkv, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, 3 * inner, D, 0);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv, w->mixer_in, T, shape.columns, D);
+    b->matmul_backward_input(work->dh, work->d_qkv, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, shape.columns, D, 0);
     norm_backward(net, w->mixer_rstd, work->x[layer], &p[WLMI_SLOT_MIXER_NORM], batch);
 }
 

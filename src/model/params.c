@@ -7,26 +7,88 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "model/mixer.h"
 #include "model/workspace.h"
 
-int wlmi_config_heads(const wlmi_config *config)
+static int extra_columns(const wlmi_config *config, const wlmi_head_group *group)
 {
-    int heads = 0;
-    for (int g = 0; g < config->groups; g++)
-        heads += config->group[g].heads;
-    return heads;
+    const wlmi_mixer *mixer = wlmi_mixer_of(group->kind);
+    return mixer->extra_columns ? mixer->extra_columns(group, config->head_width) : 0;
+}
+
+/* The i-th own tensor of a group; 0 past the last. */
+static int own_tensor(const wlmi_config *config, const wlmi_head_group *group, int i, wlmi_own *own)
+{
+    const wlmi_mixer *mixer = wlmi_mixer_of(group->kind);
+    return i < WLMI_MAX_OWN && mixer->own && mixer->own(group, config->head_width, i, own);
+}
+
+wlmi_layer_shape wlmi_config_layer(const wlmi_config *config, int layer)
+{
+    int other = config->every && (layer + 1) % config->every == 0;
+    wlmi_layer_shape shape = {other ? &config->other : &config->plan, 0, 0};
+    for (int g = 0; g < shape.plan->groups; g++) {
+        shape.inner += shape.plan->group[g].heads * config->head_width;
+        shape.columns += extra_columns(config, &shape.plan->group[g]);
+    }
+    shape.columns += 3 * shape.inner;
+    return shape;
+}
+
+wlmi_layer_shape wlmi_config_widest(const wlmi_config *config)
+{
+    wlmi_layer_shape widest = {NULL, 0, 0};
+    for (int l = 0; l < config->layers; l++) {
+        wlmi_layer_shape shape = wlmi_config_layer(config, l);
+        if (shape.inner > widest.inner)
+            widest.inner = shape.inner;
+        if (shape.columns > widest.columns)
+            widest.columns = shape.columns;
+    }
+    return widest;
+}
+
+wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g)
+{
+    wlmi_layer_shape shape = wlmi_config_layer(config, layer);
+    size_t inner = (size_t)shape.inner, before = 0, extra = 3 * inner;
+    wlmi_group_place place = {.own = WLMI_SLOTS};
+    wlmi_own own;
+    for (int i = 0;; i++) {
+        const wlmi_head_group *group = &shape.plan->group[i];
+        for (place.owns = 0; own_tensor(config, group, place.owns, &own);)
+            place.owns++;
+        if (i == g)
+            break;
+        before += (size_t)group->heads * (size_t)config->head_width;
+        extra += (size_t)extra_columns(config, group);
+        place.own += place.owns;
+    }
+    place.q = place.o = before;
+    place.k = inner + before;
+    place.v = 2 * inner + before;
+    place.extra = extra;
+    return place;
 }
 
 uint64_t wlmi_config_count(const wlmi_config *c)
 {
     uint64_t D = (uint64_t)c->width, F = (uint64_t)c->hidden;
-    uint64_t inner = (uint64_t)wlmi_config_heads(c) * (uint64_t)c->head_width;
     uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->vocabulary + WLMI_SPECIALS;
-    return (uint64_t)c->layers * (2 * D + 4 * inner * D + 3 * F * D) + D + rows * D;
+    uint64_t count = D + rows * D;
+    wlmi_own own;
+    for (int l = 0; l < c->layers; l++) {
+        wlmi_layer_shape shape = wlmi_config_layer(c, l);
+        count += 2 * D + (uint64_t)shape.columns * D + (uint64_t)shape.inner * D + 3 * F * D;
+        for (int g = 0; g < shape.plan->groups; g++)
+            for (int i = 0; own_tensor(c, &shape.plan->group[g], i, &own); i++)
+                count += (uint64_t)own.rows * (uint64_t)(own.cols ? own.cols : 1);
+    }
+    return count;
 }
 
-/* cols 0: a vector. */
-static void append(wlmi_net *net, const char *name, int rows, int cols, int decay)
+/* cols 0: a vector, of ones unless said otherwise later. */
+static wlmi_param *append(wlmi_net *net, const char *name, int rows, int cols, double deviation)
 {
     wlmi_param *p = &net->param[net->params++];
     snprintf(p->name, sizeof p->name, "%s", name);
@@ -35,22 +97,50 @@ static void append(wlmi_net *net, const char *name, int rows, int cols, int deca
     p->shape[1] = cols;
     p->offset = net->count;
     p->count = (size_t)rows * (size_t)(cols ? cols : 1);
-    p->decay = decay;
+    p->deviation = (float)deviation;
+    p->low = p->high = 1;
     net->count += p->count;
+    return p;
 }
 
+static void append_own(wlmi_net *net, int layer, int g, const wlmi_head_group *group)
+{
+    wlmi_own own;
+    for (int i = 0; own_tensor(&net->config, group, i, &own); i++) {
+        char full[96];
+        wlmi_param *p;
+        snprintf(full, sizeof full, "layers.%d.mixer.%d.%s", layer, g, own.name);
+        p = append(net, full, own.rows, own.cols, 0);
+        p->low = own.low;
+        p->high = own.high;
+    }
+}
+
+/* Deviation of a matrix: GPT-2's 0.02 at width 768, in proportion to 1/sqrt(inputs) elsewhere; matrices that write
+ * into the residual stream are divided by sqrt(2 layers) (Radford et al., 2019). */
 static void append_layer(wlmi_net *net, int layer)
 {
     static const char *const name[WLMI_SLOTS] = {"mixer.norm", "mixer.qkv", "mixer.out", "mlp.norm", "mlp.up", "mlp.down"};
     const wlmi_config *c = &net->config;
-    int inner = wlmi_config_heads(c) * c->head_width;
-    const int rows[WLMI_SLOTS] = {c->width, 3 * inner, c->width, c->width, 2 * c->hidden, c->width};
-    const int cols[WLMI_SLOTS] = {0, c->width, inner, 0, c->width, c->hidden};
+    wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    const int rows[WLMI_SLOTS] = {c->width, shape.columns, c->width, c->width, 2 * c->hidden, c->width};
+    const int cols[WLMI_SLOTS] = {0, c->width, shape.inner, 0, c->width, c->hidden};
+    net->layer_param[layer] = net->params;
     for (int slot = 0; slot < WLMI_SLOTS; slot++) {
+        int matrix = cols[slot] != 0, to_stream = slot == WLMI_SLOT_OUT || slot == WLMI_SLOT_DOWN;
+        double deviation = matrix ? 0.02 * sqrt(768.0 / cols[slot]) : 0;
         char full[96];
         snprintf(full, sizeof full, "layers.%d.%s", layer, name[slot]);
-        append(net, full, rows[slot], cols[slot], cols[slot] != 0);
+        append(net, full, rows[slot], cols[slot], to_stream ? deviation / sqrt(2.0 * c->layers) : deviation)->decay =
+            matrix;
     }
+    for (int g = 0; g < shape.plan->groups; g++)
+        append_own(net, layer, g, &shape.plan->group[g]);
+}
+
+static int most_params(const wlmi_config *config)
+{
+    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 4;
 }
 
 wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error)
@@ -64,17 +154,18 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
     net->config = *config;
     net->backend = backend;
     net->rows = config->vocabulary + WLMI_SPECIALS;
-    net->param = wlmi_alloc_zero((size_t)(config->layers * WLMI_SLOTS + 4), sizeof *net->param);
+    net->param = wlmi_alloc_zero((size_t)most_params(config), sizeof *net->param);
     net->work = wlmi_workspace_new();
     if (net->param) {
         for (int l = 0; l < config->layers; l++)
             append_layer(net, l);
+        net->layer_param[config->layers] = net->params;
         append(net, "norm", config->width, 0, 0);
         if (config->packet_rows)
-            append(net, "embed.packet", config->packet_rows, config->width, 0);
+            append(net, "embed.packet", config->packet_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->role_rows)
-            append(net, "embed.role", config->role_rows, config->width, 0);
-        append(net, "embed", net->rows, config->width, 0);
+            append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
+        append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION);
         if (net->count <= SIZE_MAX / backend->real_size)
             net->value = wlmi_alloc_aligned(net->count * backend->real_size);
     }
@@ -108,29 +199,18 @@ wlm_status wlmi_init_normal(const wlmi_net *net, wlmi_real *value, size_t n, dou
     return WLM_OK;
 }
 
-static wlm_status init_ones(const wlmi_net *net, wlmi_real *value, size_t n, wlm_error *error)
+static wlm_status init_uniform(const wlmi_net *net, const wlmi_param *p, uint64_t seed, wlm_error *error)
 {
-    float *chunk = wlmi_alloc_array(n, sizeof *chunk);
+    float *chunk = wlmi_alloc_array(p->count, sizeof *chunk);
+    wlmi_rng rng;
     if (!chunk)
         return WLMI_NO_MEMORY(error);
-    for (size_t i = 0; i < n; i++)
-        chunk[i] = 1;
-    net->backend->from_float(value, chunk, n);
+    wlmi_rng_seed(&rng, hash_text(seed, p->name));
+    for (size_t i = 0; i < p->count; i++)
+        chunk[i] = (float)(p->low + (p->high - p->low) * wlmi_rng_uniform(&rng));
+    net->backend->from_float(wlmi_value(net, p), chunk, p->count);
     wlmi_free(chunk);
     return WLM_OK;
-}
-
-/* Deviation of a matrix: GPT-2's 0.02 at width 768, in proportion to 1/sqrt(inputs) elsewhere; matrices that write
- * into the residual stream are divided by sqrt(2 layers) (Radford et al., 2019). */
-static double deviation(const wlmi_net *net, int i)
-{
-    const wlmi_param *p = &net->param[i];
-    double scale = 0.02 * sqrt(768.0 / p->shape[1]);
-    if (i >= net->config.layers * WLMI_SLOTS)
-        return WLMI_EMBED_DEVIATION;
-    if (i % WLMI_SLOTS == WLMI_SLOT_OUT || i % WLMI_SLOTS == WLMI_SLOT_DOWN)
-        scale /= sqrt(2.0 * net->config.layers);
-    return scale;
 }
 
 wlm_status wlmi_net_new(wlmi_net **out, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
@@ -141,10 +221,10 @@ wlm_status wlmi_net_new(wlmi_net **out, const wlmi_config *config, const wlmi_ba
     *out = NULL;
     for (int i = 0; status == WLM_OK && i < net->params; i++) {
         const wlmi_param *p = &net->param[i];
-        if (p->dims == 1)
-            status = init_ones(net, wlmi_value(net, p), p->count, error);
+        if (p->deviation > 0)
+            status = wlmi_init_normal(net, wlmi_value(net, p), p->count, p->deviation, seed, p->name, error);
         else
-            status = wlmi_init_normal(net, wlmi_value(net, p), p->count, deviation(net, i), seed, p->name, error);
+            status = init_uniform(net, p, seed, error);
     }
     if (status == WLM_OK)
         *out = net;

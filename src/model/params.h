@@ -8,24 +8,40 @@
 
 typedef enum wlmi_slot { /* one layer's tensors, in order */
     WLMI_SLOT_MIXER_NORM, /* [D] */
-    WLMI_SLOT_QKV,        /* [3*H*K, D]: q heads, k heads, v heads; H counts all groups, contiguous */
+    WLMI_SLOT_QKV,        /* [C, D]: q heads, k heads, v heads, then each group's extra columns */
     WLMI_SLOT_OUT,        /* [D, H*K] */
     WLMI_SLOT_MLP_NORM,   /* [D] */
     WLMI_SLOT_UP,         /* [2*F, D]: gate, then up */
     WLMI_SLOT_DOWN,       /* [D, F] */
-    WLMI_SLOTS
+    WLMI_SLOTS            /* then the groups' own tensors */
 } wlmi_slot;
 
-int wlmi_config_heads(const wlmi_config *config); /* H */
+/* A layer's plan, and its sizes: heads H of all groups, contiguous; inner H*K; C columns of its input product. */
+typedef struct wlmi_layer_shape {
+    const wlmi_plan *plan;
+    int inner, columns;
+} wlmi_layer_shape;
+
+wlmi_layer_shape wlmi_config_layer(const wlmi_config *config, int layer);
+/* Where group g of a layer stands in a row of its input product and in a row of o; and which of the layer's tensors is
+ * its first own one. */
+typedef struct wlmi_group_place {
+    size_t q, k, v, extra, o;
+    int own, owns;
+} wlmi_group_place;
+
+wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g);
+/* The largest inner and columns of any layer; plan NULL. */
+wlmi_layer_shape wlmi_config_widest(const wlmi_config *config);
 uint64_t wlmi_config_count(const wlmi_config *config); /* parameters of a net without tasks; config was checked */
 
 static inline const wlmi_param *wlmi_layer_param(const wlmi_net *net, int layer, wlmi_slot slot)
 {
-    return &net->param[layer * WLMI_SLOTS + (int)slot];
+    return &net->param[net->layer_param[layer] + (int)slot];
 }
 static inline const wlmi_param *wlmi_norm_param(const wlmi_net *net) /* [D] */
 {
-    return &net->param[net->config.layers * WLMI_SLOTS];
+    return &net->param[net->layer_param[net->config.layers]];
 }
 static inline const wlmi_param *wlmi_packet_param(const wlmi_net *net) /* [packet_rows, D], or NULL */
 {

@@ -6,15 +6,11 @@
 #include "model/mixer.h"
 #include "model/params.h"
 
-typedef struct group_state {
-    wlmi_real *part[2];
-    size_t size[2];
-} group_state;
-
 struct wlmi_session {
     wlmi_net *net;
-    int position, room;
-    group_state *state; /* [layers, groups] */
+    int32_t position;
+    int room;
+    wlmi_mixer_state *state; /* [layers, WLMI_MAX_GROUPS] */
     wlmi_real *before;  /* [2*layers, 2, D] with shift: normed rows of the token before and of this one */
     wlmi_real *block;   /* the rows below */
     wlmi_real *x, *normed, *in, *rstd, *qkv, *o, *gate_up, *hidden, *logits;
@@ -28,29 +24,37 @@ static void copy(const wlmi_backend *b, wlmi_real *to, const wlmi_real *from, si
     b->add(to, from, n);
 }
 
+static int grow(const wlmi_backend *b, wlmi_mixer_state *state, const wlmi_head_group *group, int head_width, int room)
+{
+    size_t size[2];
+    wlmi_mixer_of(group->kind)->state_size(group, head_width, room, size);
+    for (int part = 0; part < 2; part++) {
+        wlmi_real *grown;
+        if (size[part] <= state->size[part])
+            continue;
+        grown = wlmi_alloc_aligned(size[part] * b->real_size);
+        if (!grown)
+            return 0;
+        if (state->size[part])
+            b->add(grown, state->part[part], state->size[part]);
+        wlmi_free(state->part[part]);
+        state->part[part] = grown;
+        state->size[part] = size[part];
+    }
+    state->room = room;
+    return 1;
+}
+
 /* Makes the states hold `room` tokens; what they hold stays. */
 static int make_room(wlmi_session *s, int room)
 {
     const wlmi_config *c = &s->net->config;
     const wlmi_backend *b = s->net->backend;
-    for (int i = 0; i < c->layers * c->groups; i++) {
-        const wlmi_head_group *group = &c->group[i % c->groups];
-        group_state *state = &s->state[i];
-        size_t size[2];
-        wlmi_mixer_of(group->kind)->state_size(group, c->head_width, room, size);
-        for (int part = 0; part < 2; part++) {
-            wlmi_real *grown;
-            if (size[part] <= state->size[part])
-                continue;
-            grown = wlmi_alloc_aligned(size[part] * b->real_size);
-            if (!grown)
+    for (int l = 0; l < c->layers; l++) {
+        const wlmi_plan *plan = wlmi_config_layer(c, l).plan;
+        for (int g = 0; g < plan->groups; g++)
+            if (!grow(b, &s->state[l * WLMI_MAX_GROUPS + g], &plan->group[g], c->head_width, room))
                 return 0;
-            if (state->size[part])
-                b->add(grown, state->part[part], state->size[part]);
-            wlmi_free(state->part[part]);
-            state->part[part] = grown;
-            state->size[part] = size[part];
-        }
     }
     s->room = room;
     return 1;
@@ -60,18 +64,20 @@ static int make_rows(wlmi_session *s)
 {
     const wlmi_config *c = &s->net->config;
     const wlmi_backend *b = s->net->backend;
-    size_t D = (size_t)c->width, F = (size_t)c->hidden, inner = (size_t)wlmi_config_heads(c) * (size_t)c->head_width;
+    const wlmi_layer_shape widest = wlmi_config_widest(c);
+    size_t D = (size_t)c->width, F = (size_t)c->hidden;
     const struct {
         wlmi_real **row;
         size_t size;
-    } rows[] = {{&s->x, D}, {&s->normed, D}, {&s->in, 2 * D}, {&s->rstd, 1}, {&s->qkv, 3 * inner}, {&s->o, inner},
+    } rows[] = {{&s->x, D}, {&s->normed, D}, {&s->in, 2 * D}, {&s->rstd, 1}, {&s->qkv, (size_t)widest.columns},
+                {&s->o, (size_t)widest.inner},
                 {&s->gate_up, 2 * F}, {&s->hidden, F}, {&s->logits, (size_t)s->net->rows}};
     size_t total = 0, at = 0, count = sizeof rows / sizeof *rows;
     for (size_t i = 0; i < count; i++)
         total += (rows[i].size + 15) & ~(size_t)15;
     s->block = wlmi_alloc_aligned(total * b->real_size);
     s->before = wlmi_alloc_aligned((c->shift ? 4 * (size_t)c->layers * D : 0) * b->real_size);
-    s->state = wlmi_alloc_zero((size_t)(c->layers * c->groups), sizeof *s->state);
+    s->state = wlmi_alloc_zero((size_t)(c->layers * WLMI_MAX_GROUPS), sizeof *s->state);
     if (!s->block || !s->before || !s->state)
         return 0;
     for (size_t i = 0; i < count; i++) {
@@ -101,7 +107,7 @@ void wlmi_session_reset(wlmi_session *s)
     const wlmi_config *c = &s->net->config;
     const wlmi_backend *b = s->net->backend;
     s->position = 0;
-    for (int i = 0; i < c->layers * c->groups; i++)
+    for (int i = 0; i < c->layers * WLMI_MAX_GROUPS; i++)
         for (int part = 0; part < 2; part++)
             b->zero(s->state[i].part[part], s->state[i].size[part]);
     if (c->shift)
@@ -133,16 +139,20 @@ static void mix(wlmi_session *s, int layer)
 {
     const wlmi_config *c = &s->net->config;
     const wlmi_backend *b = s->net->backend;
-    size_t K = (size_t)c->head_width, inner = (size_t)wlmi_config_heads(c) * K, at = 0;
-    for (int g = 0; g < c->groups; g++) {
-        group_state *state = &s->state[layer * c->groups + g];
-        const wlmi_mixer_token token = {
-            .backend = b, .group = &c->group[g], .head_width = c->head_width, .position = s->position, .room = s->room,
-            .q = wlmi_at(b, s->qkv, at), .k = wlmi_at(b, s->qkv, inner + at), .v = wlmi_at(b, s->qkv, 2 * inner + at),
-            .o = wlmi_at(b, s->o, at), .state = {state->part[0], state->part[1]},
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    for (int g = 0; g < shape.plan->groups; g++) {
+        const wlmi_group_place at = wlmi_config_place(c, layer, g);
+        const wlmi_param *own = wlmi_layer_param(s->net, layer, 0) + at.own;
+        const wlmi_mixer_state *state = &s->state[layer * WLMI_MAX_GROUPS + g];
+        wlmi_mixer_step step = {
+            .backend = b, .group = &shape.plan->group[g], .head_width = c->head_width, .streams = 1,
+            .position = &s->position, .stride = shape.columns, .o_stride = shape.inner,
+            .q = wlmi_at(b, s->qkv, at.q), .k = wlmi_at(b, s->qkv, at.k), .v = wlmi_at(b, s->qkv, at.v),
+            .extra = wlmi_at(b, s->qkv, at.extra), .o = wlmi_at(b, s->o, at.o), .state = &state,
         };
-        wlmi_mixer_of(c->group[g].kind)->step(&token);
-        at += (size_t)c->group[g].heads * K;
+        for (int i = 0; i < at.owns; i++)
+            step.own[i] = wlmi_value(s->net, &own[i]);
+        wlmi_mixer_of(step.group->kind)->step(&step);
     }
 }
 
@@ -151,12 +161,13 @@ static void layer_step(wlmi_session *s, int layer)
     const wlmi_net *net = s->net;
     const wlmi_config *c = &net->config;
     const wlmi_backend *b = net->backend;
-    int D = c->width, inner = wlmi_config_heads(c) * c->head_width;
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    int D = c->width;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
     wlmi_real *in = half_input(s, layer, 0, &p[WLMI_SLOT_MIXER_NORM]);
-    b->matmul_forward(s->qkv, in, wlmi_value(net, &p[WLMI_SLOT_QKV]), 1, 3 * inner, D, 0);
+    b->matmul_forward(s->qkv, in, wlmi_value(net, &p[WLMI_SLOT_QKV]), 1, shape.columns, D, 0);
     mix(s, layer);
-    b->matmul_forward(s->x, s->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), 1, D, inner, 1);
+    b->matmul_forward(s->x, s->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), 1, D, shape.inner, 1);
     in = half_input(s, layer, 1, &p[WLMI_SLOT_MLP_NORM]);
     b->matmul_forward(s->gate_up, in, wlmi_value(net, &p[WLMI_SLOT_UP]), 1, 2 * c->hidden, D, 0);
     b->swiglu_forward(s->hidden, s->gate_up, 1, c->hidden);
@@ -207,7 +218,7 @@ void wlmi_session_free(wlmi_session *s)
     if (!s)
         return;
     if (s->state)
-        for (int i = 0; i < s->net->config.layers * s->net->config.groups; i++) {
+        for (int i = 0; i < s->net->config.layers * WLMI_MAX_GROUPS; i++) {
             wlmi_free(s->state[i].part[0]);
             wlmi_free(s->state[i].part[1]);
         }

@@ -29,20 +29,21 @@ static void *carve(carver *c, size_t bytes)
     return piece;
 }
 
-static void lay_out_layer(carver *c, const wlmi_net *net, wlmi_layer_work *layer, size_t T, int segments)
+static void lay_out_layer(carver *c, const wlmi_net *net, int l, size_t T, int segments)
 {
     const wlmi_config *config = &net->config;
+    wlmi_layer_work *layer = &net->work->layer[l];
+    wlmi_layer_shape shape = wlmi_config_layer(config, l);
     size_t real = net->backend->real_size, D = (size_t)config->width, F = (size_t)config->hidden;
-    size_t inner = (size_t)wlmi_config_heads(config) * (size_t)config->head_width;
     layer->mixer_rstd = carve(c, T * real);
     layer->mixer_in = carve(c, T * D * real);
-    layer->qkv = carve(c, T * 3 * inner * real);
-    for (int g = 0; g < config->groups; g++) {
-        const wlmi_head_group *group = &config->group[g];
+    layer->qkv = carve(c, T * (size_t)shape.columns * real);
+    for (int g = 0; g < shape.plan->groups; g++) {
+        const wlmi_head_group *group = &shape.plan->group[g];
         layer->kept[g] = carve(c, wlmi_mixer_of(group->kind)->kept_size(net->backend, group, config->head_width,
                                                                         (int)T, segments) * real);
     }
-    layer->o = carve(c, T * inner * real);
+    layer->o = carve(c, T * (size_t)shape.inner * real);
     layer->middle = carve(c, T * D * real);
     layer->mlp_rstd = carve(c, T * real);
     layer->mlp_in = carve(c, T * D * real);
@@ -55,10 +56,10 @@ static void lay_out(carver *c, const wlmi_net *net, size_t T, int segments, size
     wlmi_workspace *w = net->work;
     const wlmi_config *config = &net->config;
     size_t real = net->backend->real_size, D = (size_t)config->width, F = (size_t)config->hidden;
-    size_t inner = (size_t)wlmi_config_heads(config) * (size_t)config->head_width;
+    wlmi_layer_shape widest = wlmi_config_widest(config);
     for (int l = 0; l < config->layers; l++) {
         w->x[l] = carve(c, T * D * real);
-        lay_out_layer(c, net, &w->layer[l], T, segments);
+        lay_out_layer(c, net, l, T, segments);
     }
     w->x[config->layers] = carve(c, T * D * real);
     w->rstd = carve(c, T * real);
@@ -70,8 +71,8 @@ static void lay_out(carver *c, const wlmi_net *net, size_t T, int segments, size
     if (net->grad) {
         w->dx = carve(c, T * D * real);
         w->dh = carve(c, T * D * real);
-        w->d_qkv = carve(c, T * 3 * inner * real);
-        w->d_o = carve(c, T * inner * real);
+        w->d_qkv = carve(c, T * (size_t)widest.columns * real);
+        w->d_o = carve(c, T * (size_t)widest.inner * real);
         w->d_gate_up = carve(c, T * 2 * F * real);
         w->d_hidden = carve(c, T * F * real);
     }

@@ -4,11 +4,11 @@
 
 #include "model/model.h"
 
-/* What one layer keeps. T tokens, D width, H heads of K, F hidden. */
+/* What one layer keeps. T tokens, D width, H heads of K, F hidden; C columns of the input product. */
 typedef struct wlmi_layer_work {
     wlmi_real *mixer_rstd;               /* [T] */
     wlmi_real *mixer_in;                 /* [T,D] normed, shifted */
-    wlmi_real *qkv;                      /* [T,3*H*K] */
+    wlmi_real *qkv;                      /* [T,C] q, k, v, extras */
     wlmi_real *kept[WLMI_MAX_GROUPS];    /* the mixers' own */
     wlmi_real *o;                        /* [T,H*K] */
     wlmi_real *middle;                   /* [T,D] residual stream between mixer and MLP */
@@ -30,7 +30,7 @@ typedef struct wlmi_workspace {
     wlmi_real *logits;         /* [N,R] */
     wlmi_real *loss;           /* [N] */
     wlmi_real *dx, *dn, *dh;   /* [T,D] gradients: of the residual stream, of a norm's output, of a half's input */
-    wlmi_real *d_qkv;          /* [T,3*H*K] */
+    wlmi_real *d_qkv;          /* [T,C] of the layer at hand */
     wlmi_real *d_o;            /* [T,H*K] */
     wlmi_real *d_gate_up;      /* [T,2*F] */
     wlmi_real *d_hidden;       /* [T,F] */

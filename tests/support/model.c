@@ -6,11 +6,26 @@
 #include "base/rng.h"
 #include "support/support.h"
 
+static void shrink(wlmi_plan *plan)
+{
+    for (int g = 0; g < plan->groups; g++) {
+        plan->group[g].heads = g ? 1 : 2;
+        if (plan->group[g].window)
+            plan->group[g].window = 5;
+    }
+}
+
 wlmi_config test_config(const char *preset)
 {
+    const wlmi_plan full = {1, {{WLMI_MIXER_FULL, 2, 0}}};
+    int mixed = !strcmp(preset, "mixed");
     wlmi_config c;
     wlm_error error;
-    assert_ok(wlmi_config_preset(&c, preset, &error), &error);
+    assert_ok(wlmi_config_preset(&c, mixed ? "trafficgpt-nano" : preset, &error), &error);
+    if (mixed) {
+        c.every = 2;
+        c.other = full;
+    }
     c.vocabulary = 11;
     c.width = 8;
     c.layers = 2;
@@ -20,11 +35,8 @@ wlmi_config test_config(const char *preset)
     c.role_rows = 3;
     if (c.packet_rows)
         c.packet_rows = 4;
-    for (int g = 0; g < c.groups; g++) {
-        c.group[g].heads = g ? 1 : 2;
-        if (c.group[g].window)
-            c.group[g].window = 5;
-    }
+    shrink(&c.plan);
+    shrink(&c.other);
     return c;
 }
 

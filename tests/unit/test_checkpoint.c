@@ -15,7 +15,7 @@
 
 static wlmi_net *recorded_net(void)
 {
-    wlmi_net *net = test_net("trafficgpt-nano", &wlmi_backend_ref);
+    wlmi_net *net = test_net("mixed", &wlmi_backend_ref);
     strcpy(net->record.codec, "bytes");
     memset(net->record.codec_hash, 'a', 64);
     net->record.hide = WLM_HIDE_IDS;

@@ -9,7 +9,8 @@
 #include "model/params.h"
 #include "support/model.h"
 
-static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano"};
+static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed"};
+enum { KINDS = sizeof kinds / sizeof *kinds };
 static const int lengths[] = {17, 1, 9, 12, 0};
 
 static double loss_of(wlmi_net *net, const wlmi_batch *batch)
@@ -31,7 +32,7 @@ static void roughen(wlmi_net *net)
 static void gradients_are_central_differences(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
         test_batch b;
         wlm_error error;
@@ -88,7 +89,7 @@ static void backward_adds_to_the_gradient(void **state)
 static void packed_segments_do_not_see_each_other(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
         test_batch b;
         double apart = 0;
@@ -136,7 +137,7 @@ static void session_equals_forward(void **state)
 {
     static const int longer[] = {150, 0}; /* over the window, and over a session's first room */
     (void)state;
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         wlmi_net *net = test_net(kinds[k], &wlmi_backend_ref64);
         test_batch b;
         int32_t start[2];
@@ -157,7 +158,7 @@ static void session_equals_forward_on_the_fast_backend(void **state)
     (void)state;
     if (!cpu)
         skip();
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         wlmi_net *net = test_net(kinds[k], cpu);
         test_batch b;
         int32_t start[2];

@@ -26,7 +26,6 @@ static int run(const command *self, int argc, char **argv)
         {0, "text", OPTION_FLAG, NULL, &text, "print tokens for people instead, one packet a line", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
-    options.codec = "bytes";
     int exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;

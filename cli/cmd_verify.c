@@ -92,7 +92,6 @@ static int run(const command *self, int argc, char **argv)
         {0, "stats", OPTION_FLAG, NULL, &stats, "what packets cost in tokens, flow by flow, over all captures", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
-    v.options.codec = "bytes";
     int exit_status = parse_options(self, table, argc, argv, &rest);
     if (exit_status < 0 && rest.count)
         exit_status = usage_error(self, "'%s' is not expected here", rest.item[0]);

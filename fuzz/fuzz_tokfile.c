@@ -43,7 +43,7 @@ static void decode(const uint8_t *file, size_t size)
 
 static size_t head(uint8_t *file)
 {
-    const wlmi_codec *codec = wlmi_codec_find(NULL);
+    const wlmi_codec *codec = wlmi_codec_find("bytes");
     char hash[65];
     memset(file, 0, 120);
     memcpy(file, "\x89WLMTOK\n", 8);

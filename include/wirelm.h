@@ -172,7 +172,7 @@ typedef void wlm_progress_fn(void *user, const wlm_progress *progress);
 /* ---------------------------------------------------------------- tokens */
 
 typedef struct wlm_token_options {
-    const char *codec; /* NULL: the default */
+    const char *codec; /* "fields", "bytes"; NULL: the default, fields */
     uint32_t payload;  /* first bytes of payload per packet that are told, or WLM_PAYLOAD_FULL. Decoding draws the
                           others from the seed; lengths, and whether checksums are right, are always told */
     uint64_t seed;
@@ -285,7 +285,7 @@ typedef struct wlm_train_options {
     int resume;               /* take up the run that OUT.resume holds; all options that matter must be the same */
     double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the
                                          data: .2, .6, .2 where some flow has a label, else plain only */
-    const char *codec;        /* NULL: the default, or init's */
+    const char *codec;        /* NULL: fields, or init's */
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */

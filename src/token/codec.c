@@ -8,7 +8,8 @@
 #include "base/cursor.h"
 #include "base/digest.h"
 
-static const wlmi_codec *const codecs[] = {&wlmi_codec_bytes, &wlmi_codec_fields};
+/* The first is the default. */
+static const wlmi_codec *const codecs[] = {&wlmi_codec_fields, &wlmi_codec_bytes};
 
 const wlmi_codec *wlmi_codec_at(size_t i)
 {
@@ -37,7 +38,7 @@ void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_opti
 
 wlm_token_options wlm_token_options_default(void)
 {
-    return (wlm_token_options){.payload = WLM_PAYLOAD_FULL};
+    return (wlm_token_options){.codec = codecs[0]->name, .payload = WLM_PAYLOAD_FULL};
 }
 
 wlm_status wlmi_codec_choose(const wlm_token_options *options, const wlmi_codec **codec, wlmi_coder_options *coding,

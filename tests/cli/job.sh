@@ -21,7 +21,7 @@ unseen=$(awk -F, '$8 == "test" { print $1; exit }' labels.csv)
 "$WIRELM" import -o flows --labels labels.csv --split given >/dev/null 2>&1
 "$WIRELM" import -o service --task service --labels labels.csv --split given >imported 2>/dev/null
 [ "$(value imported 'd["labels"], d["fell_back"]')" = "(5, False)" ] || fail "imported: $(cat imported)"
-view=(--codec fields --payload 16 --max-packets 4 --context 192 --tokens-per-batch 1024 --learning-rate 1.5e-3 --seed 3)
+view=(--payload 16 --max-packets 4 --context 192 --tokens-per-batch 1024 --learning-rate 1.5e-3 --seed 3)
 "$WIRELM" train -d flows -o pretrained --preset trafficgpt-nano "${view[@]}" --steps 10 >/dev/null 2>&1
 "$WIRELM" train -d service -o model --init pretrained --prompts plain=.1,classify=.8,generate=.1 "${view[@]}" \
     --steps 70 >/dev/null 2>&1

@@ -46,7 +46,7 @@ head -c 60 a.pcap > cut.pcap
 # info knows captures and token files, and what they were made with.
 "$WIRELM" info a.pcap.gz | grep -q '"kind":"capture","format":"pcap","packets":3,' || fail "info of a capture"
 "$WIRELM" info cut.pcap | grep -q '"damage":{"offset":44,' || fail "info of a cut capture"
-"$WIRELM" info a.tok | grep -q '"kind":"tokens","codec":"bytes",.*"packets":3,' || fail "info of a token file"
+"$WIRELM" info a.tok | grep -q '"kind":"tokens","codec":"fields",.*"packets":3,' || fail "info of a token file"
 "$WIRELM" info cut.tok | grep -q '"damage":{"offset":44,' || fail "info of a cut capture's tokens"
 
 # Limited payload: said in the file; once decoded, it is coded as it was; another seed, another fill.

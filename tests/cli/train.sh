@@ -41,7 +41,7 @@ meta = header.pop("__metadata__")
 assert (8 + length) % 64 == 0
 assert all(isinstance(v, str) for v in meta.values())
 config, tasks, record = (json.loads(meta[k]) for k in ("config", "tasks", "record"))
-assert record["hide"] == "ids" and record["codec"] == "bytes" and record["steps"] == 40, record
+assert record["hide"] == "ids" and record["codec"] == "fields" and record["steps"] == 40, record
 assert tasks[0]["name"] == "mood" and sorted(tasks[0]["labels"]) == ["ask", "shout"], tasks
 assert header["embed.tokens"]["shape"] == [config["vocabulary"], config["width"]]
 assert header["tasks.mood.labels"]["shape"] == [2, config["width"]]

@@ -383,6 +383,7 @@ static void the_codec_is_found_and_hashed(void **state)
     char hex[65];
     (void)state;
     assert_ptr_equal(wlmi_codec_find("fields"), codec);
+    assert_ptr_equal(wlmi_codec_find(NULL), codec);
     assert_true(codec->vocabulary <= 4096 && codec->roles <= 256);
     for (uint32_t role = 0; role < codec->roles; role++)
         assert_non_null(codec->role_names[role]);

@@ -91,6 +91,7 @@ static int keep_line(void *user, const char *text)
 static void text_tells_what_was_told_and_what_was_predicted(void **state)
 {
     const wlm_token_options fields = {.codec = "fields", .payload = WLM_PAYLOAD_FULL};
+    const wlm_token_options bytes = {.codec = "bytes", .payload = WLM_PAYLOAD_FULL};
     lines l = {.count = 0};
     wlm_error error;
     (void)state;
@@ -103,7 +104,7 @@ static void text_tells_what_was_told_and_what_was_predicted(void **state)
     assert_non_null(strstr(l.text[2], " seq+ ack+ "));
     assert_non_null(strstr(l.text[2], " length=5 "));
     l = (lines){.stop_at = 2};
-    assert_int_equal(wlm_token_text(test_path("few.pcap"), NULL, keep_line, &l, &error), WLM_STOPPED);
+    assert_int_equal(wlm_token_text(test_path("few.pcap"), &bytes, keep_line, &l, &error), WLM_STOPPED);
     assert_int_equal(strncmp(l.text[1], "start same ", 11), 0);
 }
 

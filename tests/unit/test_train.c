@@ -162,7 +162,7 @@ static void it_learns_and_what_it_writes_opens(void **state)
 
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
     assert_int_equal(report.parameters, model->net->count);
-    assert_string_equal(model->codec->name, "bytes");
+    assert_string_equal(model->codec->name, "fields");
     assert_int_equal(model->net->record.steps, 25);
     assert_int_equal(model->net->record.hide, WLM_HIDE_IDS);
     assert_int_equal(model->net->record.max_packets, 2);

@@ -120,6 +120,20 @@ void wlmi_row_of_options(wlmi_coder *c);                       /* values of the 
 void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count);
 uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields told so far leave room */
 
+/* ---- fields_head.c, fields_tags.c: what the decoder does at a token */
+void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what); /* begins a packet or ends the stream */
+void wlmi_take_flow(wlmi_coder *c, int slot);
+void wlmi_take_link_type(wlmi_coder *c, uint32_t link_type);
+void wlmi_take_time(wlmi_coder *c, wlmi_token token);
+void wlmi_begin_tags(wlmi_coder *c);                   /* the head is told */
+void wlmi_take_tag(wlmi_coder *c, wlmi_token token);
+void wlmi_take_option(wlmi_coder *c, int option);      /* of a list of TCP options; -1 ends it */
+void wlmi_take_literal(wlmi_coder *c, wlmi_token token);
+void wlmi_end_field(wlmi_coder *c); /* the field is told: its tags are over, and unless shuffled those before it */
+
+/* ---- fields_push.c */
+/* A number of so many digits is to come, the first of them within low..high. */
+void wlmi_expect(wlmi_coder *c, int role, int digits, uint32_t low, uint32_t high);
 wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error);
 void wlmi_fields_allowed(const wlmi_coder *c, wlmi_allowed *allowed);
 void wlmi_fields_text(wlmi_coder *reader, const wlmi_tokens *tokens, char *text, size_t size);

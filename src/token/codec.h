@@ -16,7 +16,7 @@ typedef uint16_t wlmi_token;
 typedef enum wlmi_end { WLMI_END_CLOSED, WLMI_END_TIMEOUT, WLMI_END_CUT } wlmi_end;
 wlmi_end wlmi_end_of(wlm_flow_end end); /* closed, timeout; everything else is a cut */
 
-/* A growing run of tokens; role and packet (index in the stream) stand beside each. Zero-initialise; reuse by
+/* A growing run of tokens; role and packet (index in its flow) stand beside each. Zero-initialise; reuse by
  * setting count = 0. */
 typedef struct wlmi_tokens {
     wlmi_token *token;
@@ -98,7 +98,9 @@ typedef struct wlmi_codec {
     /* About the token to come. */
     void (*allowed)(const wlmi_coder *coder, wlmi_allowed *allowed);
     uint8_t (*role)(const wlmi_coder *coder);
-    uint32_t (*segment)(const wlmi_coder *coder); /* index of the packet that the next token belongs to */
+    /* Index in its flow of the packet that the next token belongs to; a token that names another flow still counts to
+     * the flow before. */
+    uint32_t (*segment)(const wlmi_coder *coder);
     int (*at_border)(const wlmi_coder *coder);    /* the next token begins a packet or ends the stream */
     const char *(*token_name)(wlmi_token token, char text[32]);
     /* A packet's tokens, which the reader takes, as a line for people. NULL: their names in a row will do. */

@@ -99,7 +99,7 @@ static uint8_t fields_role(const wlmi_coder *c)
 
 static uint32_t fields_segment(const wlmi_coder *c)
 {
-    return (uint32_t)c->packets;
+    return wlmi_fields_segment(c);
 }
 
 static int fields_at_border(const wlmi_coder *c)

@@ -231,7 +231,7 @@ typedef struct wlmi_flow_side {
 
 typedef struct wlmi_flow_state {
     uint8_t opened, shape, ends_known;
-    uint32_t link_type;
+    uint32_t link_type, packets;
     uint8_t address[2][16]; /* forward source and destination */
     uint16_t port[2];
     wlmi_flow_side side[2];

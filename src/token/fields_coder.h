@@ -69,6 +69,12 @@ struct wlmi_coder {
     uint64_t rows[WLMI_ROWS][WLMI_T_WORDS]; /* which tags can stand where, before anything is predicted */
 };
 
+/* The packet's index in its flow; until tokens name another flow it is that of the packet before. */
+static inline uint32_t wlmi_fields_segment(const wlmi_coder *c)
+{
+    return c->flow ? c->flow->packets : 0;
+}
+
 static inline int wlmi_rows_index(const wlmi_values *h)
 {
     uint32_t layers = wlmi_shape_layers(h->shape);

@@ -289,6 +289,12 @@ static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens
     put_generic(&c->flow->side[h->direction], p, out);
 }
 
+static void set_segments(wlmi_tokens *out, size_t first, uint32_t segment)
+{
+    for (size_t i = first; i < out->count; i++)
+        out->packet[i] = segment;
+}
+
 wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *out, wlm_error *error)
 {
     size_t first = out->count;
@@ -304,7 +310,10 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
     wlmi_unparsed why = wlmi_fields_parse(p, &values);
     if (c->options.capture) {
         wlmi_flow_id_of(p, why == WLMI_PARSED ? &values : NULL, &id);
+        uint32_t before = wlmi_fields_segment(c);
         role = put_flow(c, &id, out);
+        set_segments(out, first, before);
+        first = out->count;
     }
     if (why == WLMI_PARSED)
         why = prepare(c, p, &values);
@@ -313,8 +322,7 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
         encode_parsed(c, p, &values, role, out);
     else
         encode_raw(c, p, role, out);
-    for (size_t i = first; i < out->count; i++)
-        out->packet[i] = (uint32_t)c->packets;
+    set_segments(out, first, wlmi_fields_segment(c));
     if (why == WLMI_PARSED)
         wlmi_fields_absorb(c, p, values.direction, &values);
     else
@@ -329,7 +337,7 @@ wlm_status wlmi_fields_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out,
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a stream cannot end here");
     if (!wlmi_tokens_reserve(out, 1))
         return WLMI_NO_MEMORY(error);
-    out->packet[out->count] = (uint32_t)c->packets;
+    out->packet[out->count] = wlmi_fields_segment(c);
     put(out, WLMI_R_BORDER, (unsigned)(WLMI_T_END + (int)end));
     c->end = end;
     c->role = WLMI_R_DONE;

@@ -115,4 +115,5 @@ void wlmi_fields_update(wlmi_flow_state *s, const wlm_packet *p, int direction, 
     }
     s->opened = 1;
     s->link_type = p->link_type;
+    s->packets++;
 }

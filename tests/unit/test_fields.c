@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "capture/decode.h"
 #include "support/hostile.h"
+#include "support/packets.h"
 #include "token/codec.h"
 #include "token/fields.h"
 
@@ -132,6 +133,38 @@ static void packets_come_back(void **state)
             shrink_and_fail(&b, &options, s, seed);
     }
     bench_drop(&b);
+    free(s);
+}
+
+/* In unit capture too, a segment is a packet of its flow; the token that names a flow counts to the one before. */
+static void segments_count_packets_of_flows(void **state)
+{
+    static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 53}, other = {"192.0.2.8", 40000};
+    static const int flow[] = {0, 0, 1, 0, 1, 1, 0, 0};
+    static const uint32_t segment[] = {0, 1, 0, 2, 1, 2, 3, 4};
+    hostile_packets *s = calloc(1, sizeof *s);
+    wlmi_coder_options options = {.capture = 1};
+    bench w;
+    (void)state;
+    bench_make(&w);
+    for (int i = 0; i < 8; i++) {
+        test_packet ip = test_udp(flow[i] ? other : a, b, "name", 4);
+        wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 1000 * i);
+        assert_true(hostile_keep(s, &p));
+    }
+    assert_null(roundtrip(&w, &options, s));
+    const wlmi_tokens *t = &w.tokens;
+    int at = -1;
+    for (size_t i = 0; i < t->count; i++) {
+        int naming = t->role[i] == 0, time = t->role[i] > 0 && !strcmp(codec->role_names[t->role[i]], "time");
+        at += time;
+        if (time)
+            assert_int_equal(t->packet[i], segment[at]);
+        else if (naming && at >= 0)
+            assert_int_equal(t->packet[i], segment[at] + 1);
+    }
+    assert_int_equal(at, 7);
+    bench_drop(&w);
     free(s);
 }
 
@@ -398,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_comes_back),
         cmocka_unit_test(packets_come_back),
+        cmocka_unit_test(segments_count_packets_of_flows),
         cmocka_unit_test(payload_can_be_left_out),
         cmocka_unit_test(every_walk_decodes),
         cmocka_unit_test(a_walk_without_tags_is_sound),

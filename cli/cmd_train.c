@@ -72,8 +72,12 @@ static int run(const command *self, int argc, char **argv)
         {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step (default %default)", 0},
         {0, "context", OPTION_U32, "N", &o.context, "longest sequence in tokens (default: the preset's, or that of --init)", 0},
         {0, "learning-rate", OPTION_REAL, "X", &o.learning_rate, "peak of the schedule (default %default)", 0},
+        {0, "schedule", OPTION_TEXT, "NAME", &o.schedule,
+         "after the warm-up: cosine (to a tenth), wsd (stays, and in the last fifth falls to 0 as 1 - sqrt) or constant"
+         " (default cosine)", 0},
         {0, "warmup", OPTION_REAL, "SHARE", &o.warmup, "share of the run in which the rate rises (default %default)", 0},
         {0, "weight-decay", OPTION_REAL, "X", &o.weight_decay, "of matrices (default %default)", 0},
+        {0, "decay-embeddings", OPTION_FLAG, NULL, &o.decay_embeddings, "of embeddings too; norms never decay", 0},
         {0, "clip", OPTION_REAL, "NORM", &o.clip, "largest gradient norm, 0: any (default %default)", 0},
         {0, "seed", OPTION_U64, "N", &o.seed, "default %default", 0},
         {0, "resume", OPTION_FLAG, NULL, &o.resume, "go on with the run that MODEL.resume holds", 0},

@@ -40,7 +40,8 @@ typedef enum wlm_status {
     WLM_ERR_FORMAT,      /* a file is truncated, corrupt or not what it claims to be */
     WLM_ERR_MEMORY,      /* out of memory, or over a stated memory bound */
     WLM_ERR_UNSUPPORTED, /* well-formed, but not known to this build */
-    WLM_ERR_REFUSED      /* possible, but misleading; an explicit option allows it */
+    WLM_ERR_REFUSED,     /* possible, but misleading; an explicit option allows it */
+    WLM_ERR_DIVERGED     /* training left the finite numbers and did not come back */
 } wlm_status;
 
 #define WLM_NO_OFFSET UINT64_MAX
@@ -299,6 +300,10 @@ typedef struct wlm_train_options {
     uint32_t accumulate;      /* batches per step */
     uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
     double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */
+    const char *schedule;     /* of the learning rate, after the warm-up: "cosine" (to a tenth), "wsd" (stays, and over
+                                 the last fifth of the run falls to 0 as 1 - sqrt; arXiv 2405.18392), "constant";
+                                 NULL: cosine */
+    int decay_embeddings;     /* weight decay on the embeddings too; norms never decay */
     uint64_t seed;
     int threads;
     double save_every_s;      /* how often OUT.resume is written; 0: only when stopped */
@@ -310,7 +315,8 @@ typedef struct wlm_train_options {
 } wlm_train_options;
 
 typedef struct wlm_train_report {
-    uint64_t steps, skipped, tokens, parameters; /* skipped: steps whose gradient was not finite */
+    uint64_t steps, skipped, tokens, parameters; /* skipped: steps whose loss or gradient was not
+                                                    finite; they changed nothing */
     double loss_first, loss_last, loss_val; /* nats per position with a target, weighted as in training; last: mean
                                                of about 20 steps; NaN where there was nothing to measure */
     double seconds, tokens_per_s;
@@ -319,7 +325,8 @@ typedef struct wlm_train_report {
 WLM_API wlm_train_options wlm_train_options_default(void);
 /* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
  * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
- * removed, only when the run is complete. */
+ * removed, only when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT is not written, and
+ * OUT.resume stays as it was last saved. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
 /* The i-th preset's name, NULL past the last. */
 WLM_API const char *wlm_preset_name(size_t i);

@@ -25,6 +25,7 @@ const char *wlm_status_name(wlm_status status)
     case WLM_ERR_MEMORY: return "memory";
     case WLM_ERR_UNSUPPORTED: return "unsupported";
     case WLM_ERR_REFUSED: return "refused";
+    case WLM_ERR_DIVERGED: return "diverged";
     }
     return "unknown";
 }

@@ -1,4 +1,4 @@
-/* optimiser.c: AdamW and its learning rate. */
+/* optimiser.c: AdamW, and the shapes of its learning rate. */
 #include "task/optimiser.h"
 
 #include <math.h>
@@ -27,36 +27,63 @@ void wlmi_optimiser_clear(wlmi_optimiser *o)
     memset(o, 0, sizeof *o);
 }
 
-int wlmi_optimiser_update(wlmi_optimiser *o, double scale, double clip, double rate, double decay, double *norm)
+static int is_embedding(const wlmi_param *p)
 {
-    wlmi_net *net = o->net;
+    return !strncmp(p->name, "embed", 5);
+}
+
+static void update_all(wlmi_optimiser *o, const wlmi_rates *r, double scale)
+{
+    const wlmi_net *net = o->net;
+    const wlmi_backend *b = net->backend;
+    o->updates++;
+    for (int i = 0; i < net->params; i++) {
+        const wlmi_param *p = &net->param[i];
+        double decay = is_embedding(p) ? r->embedding_decay : p->decay ? r->decay : 0;
+        b->adamw(wlmi_at(b, net->value, p->offset), wlmi_at(b, o->m, p->offset), wlmi_at(b, o->v, p->offset),
+                 wlmi_at(b, net->grad, p->offset), p->count, scale, r->rate, beta1, beta2, epsilon, decay, o->updates);
+    }
+}
+
+int wlmi_optimiser_update(wlmi_optimiser *o, const wlmi_rates *r, double scale, double *norm)
+{
+    const wlmi_net *net = o->net;
     const wlmi_backend *b = net->backend;
     int finite;
     *norm = sqrt(b->sum_squares(net->grad, net->count)) * scale;
     finite = isfinite(*norm) != 0;
-    if (finite) {
-        if (clip > 0 && *norm > clip)
-            scale *= clip / *norm;
-        o->updates++;
-        for (int i = 0; i < net->params; i++) {
-            const wlmi_param *p = &net->param[i];
-            b->adamw(wlmi_at(b, net->value, p->offset), wlmi_at(b, o->m, p->offset), wlmi_at(b, o->v, p->offset),
-                     wlmi_at(b, net->grad, p->offset), p->count, scale, rate, beta1, beta2, epsilon,
-                     p->decay ? decay : 0, o->updates);
-        }
-    }
+    if (finite)
+        update_all(o, r, r->clip > 0 && *norm > r->clip ? scale * r->clip / *norm : scale);
     b->zero(net->grad, net->count);
     return finite;
 }
 
-double wlmi_learning_rate(double peak, double warmup, double progress)
+int wlmi_schedule_find(const char *name, wlmi_schedule *schedule)
 {
-    const double pi = 3.14159265358979323846, floor_share = 0.1;
-    double along;
+    static const char *const names[] = {"cosine", "wsd", "constant"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name ? name : names[0], names[i])) {
+            *schedule = (wlmi_schedule)i;
+            return 1;
+        }
+    return 0;
+}
+
+/* Share of the way from `begin` to the run's end that is behind it. */
+static double share_behind(double progress, double begin)
+{
+    double share = begin < 1 ? (progress - begin) / (1 - begin) : 1;
+    return fmin(1, fmax(0, share));
+}
+
+double wlmi_learning_rate(wlmi_schedule schedule, double peak, double warmup, double progress)
+{
+    const double pi = 3.14159265358979323846, cosine_floor = 0.1, wsd_fall = 0.8;
     if (progress < warmup)
         return peak * progress / warmup;
-    along = warmup < 1 ? (progress - warmup) / (1 - warmup) : 1;
-    if (along > 1)
-        along = 1;
-    return peak * (floor_share + (1 - floor_share) * 0.5 * (1 + cos(pi * along)));
+    if (schedule == WLMI_SCHEDULE_COSINE)
+        return peak * (cosine_floor + (1 - cosine_floor) * 0.5 * (1 + cos(pi * share_behind(progress, warmup))));
+    if (schedule == WLMI_SCHEDULE_WSD)
+        return peak * (1 - sqrt(share_behind(progress, fmax(warmup, wsd_fall))));
+    return peak;
 }

@@ -27,12 +27,13 @@ typedef struct number {
     uint64_t *integer; /* one of the two */
     double *real;
 } number;
-enum { NUMBERS = 9 };
+enum { NUMBERS = 10 };
 
 static void numbers_of(wlmi_trainer *t, number list[NUMBERS])
 {
     const number all[NUMBERS] = {
         {"step", &t->step, NULL}, {"updates", &t->optimiser.updates, NULL}, {"skipped", &t->skipped, NULL},
+        {"skipped_in_row", &t->skipped_in_row, NULL},
         {"tokens", &t->tokens, NULL}, {"cursor", &t->cursor, NULL}, {"elapsed_s", NULL, &t->elapsed_s},
         {"loss_first", NULL, &t->loss_first}, {"loss_sum", NULL, &t->loss_sum}, {"loss_count", NULL, &t->loss_count},
     };

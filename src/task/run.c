@@ -90,15 +90,16 @@ static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
     run->asked = json_pack(
-        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:s,"
-        " s:s}",
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:f,"
+        " s:s, s:s, s:s}",
         "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
         text_or_null(o->codec), "plain", run->plain, "classify", run->classify, "generate", run->generate, "hide",
         (json_int_t)o->hide, "payload", (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "steps",
         (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
         "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
-        "warmup", o->warmup, "weight_decay", o->weight_decay, "clip", o->clip, "seed", seed, "shuffle_fields",
-        shuffle, "backend", run->backend->name);
+        "schedule", text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
+        "decay_embeddings", o->decay_embeddings, "clip", o->clip, "seed", seed,
+        "shuffle_fields", shuffle, "backend", run->backend->name);
     return run->asked ? WLM_OK : WLMI_NO_MEMORY(error);
 }
 
@@ -227,6 +228,9 @@ wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_er
     if (!run->backend || run->backend->real_size != sizeof(float))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no backend to train with is called '%s'",
                          options->backend ? options->backend : "cpu");
+    if (!wlmi_schedule_find(options->schedule, &run->schedule))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "no schedule is called '%s': there are cosine, wsd and constant", options->schedule);
     run->backend->set_threads(options->threads);
     run->resume_path = wlmi_alloc(strlen(options->out) + sizeof ".resume");
     if (!run->resume_path)

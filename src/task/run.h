@@ -15,6 +15,7 @@ typedef struct wlmi_run {
     wlmi_rows rows;
     double plain, classify, generate; /* shares, decided */
     uint64_t steps;                   /* 0: by time */
+    wlmi_schedule schedule;
     json_t *asked;                    /* the options that a resumed run must share */
     char *resume_path;                /* OUT.resume */
 } wlmi_run;

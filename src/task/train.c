@@ -10,6 +10,7 @@
 
 static const double progress_every_s = 0.2;
 enum { VALIDATION_BATCHES = 16 }; /* per kind of prompt */
+enum { SKIPS_IN_ROW = 10 };       /* that end a run */
 
 wlm_train_options wlm_train_options_default(void)
 {
@@ -139,14 +140,21 @@ static wlm_status one_step(loop *l, wlm_error *error)
     wlmi_run *run = l->run;
     const wlm_train_options *o = run->options;
     wlmi_trainer *t = &run->trainer;
-    wlmi_step_options step = {0, o->clip, o->weight_decay, o->accumulate};
+    double rate = wlmi_learning_rate(run->schedule, o->learning_rate, o->warmup, share(l));
+    const wlmi_step_options step = {
+        {rate, o->clip, o->weight_decay, o->decay_embeddings ? o->weight_decay : 0}, o->accumulate};
     wlmi_step_report report;
     double before = t->elapsed_s;
-    l->rate = step.rate = wlmi_learning_rate(o->learning_rate, o->warmup, share(l));
+    l->rate = rate;
     WLMI_TRY(wlmi_trainer_step(t, &step, next_batch, run, &report, error));
     t->elapsed_s = l->elapsed_before + wlmi_clock() - l->began;
     l->step_s = t->elapsed_s - before;
-    return log_step(l, &report, error);
+    WLMI_TRY(log_step(l, &report, error));
+    if (t->skipped_in_row < SKIPS_IN_ROW)
+        return WLM_OK;
+    return wlmi_fail(error, WLM_ERR_DIVERGED, NULL, WLM_NO_OFFSET,
+                     "training diverged: no finite loss or gradient in %d steps up to step %llu; a lower learning rate "
+                     "or a longer warm-up may help", SKIPS_IN_ROW, (unsigned long long)t->step);
 }
 
 static wlm_status save_run(loop *l, wlm_error *error)
@@ -176,7 +184,8 @@ static wlm_status steps(loop *l, wlm_error *error)
             l->shown = t->elapsed_s;
             tell(l, NULL);
         }
-        if (o->save_every_s > 0 && t->elapsed_s - l->saved >= o->save_every_s && !is_done(run))
+        /* Not in the midst of skipped steps: what is kept should be good. */
+        if (o->save_every_s > 0 && t->elapsed_s - l->saved >= o->save_every_s && !t->skipped_in_row && !is_done(run))
             WLMI_TRY(save_run(l, error));
     }
     return WLM_OK;

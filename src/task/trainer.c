@@ -67,10 +67,11 @@ wlm_status wlmi_trainer_step(wlmi_trainer *t, const wlmi_step_options *options, 
         t->net->backend->zero(t->net->grad, t->net->count);
         return status;
     }
-    weight = report->loss.tokens_weight + report->loss.labels_weight;
-    report->skipped = !wlmi_optimiser_update(&t->optimiser, weight > 0 ? 1 / weight : 0, options->clip, options->rate,
-                                             options->decay, &report->grad_norm);
     mean = wlmi_loss_mean(&report->loss);
+    weight = report->loss.tokens_weight + report->loss.labels_weight;
+    /* Positions without a loss make a step of no gradient; a loss that is not finite makes none at all. */
+    report->skipped = !wlmi_optimiser_update(&t->optimiser, &options->rates,
+                                             !(weight > 0) ? 0 : isfinite(mean) ? 1 / weight : NAN, &report->grad_norm);
     if (isfinite(mean)) {
         if (!(t->loss_count > 0))
             t->loss_first = mean;
@@ -81,5 +82,6 @@ wlm_status wlmi_trainer_step(wlmi_trainer *t, const wlmi_step_options *options, 
     t->tokens += tokens;
     t->step++;
     t->skipped += (uint64_t)report->skipped;
+    t->skipped_in_row = report->skipped ? t->skipped_in_row + 1 : 0;
     return WLM_OK;
 }

@@ -13,7 +13,8 @@ typedef struct wlmi_trainer {
     wlmi_net *net;
     wlmi_optimiser optimiser;
     uint64_t step;      /* steps done, skipped ones included */
-    uint64_t skipped;   /* steps whose gradient was not finite */
+    uint64_t skipped;   /* steps whose loss or gradient was not finite: they changed no parameter */
+    uint64_t skipped_in_row; /* of these, the last ones */
     uint64_t tokens, cursor;
     double elapsed_s;   /* in training, over all sittings */
     double loss_first;  /* of the first step; NaN before */
@@ -21,7 +22,7 @@ typedef struct wlmi_trainer {
 } wlmi_trainer;
 
 typedef struct wlmi_step_options {
-    double rate, clip, decay;
+    wlmi_rates rates;
     uint32_t accumulate; /* batches per step */
 } wlmi_step_options;
 

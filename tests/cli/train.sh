@@ -108,6 +108,8 @@ refuse() { # refuse STATUS TEXT ARGUMENT...
     [ ! -e new ] || fail "train $*: left an output"
 }
 refuse 2 "'--output' is missing\|'-o, --output' is missing" -d in
+refuse 2 "no schedule is called 'triangle'" -d in -o new --schedule triangle
+refuse 1 "training diverged" -d in -o new --context 128 --threads 1 --learning-rate 1e30
 refuse 2 "prompts" -d in -o new --prompts plain=x
 refuse 2 "no preset is called 'huge'" -d in -o new --preset huge
 refuse 2 "codec bytes has no fields to shuffle" -d in -o new --codec bytes --shuffle-fields 3

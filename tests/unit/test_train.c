@@ -234,8 +234,31 @@ static void what_makes_no_sense_is_refused(void **state)
     o = good, o.backend = "ref64", expect_refused(&o, WLM_ERR_ARGUMENT, "ref64");
     o = good, o.codec = "morse", expect_refused(&o, WLM_ERR_ARGUMENT, "morse");
     o = good, o.plain = -1, expect_refused(&o, WLM_ERR_ARGUMENT, "shares");
+    o = good, o.schedule = "triangle", expect_refused(&o, WLM_ERR_ARGUMENT, "triangle");
     o = good, o.learning_rate = 0, expect_refused(&o, WLM_ERR_ARGUMENT, "learning rate");
     o = good, o.tokens_per_batch = 100, expect_refused(&o, WLM_ERR_ARGUMENT, "");
+}
+
+/* A learning rate that throws the parameters out of range: every later step is skipped, the tenth ends the run. */
+static void a_run_that_diverges_ends(void **state)
+{
+    const char *data = folder(), *aside = test_path("diverged.resume");
+    wlm_train_options o = options_for(&data, test_path("diverged"), "trafficgpt-nano");
+    wlm_train_report report;
+    wlm_error error;
+    (void)state;
+    o.steps = 100;
+    o.warmup = 0;
+    o.learning_rate = 1e30;
+    o.save_every_s = 1e-9;
+    assert_int_equal(wlm_train(&o, &report, &error), WLM_ERR_DIVERGED);
+    assert_non_null(strstr(error.cause, "diverged"));
+    assert_null(strchr(error.cause, '\n'));
+    assert_int_equal(report.skipped, 10);
+    assert_true(report.steps >= 11 && report.steps < 15);
+    assert_true(access(o.out, F_OK) != 0);
+    assert_int_equal(access(aside, F_OK), 0);
+    assert_int_equal(unlink(aside), 0);
 }
 
 static void resuming_with_other_options_is_refused(void **state)
@@ -310,6 +333,7 @@ int main(void)
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
         cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(a_run_that_diverges_ends),
         cmocka_unit_test(resuming_with_other_options_is_refused),
         cmocka_unit_test(a_shuffled_run_is_remembered_and_generates),
         cmocka_unit_test(time_bounds_a_run),

@@ -32,7 +32,7 @@ static void train(wlmi_trainer *t, uint64_t until, uint64_t poison)
 {
     source s = {.net = t->net, .poison = poison};
     while (t->step < until) {
-        wlmi_step_options options = {wlmi_learning_rate(0.02, 0.1, (double)(t->step + 1) / 20), 1.0, 0.1, 2};
+        wlmi_step_options options = {{wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 0.02, 0.1, (double)(t->step + 1) / 20), 1.0, 0.1, 0}, 2};
         wlmi_step_report report;
         wlm_error error;
         assert_ok(wlmi_trainer_step(t, &options, give, &s, &report, &error), &error);
@@ -128,8 +128,10 @@ static void a_step_without_a_finite_gradient_changes_nothing(void **state)
     assert_int_equal(t.step, 3);
     assert_int_equal(t.optimiser.updates, 2);
     assert_memory_equal(before, net->value, net->count * sizeof *before);
+    assert_int_equal(t.skipped_in_row, 1);
     train(&t, 4, 0);
     assert_int_equal(t.skipped, 1);
+    assert_int_equal(t.skipped_in_row, 0);
     assert_true(memcmp(before, net->value, net->count * sizeof *before) != 0);
     wlmi_free(before);
     wlmi_trainer_clear(&t);
@@ -176,6 +178,7 @@ static void the_gradient_is_clipped_and_cleared(void **state)
     wlmi_net *net = test_net("netgpt-nano", &wlmi_backend_ref);
     wlmi_optimiser o;
     wlm_error error;
+    const wlmi_rates rates = {0.001, 1.0, 0, 0};
     float *grad, *m;
     double norm;
     (void)state;
@@ -185,7 +188,7 @@ static void the_gradient_is_clipped_and_cleared(void **state)
     m = (float *)o.m;
     grad[0] = 300;
     grad[1] = 400;
-    assert_int_equal(wlmi_optimiser_update(&o, 0.1, 1.0, 0.001, 0, &norm), 1);
+    assert_int_equal(wlmi_optimiser_update(&o, &rates, 0.1, &norm), 1);
     assert_true(fabs(norm - 50) < 1e-4);
     assert_true(fabsf(m[0] - 0.06f) < 1e-6f && fabsf(m[1] - 0.08f) < 1e-6f); /* (1 - beta1) of a unit vector */
     assert_true(grad[0] == 0 && grad[1] == 0);
@@ -193,16 +196,63 @@ static void the_gradient_is_clipped_and_cleared(void **state)
     wlmi_net_free(net);
 }
 
+/* Without a gradient, and with moments still 0, an update is the decay alone. */
+static void decay_spares_norms_and_embeddings_unless_asked(void **state)
+{
+    (void)state;
+    for (int embeddings = 0; embeddings < 2; embeddings++) {
+        const wlmi_rates rates = {0.5, 1.0, 0.1, embeddings ? 0.1 : 0};
+        wlmi_net *net = test_net("netgpt-nano", &wlmi_backend_ref);
+        const float *value = (const float *)net->value;
+        wlmi_optimiser o;
+        wlm_error error;
+        float *before;
+        double norm;
+        assert_ok(wlmi_net_train_memory(net, &error), &error);
+        assert_ok(wlmi_optimiser_init(&o, net, &error), &error);
+        before = wlmi_alloc(net->count * sizeof *before);
+        memcpy(before, value, net->count * sizeof *before);
+        assert_int_equal(wlmi_optimiser_update(&o, &rates, 1, &norm), 1);
+        for (int i = 0; i < net->params; i++) {
+            const wlmi_param *p = &net->param[i];
+            int decays = p->dims == 2 && (embeddings || !strstr(p->name, "embed"));
+            for (size_t j = p->offset; j < p->offset + p->count; j++)
+                assert_true(fabsf(value[j] - (decays ? 0.95f : 1.0f) * before[j]) <= 1e-6f * fabsf(before[j]));
+        }
+        wlmi_free(before);
+        wlmi_optimiser_clear(&o);
+        wlmi_net_free(net);
+    }
+}
+
+static void schedules_have_their_shapes(void **state)
+{
+    wlmi_schedule s;
+    (void)state;
+    assert_int_equal(wlmi_schedule_find("triangle", &s), 0);
+    assert_int_equal(wlmi_schedule_find(NULL, &s), 1);
+    assert_int_equal(s, WLMI_SCHEDULE_COSINE);
+    assert_int_equal(wlmi_schedule_find("constant", &s), 1);
+    assert_true(wlmi_learning_rate(s, 2.0, 0.1, 0.05) == 1.0);
+    assert_true(wlmi_learning_rate(s, 2.0, 0.1, 0.2) == 2.0 && wlmi_learning_rate(s, 2.0, 0.1, 1.0) == 2.0);
+    assert_int_equal(wlmi_schedule_find("wsd", &s), 1);
+    assert_true(wlmi_learning_rate(s, 2.0, 0.1, 0.05) == 1.0);
+    assert_true(wlmi_learning_rate(s, 2.0, 0.1, 0.1) == 2.0 && wlmi_learning_rate(s, 2.0, 0.1, 0.8) == 2.0);
+    assert_true(fabs(wlmi_learning_rate(s, 2.0, 0.1, 0.85) - 1.0) < 1e-12); /* 1 - sqrt(1/4) */
+    assert_true(wlmi_learning_rate(s, 2.0, 0.1, 1.0) == 0);
+    assert_true(wlmi_learning_rate(s, 2.0, 0.9, 0.95) > 0 && wlmi_learning_rate(s, 2.0, 1.0, 1.0) == 0);
+}
+
 static void the_learning_rate_warms_up_and_falls_to_a_tenth(void **state)
 {
     (void)state;
-    assert_true(wlmi_learning_rate(2.0, 0.1, 0.05) == 1.0);
-    assert_true(fabs(wlmi_learning_rate(2.0, 0.1, 0.1) - 2.0) < 1e-12);
-    assert_true(fabs(wlmi_learning_rate(2.0, 0.1, 1.0) - 0.2) < 1e-12);
-    assert_true(fabs(wlmi_learning_rate(2.0, 0.0, 0.5) - 1.1) < 1e-12);
-    assert_true(fabs(wlmi_learning_rate(2.0, 1.0, 1.0) - 0.2) < 1e-12);
+    assert_true(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.1, 0.05) == 1.0);
+    assert_true(fabs(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.1, 0.1) - 2.0) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.1, 1.0) - 0.2) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.0, 0.5) - 1.1) < 1e-12);
+    assert_true(fabs(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 1.0, 1.0) - 0.2) < 1e-12);
     for (int i = 11; i <= 100; i++)
-        assert_true(wlmi_learning_rate(2.0, 0.1, i / 100.0) <= wlmi_learning_rate(2.0, 0.1, (i - 1) / 100.0));
+        assert_true(wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.1, i / 100.0) <= wlmi_learning_rate(WLMI_SCHEDULE_COSINE, 2.0, 0.1, (i - 1) / 100.0));
 }
 
 int main(void)
@@ -214,6 +264,8 @@ int main(void)
         cmocka_unit_test(a_step_without_a_finite_gradient_changes_nothing),
         cmocka_unit_test(accumulation_is_one_larger_batch),
         cmocka_unit_test(the_gradient_is_clipped_and_cleared),
+        cmocka_unit_test(decay_spares_norms_and_embeddings_unless_asked),
+        cmocka_unit_test(schedules_have_their_shapes),
         cmocka_unit_test(the_learning_rate_warms_up_and_falls_to_a_tenth),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);

@@ -456,6 +456,31 @@ WLM_API wlm_bench_options wlm_bench_options_default(void);
  * WLM_ERR_FORMAT also for a damaged or empty capture. */
 WLM_API wlm_status wlm_bench_tokens(const char *path, const wlm_bench_options *options, char **json, wlm_error *error);
 
+/* What a new model is measured with. Each bench reads what it needs. */
+typedef struct wlm_bench_model_options {
+    const char *preset;            /* NULL: trafficgpt-tiny */
+    const char *codec;             /* whose vocabulary; NULL: the default */
+    const char *backend;           /* NULL: cpu */
+    const char *const *paths;      /* captures and folders whose tokens are trained on; none: drawn from the seed */
+    size_t path_count;
+    const char *dump;              /* train: writes DUMP.safetensors, the first values, and DUMP.npy, the tokens of all
+                                      steps, int32 [steps, segments, context + 1]; NULL: neither */
+    uint32_t context;              /* tokens per segment; 0: the preset's */
+    uint32_t tokens_per_batch;     /* a step has as many whole segments as fit, one at least; 0: 2048 */
+    uint32_t runs;
+    int threads;                   /* 0: as many as there are processors */
+    uint64_t seed;
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_bench_model_options;
+
+WLM_API wlm_bench_model_options wlm_bench_model_options_default(void);
+/* *json: tokens/s and FLOP/s of whole training steps (forward, backward, AdamW), beside the FLOP/s that oneDNN alone
+ * reaches on the matrix products of a step, in turn: docs/BENCH.md has the fields. WLM_ERR_REFUSED while another
+ * thread of the process measures a model. */
+WLM_API wlm_status wlm_bench_train(const wlm_bench_model_options *options, char **json, wlm_error *error);
+
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
 /* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */

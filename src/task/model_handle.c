@@ -1,4 +1,4 @@
-/* model_handle.c: opens a checkpoint for use. */
+/* model_handle.c: makes models, and opens checkpoints for use. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +18,24 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
     if (strcmp(hash, record->codec_hash))
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, path, WLM_NO_OFFSET,
                          "made with another version of codec '%s' than this build has", record->codec);
+    return WLM_OK;
+}
+
+wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, const wlmi_codec *codec, const wlmi_backend *backend,
+                               uint64_t seed, wlm_error *error)
+{
+    wlmi_config config;
+    wlmi_record *record;
+    WLMI_TRY(wlmi_config_preset(&config, preset, error));
+    config.vocabulary = (int)codec->vocabulary;
+    if (config.role_rows)
+        config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
+    WLMI_TRY(wlmi_net_new(net, &config, backend, seed, error));
+    record = &(*net)->record;
+    snprintf(record->codec, sizeof record->codec, "%s", codec->name);
+    wlmi_codec_hash(codec, record->codec_hash);
+    record->hide = WLM_HIDE_IDS;
+    record->payload = WLM_PAYLOAD_FULL;
     return WLM_OK;
 }
 

@@ -6,8 +6,6 @@
 
 #include "base/alloc.h"
 
-static const double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
-
 wlm_status wlmi_optimiser_init(wlmi_optimiser *o, wlmi_net *net, wlm_error *error)
 {
     o->net = net;
@@ -41,7 +39,8 @@ static void update_all(wlmi_optimiser *o, const wlmi_rates *r, double scale)
         const wlmi_param *p = &net->param[i];
         double decay = is_embedding(p) ? r->embedding_decay : p->decay ? r->decay : 0;
         b->adamw(wlmi_at(b, net->value, p->offset), wlmi_at(b, o->m, p->offset), wlmi_at(b, o->v, p->offset),
-                 wlmi_at(b, net->grad, p->offset), p->count, scale, r->rate, beta1, beta2, epsilon, decay, o->updates);
+                 wlmi_at(b, net->grad, p->offset), p->count, scale, r->rate, WLMI_ADAMW_BETA1, WLMI_ADAMW_BETA2,
+                 WLMI_ADAMW_EPSILON, decay, o->updates);
     }
 }
 

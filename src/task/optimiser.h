@@ -4,6 +4,10 @@
 
 #include "model/model.h"
 
+#define WLMI_ADAMW_BETA1 0.9
+#define WLMI_ADAMW_BETA2 0.95
+#define WLMI_ADAMW_EPSILON 1e-8
+
 typedef struct wlmi_optimiser {
     wlmi_net *net;
     wlmi_real *m, *v; /* [net->count] first and second moments */

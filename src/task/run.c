@@ -109,19 +109,9 @@ static wlm_status make_net(wlmi_run *run, wlm_error *error)
 {
     const wlm_train_options *o = run->options;
     const wlmi_codec *codec = wlmi_codec_find(o->codec);
-    wlmi_config config;
     if (!codec)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
-    WLMI_TRY(wlmi_config_preset(&config, o->preset ? o->preset : default_preset, error));
-    config.vocabulary = (int)codec->vocabulary;
-    if (config.role_rows)
-        config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
-    WLMI_TRY(wlmi_net_new(&run->net, &config, run->backend, o->seed, error));
-    snprintf(run->net->record.codec, sizeof run->net->record.codec, "%s", codec->name);
-    wlmi_codec_hash(codec, run->net->record.codec_hash);
-    run->net->record.hide = WLM_HIDE_IDS;
-    run->net->record.payload = WLM_PAYLOAD_FULL;
-    return WLM_OK;
+    return wlmi_handle_new_net(&run->net, o->preset ? o->preset : default_preset, codec, run->backend, o->seed, error);
 }
 
 static wlm_status load_net(wlmi_run *run, wlm_error *error)

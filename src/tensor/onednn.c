@@ -229,23 +229,17 @@ static uint16_t *round_input(int which, const float *x, size_t n, int threads)
     return rounded[which].data;
 }
 
-static dnnl_status_t run(const key *k, float *c, const float *a, const float *b)
+/* a and b are of the key's type. */
+static dnnl_status_t execute(const key *k, float *c, const void *a, const void *b)
 {
     product *p;
     dnnl_exec_arg_t arguments[3];
-    const void *inputs[2] = {a, b};
     dnnl_status_t s = product_find(&p, k);
     if (s != dnnl_success)
         return s;
-    if (k->bf16) {
-        inputs[0] = round_input(0, a, (size_t)k->M * k->K, k->threads);
-        inputs[1] = round_input(1, b, (size_t)k->K * k->N, k->threads);
-        if (!inputs[0] || !inputs[1])
-            return dnnl_out_of_memory;
-    }
-    s = dnnl_memory_set_data_handle(p->a, (void *)(uintptr_t)inputs[0]);
+    s = dnnl_memory_set_data_handle(p->a, (void *)(uintptr_t)a);
     if (s == dnnl_success)
-        s = dnnl_memory_set_data_handle(p->b, (void *)(uintptr_t)inputs[1]);
+        s = dnnl_memory_set_data_handle(p->b, (void *)(uintptr_t)b);
     if (s == dnnl_success)
         s = dnnl_memory_set_data_handle(p->c, c);
     if (s != dnnl_success)
@@ -257,21 +251,57 @@ static dnnl_status_t run(const key *k, float *c, const float *a, const float *b)
     return s == dnnl_success ? dnnl_stream_wait(stream) : s;
 }
 
-wlm_status wlmi_onednn_product(float *c, const float *a, int a_transposed, const float *b, int b_transposed, int M,
-                               int N, int K, int accumulate, int threads, wlm_error *error)
+static dnnl_status_t round_and_execute(const key *k, float *c, const float *a, const float *b)
 {
-    const key k = {a_transposed, b_transposed, M, N, K, accumulate, threads, use_bf16()};
-    const int callers = omp_get_max_threads(); /* oneDNN takes its thread count from the calling thread's setting */
-    dnnl_status_t s;
-    pthread_mutex_lock(&lock);
-    omp_set_num_threads(threads);
-    s = run(&k, c, a, b);
-    omp_set_num_threads(callers);
-    pthread_mutex_unlock(&lock);
+    const uint16_t *near_a, *near_b;
+    if (!k->bf16)
+        return execute(k, c, a, b);
+    near_a = round_input(0, a, (size_t)k->M * k->K, k->threads);
+    near_b = round_input(1, b, (size_t)k->K * k->N, k->threads);
+    return near_a && near_b ? execute(k, c, near_a, near_b) : dnnl_out_of_memory;
+}
+
+static wlm_status as_status(dnnl_status_t s, const key *k, wlm_error *error)
+{
     if (s == dnnl_success)
         return WLM_OK;
     if (s == dnnl_out_of_memory)
         return WLMI_NO_MEMORY(error);
     return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "oneDNN cannot multiply [%d,%d] by [%d,%d] (%d)",
-                     M, K, K, N, (int)s);
+                     k->M, k->K, k->K, k->N, (int)s);
+}
+
+/* oneDNN takes its thread count from the calling thread's setting: returns the one to go back to. */
+static int enter(int threads)
+{
+    const int callers = omp_get_max_threads();
+    pthread_mutex_lock(&lock);
+    omp_set_num_threads(threads);
+    return callers;
+}
+
+static void leave(int callers)
+{
+    omp_set_num_threads(callers);
+    pthread_mutex_unlock(&lock);
+}
+
+wlm_status wlmi_onednn_product(float *c, const float *a, int a_transposed, const float *b, int b_transposed, int M,
+                               int N, int K, int accumulate, int threads, wlm_error *error)
+{
+    const key k = {a_transposed, b_transposed, M, N, K, accumulate, threads, use_bf16()};
+    const int callers = enter(threads);
+    const dnnl_status_t s = round_and_execute(&k, c, a, b);
+    leave(callers);
+    return as_status(s, &k, error);
+}
+
+wlm_status wlmi_onednn_product_bf16(float *c, const uint16_t *a, int a_transposed, const uint16_t *b, int b_transposed,
+                                    int M, int N, int K, int accumulate, int threads, wlm_error *error)
+{
+    const key k = {a_transposed, b_transposed, M, N, K, accumulate, threads, 1};
+    const int callers = enter(threads);
+    const dnnl_status_t s = execute(&k, c, a, b);
+    leave(callers);
+    return as_status(s, &k, error);
 }

@@ -11,6 +11,10 @@
 wlm_status wlmi_onednn_product(float *c, const float *a, int a_transposed, const float *b, int b_transposed, int M,
                                int N, int K, int accumulate, int threads, wlm_error *error);
 
+/* The same with inputs in bf16: what oneDNN by itself can do. Not on every processor: see wlmi_onednn_type(). */
+wlm_status wlmi_onednn_product_bf16(float *c, const uint16_t *a, int a_transposed, const uint16_t *b, int b_transposed,
+                                    int M, int N, int K, int accumulate, int threads, wlm_error *error);
+
 /* "bf16" or "f32": how inputs are multiplied; and oneDNN's version. */
 const char *wlmi_onednn_type(void);
 void wlmi_onednn_version(int *major, int *minor, int *patch);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# bench.sh: wirelm bench tokens: every codec with its figures, all positive and in order; how high they are depends on
-# the machine and is never asked.
+# bench.sh: wirelm bench: the figures are there, positive and in order; how high they are depends on the machine and
+# is never asked.
 command -v python3 > /dev/null || { echo "no python3"; exit 77; }
 set -eu
 folder=$(mktemp -d)
@@ -36,9 +36,38 @@ import json, sys
 report = json.load(sys.stdin)
 assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fields", "fields"], report'
 
+"$WIRELM" bench train --preset trafficgpt-nano --context 48 --tokens-per-batch 100 --runs 6 --dump d > train.json \
+    2> progress || fail "bench train: $(cat progress)"
+"$WIRELM" bench train --preset netgpt-nano --context 32 --tokens-per-batch 32 -r a.pcap > capture.json 2> progress ||
+    fail "bench train -r: $(cat progress)"
+python3 - <<'PYTHON'
+import json, struct
+report = json.load(open("train.json"))
+assert report["bench"] == "train" and report["preset"] == "trafficgpt-nano" and report["data"] == "synthetic", report
+assert (report["context"], report["segments"], report["tokens_per_step"], report["runs"]) == (48, 2, 96, 6), report
+for rate in "tokens_per_s", "step_s", "flops_per_s", "onednn_flops_per_s":
+    r = report[rate]
+    assert 0 < r["min"] <= r["median"] <= r["max"], report
+assert 0 < report["product_time_share"] < 1 and report["gemm_share"] > 0 and report["activation_bytes"] > 0, report
+assert len(report["losses"]) == 8 and report["losses"][-1] < report["losses"][0], report
+products = sum(2 * p["m"] * p["n"] * p["k"] * p["calls"] for p in report["products"])
+assert 0 < products < report["flops_per_token"] * 96, report
+assert {p["way"] for p in report["products"]} == {"forward", "backward_input", "backward_weight"}, report
+header = struct.unpack("<Q", open("d.safetensors", "rb").read(8))[0]
+model = json.loads(open("d.safetensors", "rb").read(8 + header)[8:])
+assert json.loads(model["__metadata__"]["config"])["preset"] == "trafficgpt-nano", model
+data = open("d.npy", "rb").read()
+assert data[:8] == b"\x93NUMPY\x01\x00" and struct.unpack("<H", data[8:10]) == (118,) and data[127:128] == b"\n"
+assert eval(data[10:128]) == {"descr": "<i4", "fortran_order": False, "shape": (8, 2, 49)}, data[:128]
+assert len(data) == 128 + 8 * 2 * 49 * 4
+assert json.load(open("capture.json"))["data"] == "captures"
+PYTHON
+
 status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
 [ "$(status "$WIRELM" bench tokens -r a.pcap --runs 4)" = 2 ] || fail "four runs make no median"
 [ "$(status "$WIRELM" bench tokens -r a.pcap --codec none)" = 2 ] || fail "a codec that is not there"
+[ "$(status "$WIRELM" bench train --preset none)" = 2 ] || fail "a preset that is not there"
+[ "$(status "$WIRELM" bench train --runs 1)" = 2 ] || fail "one run makes no median"
 [ "$(status "$WIRELM" bench)" = 2 ] || fail "bench what?"
 [ "$(status "$WIRELM" bench nothing)" = 2 ] || fail "bench nothing"
 head -c 24 a.pcap > empty.pcap

@@ -20,6 +20,25 @@ typedef struct wlmi_segments {
     const int32_t *starts; /* [count + 1] */
 } wlmi_segments;
 
+/* What gated delta heads read and write: head blocks inside wider rows, as described at rotary() below. */
+typedef struct wlmi_delta {
+    wlmi_segments segments;
+    int heads, K;
+    int stride, gate_stride, o_stride;
+    const wlmi_real *q, *k, *v;        /* [T, heads, K], rows of `stride` */
+    const wlmi_real *forget, *write;   /* [T, heads], rows of gate_stride: before their maps */
+    const wlmi_real *log_rate, *bias;  /* [heads] */
+    wlmi_real *o;                      /* [T, heads, K], rows of o_stride */
+} wlmi_delta;
+
+typedef struct wlmi_delta_gradient {
+    int o_stride;
+    const wlmi_real *d_o;              /* [T, heads, K], rows of this o_stride */
+    wlmi_real *dq, *dk, *dv;           /* as q, k, v, which they may be themselves; written, not added */
+    wlmi_real *d_forget, *d_write;     /* as forget, write; written, not added */
+    wlmi_real *d_log_rate, *d_bias;    /* [heads] += */
+} wlmi_delta_gradient;
+
 typedef struct wlmi_backend {
     const char *name;
     size_t real_size; /* 4 or 8 */
@@ -101,6 +120,36 @@ typedef struct wlmi_backend {
     /* One token; s [heads,K,K], z [heads,K] are updated. o, q, k, v [heads*K]. */
     void (*linear_step)(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
                         const wlmi_real *v, int heads, int K);
+
+    /* Causal convolution of width 4, each column by itself, then SiLU: y_t = silu(sum over j of w[c,j] * x_{t-3+j}),
+     * x being 0 before the segment. x [T,C] in rows of x_stride, y of y_stride, w [C,4]. */
+    void (*conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
+                         wlmi_segments segments, int C);
+    /* dx, in rows of x_stride, is written, not added; dw [C,4] +=. */
+    void (*conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
+                          int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
+    /* One token of each of B streams, a row each. state[b] + at: [3,C], the last inputs, oldest first; updated. */
+    void (*conv_step)(wlmi_real *y, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x, int x_stride,
+                      const wlmi_real *w, int B, int C);
+
+    /* Gated delta rule (Yang, Kautz and Hatamizadeh, 2024, arXiv 2412.06464). With k^ = k / sqrt(|k|^2 + 1e-6), q^
+     * likewise and scaled by K^-1/2, a = exp(-exp(log_rate) softplus(forget + bias)), b = sigmoid(write), per head:
+     * P = a_t S_{t-1}; S_t = P + k^_t^T b_t (v_t - k^_t P); o_t = q^_t S_t.
+     * kept: delta_kept_size() values from forward to backward. */
+    size_t (*delta_kept_size)(int T, int segments, int heads, int K);
+    void (*delta_forward)(const wlmi_delta *d, wlmi_real *kept);
+    void (*delta_backward)(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept);
+    /* One token of each of B streams, a row each (segments are not read). state[b] + at: S [heads,K,K], updated. */
+    void (*delta_step)(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B);
+
+    /* Norm and gate per head: y = x * rstd * g * silu(gate), rstd = 1 / sqrt(mean(x^2 of the head) + 1e-6); g [K].
+     * x, y and gate [T, heads, K], each with rows of its own stride. */
+    void (*gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+                              int gate_stride, const wlmi_real *g, int T, int heads, int K);
+    /* dx, in rows of dx_stride, and d_gate, of gate_stride, are written, not added; dg [K] +=. */
+    void (*gate_norm_backward)(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
+                               int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate, int gate_stride,
+                               const wlmi_real *g, int T, int heads, int K);
 
     /* Softmax cross-entropy over the columns first[t] .. last[t]-1 of logits [T,R]; target is one of them, or -1: no
      * loss (0) and no gradient. loss [T] in nats, not yet weighted. */

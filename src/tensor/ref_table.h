@@ -6,6 +6,8 @@
 
 #include "tensor/ref_mixers.h"
 
+#include "tensor/ref_delta.h"
+
 static const char *describe(void)
 {
     return REF_DESCRIPTION;
@@ -52,6 +54,15 @@ const wlmi_backend REF_TABLE = {
     .linear_forward = linear_forward,
     .linear_backward = linear_backward,
     .linear_step = linear_step,
+    .conv_forward = conv_forward,
+    .conv_backward = conv_backward,
+    .conv_step = conv_step,
+    .delta_kept_size = delta_kept_size,
+    .delta_forward = delta_forward,
+    .delta_backward = delta_backward,
+    .delta_step = delta_step,
+    .gate_norm_forward = gate_norm_forward,
+    .gate_norm_backward = gate_norm_backward,
     .cross_entropy_forward = cross_entropy_forward,
     .cross_entropy_backward = cross_entropy_backward,
     .sum = sum,

@@ -71,4 +71,25 @@ void wlmi_cpu_linear_backward(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const
                               int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
                               const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
 
+/* conv.c */
+void wlmi_cpu_conv_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
+                           wlmi_segments segments, int C);
+void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
+                            int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
+void wlmi_cpu_conv_step(wlmi_real *y, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x,
+                        int x_stride, const wlmi_real *w, int B, int C);
+
+/* delta.c, delta_backward.c, delta_step.c */
+size_t wlmi_cpu_delta_kept_size(int T, int segments, int heads, int K);
+void wlmi_cpu_delta_forward(const wlmi_delta *d, wlmi_real *kept);
+void wlmi_cpu_delta_backward(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept);
+void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B);
+
+/* gate_norm.c */
+void wlmi_cpu_gate_norm_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+                                int gate_stride, const wlmi_real *g, int T, int heads, int K);
+void wlmi_cpu_gate_norm_backward(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
+                                 int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+                                 int gate_stride, const wlmi_real *g, int T, int heads, int K);
+
 #endif

@@ -25,7 +25,8 @@ typedef enum option_kind {
     OPTION_TIME,     /* int64_t, nanoseconds: RFC 3339 or seconds since 1970 */
     OPTION_HIDE,     /* wlm_hide */
     OPTION_PART,     /* wlm_part */
-    OPTION_PAYLOAD   /* uint32_t: a number, "full", or "none" for 0 */
+    OPTION_PAYLOAD,  /* uint32_t: a number, "full", or "none" for 0 */
+    OPTION_UNIT      /* wlm_unit */
 } option_kind;
 
 typedef struct option {

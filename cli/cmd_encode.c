@@ -19,7 +19,9 @@ static int run(const command *self, int argc, char **argv)
     const option table[] = {
         {'r', "read", OPTION_TEXT, "FILE", &in, "pcap or pcapng, plain or compressed; - is standard input", 1},
         {'w', "write", OPTION_TEXT, "FILE", &out, "token file to write; - is standard output", 0},
-        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec (%default)", 0},
+        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "fields or bytes (%default)", 0},
+        {0, "unit", OPTION_UNIT, "UNIT", &options.unit,
+         "flow: each flow a stream of its own; capture: one stream of all (%default)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
          "payload bytes per packet that are told: full, none or a number (%default)", 0},
         {0, "seed", OPTION_U64, "N", &options.seed, "of the payload that decode puts for the rest (%default)", 0},
@@ -42,4 +44,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_encode = {"encode", "a capture to a token file, from which decode gives the same capture",
-                                "-r IN (-w OUT.tok | --text) [--codec NAME] [--payload N]", run};
+                                "-r IN (-w OUT.tok | --text) [--codec NAME] [--unit UNIT] [--payload N]", run};

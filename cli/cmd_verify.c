@@ -86,9 +86,12 @@ static int run(const command *self, int argc, char **argv)
     int failed = 0, stats = 0;
     const option table[] = {
         {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; - is standard input", 1},
-        {0, "codec", OPTION_TEXT, "NAME", &v.options.codec, "codec (%default)", 0},
+        {0, "codec", OPTION_TEXT, "NAME", &v.options.codec, "fields or bytes (%default)", 0},
+        {0, "unit", OPTION_UNIT, "UNIT", &v.options.unit,
+         "flow: each flow a stream of its own; capture: one stream of all (%default)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &v.options.payload,
          "payload bytes per packet that are told: full, none or a number (%default)", 0},
+        {0, "seed", OPTION_U64, "N", &v.options.seed, "of the payload that is put for the rest (%default)", 0},
         {0, "stats", OPTION_FLAG, NULL, &stats, "what packets cost in tokens, flow by flow, over all captures", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
@@ -117,4 +120,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_verify = {"verify", "encodes and decodes captures and compares every byte",
-                                "-r PATH... [--codec NAME] [--payload N] [--stats]", run};
+                                "-r PATH... [--codec NAME] [--unit UNIT] [--payload N] [--stats]", run};

@@ -8,7 +8,8 @@ json_t *token_report_json(const char *file, const wlm_token_report *report)
     json_t *name = json_string(file), *object;
     if (!name)
         name = json_string("(a name that is not UTF-8)");
-    object = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "file", name, "packets", (json_int_t)report->packets,
+    object = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "file", name, "unit",
+                       wlm_unit_name(report->unit), "packets", (json_int_t)report->packets,
                        "flows", (json_int_t)report->flows, "tokens", (json_int_t)report->tokens, "capture_bytes",
                        (json_int_t)report->capture_bytes, "token_file_bytes", (json_int_t)report->token_file_bytes,
                        "sha256", report->sha256);

@@ -158,6 +158,19 @@ WLM_API wlm_status wlm_hide_parse(const char *name, wlm_hide *hide);
 
 #define WLM_PAYLOAD_FULL UINT32_MAX
 
+typedef enum wlm_unit { /* what one stream of tokens tells */
+    WLM_UNIT_FLOW = 0,   /* one flow */
+    WLM_UNIT_CAPTURE = 1 /* all packets of a capture, flows interleaved */
+} wlm_unit;
+WLM_API const char *wlm_unit_name(wlm_unit unit); /* flow, capture */
+/* WLM_OK and *unit, or WLM_ERR_ARGUMENT. */
+WLM_API wlm_status wlm_unit_parse(const char *name, wlm_unit *unit);
+
+/* As the checkpoint or token file has it that is read. */
+#define WLM_HIDE_INHERIT ((wlm_hide)255)
+#define WLM_PAYLOAD_INHERIT (UINT32_MAX - 1)
+#define WLM_UNIT_INHERIT ((wlm_unit)255)
+
 typedef struct wlm_progress {
     const char *what;      /* "train", "import", ... */
     uint64_t done, total;  /* in `unit`; total 0: unknown */
@@ -177,6 +190,7 @@ typedef struct wlm_token_options {
     uint32_t payload;  /* first bytes of payload per packet that are told, or WLM_PAYLOAD_FULL. Decoding draws the
                           others from the seed; lengths, and whether checksums are right, are always told */
     uint64_t seed;
+    wlm_unit unit;     /* flow: each flow a stream of its own; either way the file keeps capture order */
 } wlm_token_options;
 
 WLM_API wlm_token_options wlm_token_options_default(void);
@@ -187,6 +201,7 @@ WLM_API wlm_status wlm_token_options_check(const wlm_token_options *options, wlm
 typedef struct wlm_token_report {
     uint64_t packets, flows, tokens;
     uint64_t capture_bytes, token_file_bytes;
+    wlm_unit unit;
     uint32_t payload;       /* the limit of the options */
     int lossy;              /* encode, verify: some packet decodes to other bytes than it had, for want of payload */
     char sha256[65];        /* of the uncompressed capture; with limited payload, of that which decoding gives */
@@ -197,13 +212,17 @@ typedef struct wlm_token_report {
 /* Captures to token files and back. options NULL: the defaults. report may be NULL. */
 WLM_API wlm_status wlm_encode_file(const char *in, const char *out, const wlm_token_options *options,
                                    wlm_token_report *report, wlm_error *error);
-WLM_API wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_report *report, wlm_error *error);
+/* expected: what the token file has to be, WLM_ERR_ARGUMENT where it is not: codec (NULL: any), unit and payload
+ * (..._INHERIT: any); NULL: whatever it is. */
+WLM_API wlm_status wlm_decode_file(const char *in, const char *out, const wlm_token_options *expected,
+                                   wlm_token_report *report, wlm_error *error);
 /* Encodes and decodes in memory-bounded form and compares every byte. WLM_OK only where all are the same; with limited
  * payload, where all outside the packets are, and the decoded capture gives the same tokens again. */
 WLM_API wlm_status wlm_verify_file(const char *in, const wlm_token_options *options, wlm_token_report *report,
                                    wlm_error *error);
 
-/* A capture's tokens as text, one packet a line, until line() returns something other than 0 (WLM_STOPPED). */
+/* A capture's tokens as text, one packet a line, until line() returns something other than 0 (WLM_STOPPED). Unit flow:
+ * flow by flow, in the order in which they end, each under a line that names it. */
 WLM_API wlm_status wlm_token_text(const char *path, const wlm_token_options *options,
                                   int (*line)(void *user, const char *text), void *user, wlm_error *error);
 
@@ -272,10 +291,6 @@ typedef struct wlm_model wlm_model;
 /* Reads a checkpoint (safetensors). threads 0: as many as there are processors. */
 WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threads, wlm_error *error);
 WLM_API void wlm_model_free(wlm_model *model);
-
-/* For wlm_train: as the checkpoint that training starts from has it, or, for a new model, ids and full payload. */
-#define WLM_HIDE_INHERIT ((wlm_hide)255)
-#define WLM_PAYLOAD_INHERIT (UINT32_MAX - 1)
 
 typedef struct wlm_train_options {
     const char *const *data;  /* imported folders */

@@ -27,6 +27,22 @@ const char *wlm_part_name(wlm_part part)
     return (unsigned)part < 4 ? name[part] : "unknown";
 }
 
+const char *wlm_unit_name(wlm_unit unit)
+{
+    static const char *const name[] = {"flow", "capture"};
+    return (unsigned)unit < 2 ? name[unit] : "unknown";
+}
+
+wlm_status wlm_unit_parse(const char *name, wlm_unit *unit)
+{
+    for (int i = WLM_UNIT_FLOW; i <= WLM_UNIT_CAPTURE; i++)
+        if (!strcmp(name, wlm_unit_name((wlm_unit)i))) {
+            *unit = (wlm_unit)i;
+            return WLM_OK;
+        }
+    return WLM_ERR_ARGUMENT;
+}
+
 const char *wlm_hide_name(wlm_hide hide)
 {
     switch (hide) {

@@ -152,6 +152,8 @@ static wlm_status read_tokens(wlmi_tokfile_reader *reader, char **json, wlm_erro
                      (int)head.codec_version, "codec_hash", head.codec_hash, "format",
                      head.format == WLM_FORMAT_PCAP ? "pcap" : "pcapng", "start_ns", (json_int_t)head.start_ns);
     if (root) {
+        json_object_set_new(root, "unit", json_string(wlm_unit_name((wlm_unit)head.unit)));
+        json_object_set_new(root, "flows_held", number(head.flows));
         json_object_set_new(root, "payload",
                             head.payload == WLM_PAYLOAD_FULL ? json_string("full") : number(head.payload));
         if (head.payload != WLM_PAYLOAD_FULL)

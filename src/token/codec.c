@@ -51,7 +51,8 @@ wlm_status wlmi_codec_choose(const wlm_token_options *options, const wlmi_codec 
     if (o.payload != WLM_PAYLOAD_FULL && !(*codec)->limits_payload)
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET,
                          "codec '%s' tells all payload; another limit needs another codec", (*codec)->name);
-    *coding = (wlmi_coder_options){.seed = o.payload == WLM_PAYLOAD_FULL ? 0 : o.seed};
+    *coding = (wlmi_coder_options){.capture = o.unit == WLM_UNIT_CAPTURE,
+                                   .seed = o.payload == WLM_PAYLOAD_FULL ? 0 : o.seed};
     wlmi_codec_limit(*codec, o.payload, coding);
     return WLM_OK;
 }

@@ -80,6 +80,7 @@ typedef struct wlmi_codec {
     uint32_t version;
     uint32_t vocabulary;
     uint32_t roles;
+    uint32_t flows;     /* unit capture: in its table of flows; 0: it does not tell flows apart */
     int limits_payload; /* knows payload_limit; else packets must be cut before they come */
     int shuffles;       /* knows shuffle; else a packet's tokens have one order only */
     const char *const *role_names;
@@ -115,7 +116,7 @@ extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;
  * see no more than the first `payload` bytes (or WLM_PAYLOAD_FULL). */
 uint32_t wlmi_codec_cut(const wlmi_codec *codec, uint32_t payload);
 void wlmi_codec_limit(const wlmi_codec *codec, uint32_t payload, wlmi_coder_options *options);
-/* The codec that the options (NULL: the defaults) name, and what it is told of payload. */
+/* The codec that the options (NULL: the defaults) name, and what it is told of unit and payload. */
 wlm_status wlmi_codec_choose(const wlm_token_options *options, const wlmi_codec **codec, wlmi_coder_options *coding,
                              wlm_error *error);
 /* NULL name: the default. NULL where there is none of that name. */

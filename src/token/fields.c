@@ -136,6 +136,7 @@ const wlmi_codec wlmi_codec_fields = {
     .version = 1,
     .vocabulary = WLMI_T_COUNT,
     .roles = WLMI_R_COUNT,
+    .flows = WLMI_SLOTS,
     .limits_payload = 1,
     .shuffles = 1,
     .role_names = wlmi_fields_role_names,

@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "capture/capture.h"
-#include "capture/flow.h"
+#include "token/slots.h"
+#include "token/streams.h"
 #include "token/transcode.h"
 
 enum { PACKET_TOKENS = 256, BESIDE_ENOUGH = 1 << 20 }; /* room for a packet's other tokens; beside bytes of a frame */
@@ -14,13 +15,14 @@ struct wlmi_packer {
     wlm_capture *capture;
     const wlmi_codec *codec;
     wlmi_coder_options options;
-    wlmi_coder *coder;
-    wlmi_coder *reader;  /* where payload is limited: decodes the packets, so that the rest is of what will be read */
-    wlmi_coder *again;   /* and with a tap: encodes those, for comparison */
+    wlmi_streams writing;
+    wlmi_streams reading; /* where payload is limited: decodes the packets, so that the rest is of what will be read */
+    wlmi_streams again;   /* and with a tap: encodes those, for comparison */
     wlmi_tokens compared;
     wlmi_tokfile_writer *writer;
     wlmi_sink tap;
-    wlmi_flow_table *flows;
+    wlmi_slots *flows;
+    uint32_t slot;      /* of the stream at hand; 0 in unit capture */
     wlmi_tokens tokens; /* of the frame at hand */
     uint8_t *beside;
     size_t beside_size, beside_capacity;
@@ -33,16 +35,11 @@ struct wlmi_packer {
     wlm_token_report report;
 };
 
-static void forget(void *owner, wlmi_flow *flow)
-{
-    (void)owner;
-    (void)flow;
-}
-
 wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlmi_codec *codec,
                            const wlmi_coder_options *options, wlmi_sink sink, wlmi_sink tap, wlm_error *error)
 {
     wlmi_packer *p = wlmi_alloc_zero(1, sizeof *p);
+    const uint32_t streams = options->capture ? 1 : WLMI_STREAMS_MAX;
     wlm_status status;
     *packer = NULL;
     if (!p) {
@@ -53,16 +50,17 @@ wlm_status wlmi_packer_new(wlmi_packer **packer, wlm_capture *capture, const wlm
     p->codec = codec;
     p->options = *options;
     p->tap = tap;
+    p->report.unit = options->capture ? WLM_UNIT_CAPTURE : WLM_UNIT_FLOW;
     p->report.payload = options->payload_limited ? options->payload_limit : WLM_PAYLOAD_FULL;
     p->report.damage_offset = WLM_NO_OFFSET;
     wlmi_sha256_init(&p->sha);
-    WLMI_TRY_GOTO(status, codec->make(&p->coder, error), fail);
+    WLMI_TRY_GOTO(status, wlmi_streams_make(&p->writing, codec, options, streams, error), fail);
     if (options->payload_limited)
-        WLMI_TRY_GOTO(status, codec->make(&p->reader, error), fail);
+        WLMI_TRY_GOTO(status, wlmi_streams_make(&p->reading, codec, options, streams, error), fail);
     if (options->payload_limited && tap.write)
-        WLMI_TRY_GOTO(status, codec->make(&p->again, error), fail);
+        WLMI_TRY_GOTO(status, wlmi_streams_make(&p->again, codec, options, streams, error), fail);
     WLMI_TRY_GOTO(status, wlmi_tokfile_writer_new(&p->writer, sink, error), fail);
-    WLMI_TRY_GOTO(status, wlmi_flow_table_new(&p->flows, &(wlmi_flow_options){0}, forget, NULL, error), fail);
+    WLMI_TRY_GOTO(status, wlmi_slots_new(&p->flows, WLMI_STREAMS_MAX, error), fail);
     *packer = p;
     return WLM_OK;
 fail:
@@ -75,15 +73,12 @@ void wlmi_packer_free(wlmi_packer *p)
     if (!p)
         return;
     wlm_capture_close(p->capture);
-    if (p->coder)
-        p->codec->drop(p->coder);
-    if (p->reader)
-        p->codec->drop(p->reader);
-    if (p->again)
-        p->codec->drop(p->again);
+    wlmi_streams_free(&p->writing);
+    wlmi_streams_free(&p->reading);
+    wlmi_streams_free(&p->again);
     wlmi_tokens_free(&p->compared);
     wlmi_tokfile_writer_free(p->writer);
-    wlmi_flow_table_free(p->flows);
+    wlmi_slots_free(p->flows);
     wlmi_tokens_free(&p->tokens);
     wlmi_free(p->beside);
     wlmi_free(p);
@@ -165,13 +160,38 @@ static wlm_status beside_record(wlmi_packer *p, const wlmi_item *item, wlm_error
     return beside_bytes(p, suffix, suffix_size, error);
 }
 
+static wlm_status beside_two(wlmi_packer *p, int operation, uint64_t n, wlm_error *error)
+{
+    WLMI_TRY(beside_run(p, error));
+    WLMI_TRY(beside_number(p, (uint64_t)operation, error));
+    return beside_number(p, n, error);
+}
+
 /* ---- frames */
+
+static wlm_status open_streams(wlmi_packer *p, uint32_t slot, int64_t start_ns, wlm_error *error)
+{
+    WLMI_TRY(wlmi_streams_open(&p->writing, slot, start_ns, error));
+    if (p->reading.slots)
+        WLMI_TRY(wlmi_streams_open(&p->reading, slot, start_ns, error));
+    return p->again.slots ? wlmi_streams_open(&p->again, slot, start_ns, error) : WLM_OK;
+}
+
+static void close_streams(wlmi_packer *p, uint32_t slot)
+{
+    wlmi_streams_close(&p->writing, slot);
+    if (p->reading.slots)
+        wlmi_streams_close(&p->reading, slot);
+    if (p->again.slots)
+        wlmi_streams_close(&p->again, slot);
+}
 
 /* The header waits for the first packet, whose time becomes time zero, or for the first frame. */
 static wlm_status begin(wlmi_packer *p, int64_t start_ns, wlm_error *error)
 {
-    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = p->codec->version, .start_ns = start_ns,
-                              .payload = p->report.payload, .seed = p->options.seed};
+    wlmi_tokfile_head head = {.unit = (uint8_t)p->report.unit, .codec_version = p->codec->version,
+                              .start_ns = start_ns, .payload = p->report.payload, .seed = p->options.seed,
+                              .flows = wlmi_streams_flows(p->codec, p->options.capture)};
     if (p->begun)
         return WLM_OK;
     p->begun = 1;
@@ -179,12 +199,8 @@ static wlm_status begin(wlmi_packer *p, int64_t start_ns, wlm_error *error)
     snprintf(head.codec, sizeof head.codec, "%s", p->codec->name);
     wlmi_codec_hash(p->codec, head.codec_hash);
     p->options.start_ns = start_ns;
-    p->options.capture = 1;
-    p->codec->start(p->coder, &p->options);
-    if (p->reader)
-        p->codec->start(p->reader, &p->options);
-    if (p->again)
-        p->codec->start(p->again, &p->options);
+    if (p->options.capture)
+        WLMI_TRY(open_streams(p, 0, start_ns, error));
     return wlmi_tokfile_put_head(p->writer, &head, error);
 }
 
@@ -202,13 +218,15 @@ static wlm_status put_frame(wlmi_packer *p, wlm_error *error)
     return wlmi_tokfile_put_frame(p->writer, &frame, error);
 }
 
-/* A packet of more tokens than a frame holds: all but the last go ahead, alone. */
+/* A packet of more tokens than a frame holds: all but the last go ahead. What stands beside so far goes with the first
+ * of them: it may name the packet's stream. */
 static wlm_status put_ahead(wlmi_packer *p, int *frames, wlm_error *error)
 {
     size_t done = 0;
     for (; p->tokens.count - done > WLMI_FRAME_TOKENS; done += WLMI_FRAME_TOKENS) {
-        wlmi_frame frame = {p->tokens.token + done, WLMI_FRAME_TOKENS, NULL, 0};
+        wlmi_frame frame = {p->tokens.token + done, WLMI_FRAME_TOKENS, p->beside, p->beside_size};
         WLMI_TRY(wlmi_tokfile_put_frame(p->writer, &frame, error));
+        p->beside_size = 0;
         *frames = 1;
     }
     if (done) {
@@ -244,49 +262,101 @@ static wlm_status differs(const wlmi_packer *p, wlm_error *error, const char *ca
 /* Gives the packet the data that decoding its tokens, those from `first` on, gives. */
 static wlm_status replace(wlmi_packer *p, wlm_packet *packet, size_t first, wlm_error *error)
 {
+    wlmi_coder *reader = wlmi_streams_at(&p->reading, p->slot), *again = wlmi_streams_at(&p->again, p->slot);
     const wlmi_token *tokens = p->tokens.token + first;
     size_t count = p->tokens.count - first;
     const wlm_packet *decoded;
     wlmi_pushed what = WLMI_PUSHED;
     for (size_t i = 0; i < count; i++)
-        WLMI_TRY(p->codec->push(p->reader, tokens[i], &what, error));
-    decoded = p->codec->packet(p->reader);
+        WLMI_TRY(p->codec->push(reader, tokens[i], &what, error));
+    decoded = p->codec->packet(reader);
     if (what != WLMI_PUSHED_PACKET || decoded->captured != packet->captured)
         return differs(p, error, "the decoded packet has another length");
     if (packet->captured && memcmp(packet->data, decoded->data, packet->captured))
         p->report.lossy = 1;
     packet->data = decoded->data;
-    if (!p->again)
+    if (!again)
         return WLM_OK;
     p->compared.count = 0;
-    WLMI_TRY(p->codec->encode(p->again, packet, &p->compared, error));
+    WLMI_TRY(p->codec->encode(again, packet, &p->compared, error));
     return p->compared.count == count && !memcmp(p->compared.token, tokens, count * sizeof *tokens)
                ? WLM_OK
                : differs(p, error, "the decoded packet has other tokens");
 }
 
+/* ---- streams */
+
+static wlm_status end_stream(wlmi_packer *p, uint32_t slot, wlmi_end end, wlm_error *error)
+{
+    if (p->tokens.count == WLMI_FRAME_TOKENS)
+        WLMI_TRY(put_frame(p, error));
+    if (!p->options.capture)
+        WLMI_TRY(beside_two(p, WLMI_BESIDE_END, slot, error));
+    WLMI_TRY(p->codec->encode_end(wlmi_streams_at(&p->writing, slot), end, &p->tokens, error));
+    close_streams(p, slot);
+    return WLM_OK;
+}
+
+static wlm_status end_streams(wlmi_packer *p, wlm_error *error)
+{
+    size_t count;
+    const wlmi_ended *ended = wlmi_slots_ended(p->flows, &count);
+    for (size_t i = 0; i < count; i++)
+        WLMI_TRY(end_stream(p, ended[i].slot, ended[i].end, error));
+    return WLM_OK;
+}
+
+/* Bytes that say which flow the packet belongs to. Where payload is drawn that must not be any of it: behind IPv6
+ * extension headers a transport header may have no tokens. */
+static uint32_t deciding(const wlmi_packer *p, const wlm_packet *packet)
+{
+    enum { IPV6_AND_TOLD = 40 + 20 };
+    wlmi_headers headers;
+    if (!p->reading.slots)
+        return packet->captured;
+    wlmi_decode(packet, &headers);
+    return headers.ip_version == 6 ? headers.network + IPV6_AND_TOLD : packet->captured;
+}
+
+/* Finds the packet's flow, and in unit flow ends, opens and names streams. */
+static wlm_status choose_stream(wlmi_packer *p, const wlm_packet *packet, wlm_error *error)
+{
+    const wlmi_flow *flow;
+    uint32_t slot;
+    int opened;
+    WLMI_TRY(wlmi_slots_of(p->flows, packet, deciding(p, packet), &flow, &slot, &opened, error));
+    p->report.flows += (uint64_t)opened;
+    if (p->options.capture)
+        return WLM_OK;
+    WLMI_TRY(end_streams(p, error));
+    if (opened) {
+        uint64_t late = (uint64_t)packet->time_ns - (uint64_t)p->options.start_ns;
+        WLMI_TRY(beside_two(p, WLMI_BESIDE_OPEN, slot, error));
+        WLMI_TRY(beside_number(p, late, error));
+        WLMI_TRY(open_streams(p, slot, packet->time_ns, error));
+    } else if (slot != p->slot) {
+        WLMI_TRY(beside_two(p, WLMI_BESIDE_FLOW, slot, error));
+    }
+    p->slot = slot;
+    return WLM_OK;
+}
+
 static wlm_status pack_packet(wlmi_packer *p, wlmi_item *item, int *frames, wlm_error *error)
 {
-    wlmi_headers headers;
-    wlmi_flow *flow;
-    int backward;
     size_t first;
+    WLMI_TRY(begin(p, item->packet.time_ns, error));
+    WLMI_TRY(choose_stream(p, &item->packet, error));
     if (p->tokens.count && p->tokens.count + item->packet.captured + PACKET_TOKENS > WLMI_FRAME_TOKENS) {
         WLMI_TRY(put_frame(p, error));
         *frames = 1;
     }
-    WLMI_TRY(begin(p, item->packet.time_ns, error));
     first = p->tokens.count;
-    WLMI_TRY(p->codec->encode(p->coder, &item->packet, &p->tokens, error));
-    if (p->reader)
+    WLMI_TRY(p->codec->encode(wlmi_streams_at(&p->writing, p->slot), &item->packet, &p->tokens, error));
+    if (p->reading.slots)
         WLMI_TRY(replace(p, &item->packet, first, error));
     WLMI_TRY(seen_packet(p, item, error));
     WLMI_TRY(put_ahead(p, frames, error));
     WLMI_TRY(beside_record(p, item, error));
-    wlmi_decode(&item->packet, &headers);
-    WLMI_TRY(wlmi_flow_of(p->flows, &item->packet, &headers, &flow, &backward, error));
-    if (flow->id > p->report.flows)
-        p->report.flows = flow->id;
     p->report.packets++;
     return WLM_OK;
 }
@@ -294,7 +364,12 @@ static wlm_status pack_packet(wlmi_packer *p, wlmi_item *item, int *frames, wlm_
 static wlm_status finish(wlmi_packer *p, wlm_error *error)
 {
     WLMI_TRY(begin(p, 0, error));
-    WLMI_TRY(p->codec->encode_end(p->coder, WLMI_END_CUT, &p->tokens, error));
+    if (p->options.capture) {
+        WLMI_TRY(end_stream(p, 0, WLMI_END_CUT, error));
+    } else {
+        wlmi_slots_flush(p->flows);
+        WLMI_TRY(end_streams(p, error));
+    }
     WLMI_TRY(put_frame(p, error));
     wlmi_sha256_final(&p->sha, p->report.sha256);
     WLMI_TRY(wlmi_tokfile_put_trailer(p->writer, &p->report, error));

@@ -33,6 +33,7 @@ wlm_status wlm_token_counter_new(wlm_token_counter **counter, const wlm_token_op
     wlm_token_counter *c;
     *counter = NULL;
     WLMI_TRY(wlmi_codec_choose(options, &codec, &coding, error));
+    coding.capture = 0;
     c = wlmi_alloc_zero(1, sizeof *c);
     if (!c)
         return WLMI_NO_MEMORY(error);

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/cursor.h"
 
-enum { VERSION = 2, HEAD = 120, FRAME_HEAD = 24, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
+enum { VERSION = 3, HEAD = 124, FRAME_HEAD = 24, TRAILER_HEAD = 120, TAG_FRAME = 0x314d5246, TAG_END = 0x31444e45 };
 enum { ZSTD_LEVEL = 1, STEP = 1 << 16, NAME = 16, HASH = 64, DAMAGE_MAX = 255 };
 
 static const uint8_t magic_bytes[WLMI_TOKFILE_MAGIC] = {0x89, 'W', 'L', 'M', 'T', 'O', 'K', '\n'};
@@ -78,7 +78,8 @@ wlm_status wlmi_tokfile_put_head(wlmi_tokfile_writer *w, const wlmi_tokfile_head
     wlmi_store_le64(b + 96, (uint64_t)head->start_ns);
     wlmi_store_le32(b + 104, head->payload);
     wlmi_store_le64(b + 108, head->seed);
-    wlmi_store_le32(b + 116, checksum(b, 116));
+    wlmi_store_le32(b + 116, head->flows);
+    wlmi_store_le32(b + 120, checksum(b, 120));
     return put(w, b, sizeof b, error);
 }
 
@@ -220,7 +221,7 @@ wlm_status wlmi_tokfile_get_head(wlmi_tokfile_reader *r, wlmi_tokfile_head *head
     if (version != VERSION)
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, r->source.name, 8, "token file version %u; this build reads %u",
                          version, VERSION);
-    if (wlmi_load_le32(b + 116) != checksum(b, 116))
+    if (wlmi_load_le32(b + 120) != checksum(b, 120))
         return refuse(r, error, "the header's checksum is wrong");
     memset(head, 0, sizeof *head);
     head->unit = b[10];
@@ -231,6 +232,7 @@ wlm_status wlmi_tokfile_get_head(wlmi_tokfile_reader *r, wlmi_tokfile_head *head
     head->start_ns = (int64_t)wlmi_load_le64(b + 96);
     head->payload = wlmi_load_le32(b + 104);
     head->seed = wlmi_load_le64(b + 108);
+    head->flows = wlmi_load_le32(b + 116);
     return WLM_OK;
 }
 

@@ -8,18 +8,18 @@
 enum {
     WLMI_TOKFILE_MAGIC = 8,          /* bytes that tell a token file */
     WLMI_FRAME_TOKENS = 1 << 20,     /* most tokens in a frame */
-    WLMI_FRAME_BESIDE = 66 << 20,    /* most bytes beside them: one record's, and what stood before it */
-    WLMI_UNIT_CAPTURE = 1            /* one stream, packets in capture order */
+    WLMI_FRAME_BESIDE = 66 << 20     /* most bytes beside them: one record's, and what stood before it */
 };
 
 typedef struct wlmi_tokfile_head {
-    uint8_t unit;
+    uint8_t unit;   /* wlm_unit */
     uint8_t format; /* wlm_format of the source */
     uint32_t codec_version;
     char codec[17], codec_hash[65];
     int64_t start_ns;
     uint32_t payload; /* first bytes of payload per packet that are told; the others are drawn from the seed */
     uint64_t seed;
+    uint32_t flows;   /* most that were told apart at a time; 0: none are */
 } wlmi_tokfile_head;
 
 typedef struct wlmi_frame {

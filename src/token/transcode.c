@@ -55,7 +55,8 @@ wlm_status wlm_encode_file(const char *in, const char *out, const wlm_token_opti
     return status;
 }
 
-wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_report *report, wlm_error *error)
+wlm_status wlm_decode_file(const char *in, const char *out, const wlm_token_options *expected,
+                           wlm_token_report *report, wlm_error *error)
 {
     wlmi_unpacker *unpacker = NULL;
     wlmi_input *input;
@@ -65,6 +66,7 @@ wlm_status wlm_decode_file(const char *in, const char *out, wlm_token_report *re
     WLMI_TRY_GOTO(status, wlmi_output_open(&output, out, error), done);
     WLMI_TRY_GOTO(status, wlmi_unpacker_new(&unpacker, (wlmi_source){from_input, input, wlmi_input_name(input)},
                                             (wlmi_sink){to_output, output}, error), done);
+    wlmi_unpacker_expect(unpacker, expected);
     while (status == WLM_OK)
         status = wlmi_unpacker_step(unpacker, error);
     status = conclude(status, wlmi_unpacker_report(unpacker), report, in, error);

@@ -1,11 +1,13 @@
 /* unpack.c: a token file to its capture. Nothing in the file is believed: every length is checked against the frame,
  * every token against the grammar, and the whole against the trailer's digest. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/cursor.h"
 #include "base/digest.h"
 #include "capture/capture.h"
+#include "token/streams.h"
 #include "token/transcode.h"
 
 struct wlmi_unpacker {
@@ -13,14 +15,16 @@ struct wlmi_unpacker {
     const char *name;
     wlmi_sink sink;
     const wlmi_codec *codec; /* NULL until the header was read */
-    wlmi_coder *coder;
-    uint32_t payload;        /* limit of the file */
+    wlm_token_options expected;
+    int expects;
+    wlmi_tokfile_head head;
+    wlmi_streams streams;
+    uint64_t slot;           /* of the stream at hand; 0 in unit capture */
     wlmi_layout layout;
     uint32_t interface;
     wlmi_frame frame;
     size_t at;               /* tokens of the frame that were taken */
     wlmi_cursor beside;
-    int closed;              /* the end token was taken */
     int ended;               /* the trailer was read */
     wlmi_sha256 sha;
     wlm_token_report report;
@@ -48,8 +52,7 @@ void wlmi_unpacker_free(wlmi_unpacker *u)
 {
     if (!u)
         return;
-    if (u->coder)
-        u->codec->drop(u->coder);
+    wlmi_streams_free(&u->streams);
     wlmi_tokfile_reader_free(u->reader);
     wlmi_layout_free(&u->layout);
     wlmi_free(u);
@@ -65,32 +68,74 @@ static wlm_status refuse(const wlmi_unpacker *u, wlm_error *error, const char *c
     return wlmi_fail(error, WLM_ERR_FORMAT, u->name, wlmi_tokfile_offset(u->reader), "%s", cause);
 }
 
+void wlmi_unpacker_expect(wlmi_unpacker *u, const wlm_token_options *expected)
+{
+    u->expects = expected != NULL;
+    if (expected)
+        u->expected = *expected;
+}
+
+/* Whether this build can read the file. */
+static wlm_status check_head(const wlmi_unpacker *u, const wlmi_tokfile_head *head, const wlmi_codec **out,
+                             wlm_error *error)
+{
+    const wlmi_codec *codec = *out = wlmi_codec_find(head->codec);
+    int capture = head->unit == WLM_UNIT_CAPTURE;
+    char hash[65];
+    if (head->unit != WLM_UNIT_FLOW && !capture)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 10, "a token file of unit %u", head->unit);
+    if (!codec)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 16, "made with codec '%s', unknown here", head->codec);
+    wlmi_codec_hash(codec, hash);
+    if (head->codec_version != codec->version || strcmp(head->codec_hash, hash))
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 32, "made with another version of codec '%s'",
+                         head->codec);
+    if (head->payload != WLM_PAYLOAD_FULL && !codec->limits_payload)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 104, "limited payload, which codec '%s' does not know",
+                         head->codec);
+    uint32_t flows = wlmi_streams_flows(codec, capture);
+    if (capture ? head->flows != flows : head->flows == 0 || head->flows > flows)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 116, "made with a table of %u flows; here it has %u",
+                         head->flows, flows);
+    return WLM_OK;
+}
+
+/* Whether it is what the caller took it for. */
+static wlm_status check_expected(const wlmi_unpacker *u, const wlmi_tokfile_head *head, wlm_error *error)
+{
+    const wlm_token_options *e = &u->expected;
+    char limit[2][16] = {"full", "full"};
+    if (!u->expects)
+        return WLM_OK;
+    if (e->codec && strcmp(e->codec, head->codec))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, u->name, WLM_NO_OFFSET, "made with codec '%s', not '%s'",
+                         head->codec, e->codec);
+    if (e->unit != WLM_UNIT_INHERIT && e->unit != (wlm_unit)head->unit)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, u->name, WLM_NO_OFFSET, "made with unit %s, not %s",
+                         wlm_unit_name((wlm_unit)head->unit), wlm_unit_name(e->unit));
+    if (e->payload == WLM_PAYLOAD_INHERIT || e->payload == head->payload)
+        return WLM_OK;
+    if (head->payload != WLM_PAYLOAD_FULL)
+        snprintf(limit[0], sizeof limit[0], "%u", head->payload);
+    if (e->payload != WLM_PAYLOAD_FULL)
+        snprintf(limit[1], sizeof limit[1], "%u", e->payload);
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, u->name, WLM_NO_OFFSET, "made with payload %s, not %s", limit[0],
+                     limit[1]);
+}
+
 static wlm_status begin(wlmi_unpacker *u, wlm_error *error)
 {
-    wlmi_tokfile_head head;
+    const wlmi_tokfile_head *head = &u->head;
     const wlmi_codec *codec;
     wlmi_coder_options options;
-    char hash[65];
-    WLMI_TRY(wlmi_tokfile_get_head(u->reader, &head, error));
-    if (head.unit != WLMI_UNIT_CAPTURE)
-        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 10, "a token file of unit %u", head.unit);
-    codec = wlmi_codec_find(head.codec);
-    if (!codec)
-        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 16, "made with codec '%s', unknown here", head.codec);
-    wlmi_codec_hash(codec, hash);
-    if (head.codec_version != codec->version || strcmp(head.codec_hash, hash))
-        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 32, "made with another version of codec '%s'",
-                         head.codec);
-    if (head.payload != WLM_PAYLOAD_FULL && !codec->limits_payload)
-        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, u->name, 104, "limited payload, which codec '%s' does not know",
-                         head.codec);
-    WLMI_TRY(codec->make(&u->coder, error));
+    WLMI_TRY(wlmi_tokfile_get_head(u->reader, &u->head, error));
+    WLMI_TRY(check_head(u, head, &codec, error));
+    WLMI_TRY(check_expected(u, head, error));
+    options = (wlmi_coder_options){.capture = head->unit == WLM_UNIT_CAPTURE, .seed = head->seed};
+    wlmi_codec_limit(codec, head->payload, &options);
+    WLMI_TRY(wlmi_streams_make(&u->streams, codec, &options, options.capture ? 1 : head->flows, error));
     u->codec = codec;
-    u->payload = head.payload;
-    options = (wlmi_coder_options){.start_ns = head.start_ns, .capture = 1, .seed = head.seed};
-    wlmi_codec_limit(codec, head.payload, &options);
-    codec->start(u->coder, &options);
-    return WLM_OK;
+    return options.capture ? wlmi_streams_open(&u->streams, 0, head->start_ns, error) : WLM_OK;
 }
 
 static wlm_status emit(wlmi_unpacker *u, const uint8_t *bytes, size_t size, wlm_error *error)
@@ -124,9 +169,14 @@ static const uint8_t *take_bytes(wlmi_cursor *c, size_t *size)
     return bytes;
 }
 
-static wlm_status push(wlmi_unpacker *u, wlmi_pushed *what, wlm_error *error)
+/* The stream in a slot takes the frame's next token. */
+static wlm_status push(wlmi_unpacker *u, uint64_t slot, wlmi_pushed *what, wlm_error *error)
 {
-    wlm_status status = u->codec->push(u->coder, u->frame.token[u->at], what, error);
+    wlmi_coder *coder = wlmi_streams_at(&u->streams, slot);
+    wlm_status status;
+    if (!coder)
+        return refuse(u, error, "tokens of a flow that is not open");
+    status = u->codec->push(coder, u->frame.token[u->at], what, error);
     if (status != WLM_OK) {
         if (error && status == WLM_ERR_FORMAT)
             error->offset = wlmi_tokfile_offset(u->reader);
@@ -134,6 +184,8 @@ static wlm_status push(wlmi_unpacker *u, wlmi_pushed *what, wlm_error *error)
     }
     u->at++;
     u->report.tokens++;
+    if (*what == WLMI_PUSHED_END)
+        wlmi_streams_close(&u->streams, (uint32_t)slot);
     return WLM_OK;
 }
 
@@ -144,12 +196,12 @@ static wlm_status next_packet(wlmi_unpacker *u, const wlm_packet **packet, wlm_e
     while (what == WLMI_PUSHED) {
         if (u->at == u->frame.tokens)
             return refuse(u, error, "a frame has fewer packets than it says");
-        WLMI_TRY(push(u, &what, error));
+        WLMI_TRY(push(u, u->slot, &what, error));
     }
     if (what == WLMI_PUSHED_END)
         return refuse(u, error, "the stream ends before its packets do");
     u->report.packets++;
-    *packet = u->codec->packet(u->coder);
+    *packet = u->codec->packet(wlmi_streams_at(&u->streams, u->slot));
     return WLM_OK;
 }
 
@@ -198,6 +250,30 @@ static wlm_status literal(wlmi_unpacker *u, int header, wlm_error *error)
     return emit(u, bytes, size, error);
 }
 
+/* Operations of unit flow. */
+static wlm_status open_stream(wlmi_unpacker *u, wlm_error *error)
+{
+    uint64_t slot = take_number(&u->beside), late = take_number(&u->beside);
+    if (u->beside.overrun)
+        return WLM_OK;
+    if (slot >= u->streams.slots || wlmi_streams_at(&u->streams, slot))
+        return refuse(u, error, "a flow opens where none can");
+    u->slot = slot;
+    return wlmi_streams_open(&u->streams, (uint32_t)slot, (int64_t)((uint64_t)u->head.start_ns + late), error);
+}
+
+static wlm_status end_stream(wlmi_unpacker *u, wlm_error *error)
+{
+    uint64_t slot = take_number(&u->beside);
+    wlmi_pushed what;
+    if (u->beside.overrun)
+        return WLM_OK;
+    if (u->at == u->frame.tokens)
+        return refuse(u, error, "a frame has fewer ends than it says");
+    WLMI_TRY(push(u, slot, &what, error));
+    return what == WLMI_PUSHED_END ? WLM_OK : refuse(u, error, "a flow does not end where it should");
+}
+
 static wlm_status operation(wlmi_unpacker *u, wlm_error *error)
 {
     uint64_t n;
@@ -212,6 +288,9 @@ static wlm_status operation(wlmi_unpacker *u, wlm_error *error)
         u->interface = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
         return WLM_OK;
     case WLMI_BESIDE_REST: return literal(u, 0, error);
+    case WLMI_BESIDE_OPEN: return open_stream(u, error);
+    case WLMI_BESIDE_FLOW: u->slot = take_number(&u->beside); return WLM_OK;
+    case WLMI_BESIDE_END: return end_stream(u, error);
     default: return refuse(u, error, "an unknown operation beside the tokens");
     }
 }
@@ -227,10 +306,9 @@ static wlm_status take_frame(wlmi_unpacker *u, wlm_error *error)
     }
     while (u->at < u->frame.tokens) { /* the beginning of a packet that ends in a later frame, or the end token */
         wlmi_pushed what;
-        WLMI_TRY(push(u, &what, error));
+        WLMI_TRY(push(u, u->slot, &what, error));
         if (what == WLMI_PUSHED_PACKET)
             return refuse(u, error, "a frame has more packets than it says");
-        u->closed |= what == WLMI_PUSHED_END;
     }
     return WLM_OK;
 }
@@ -238,7 +316,7 @@ static wlm_status take_frame(wlmi_unpacker *u, wlm_error *error)
 static wlm_status check(wlmi_unpacker *u, const wlm_token_report *trailer, wlm_error *error)
 {
     wlmi_sha256_final(&u->sha, u->report.sha256);
-    if (!u->closed)
+    if (u->streams.open)
         return refuse(u, error, "the token stream has no end");
     if (u->report.packets != trailer->packets || u->report.tokens != trailer->tokens ||
         u->report.capture_bytes != trailer->capture_bytes)
@@ -246,7 +324,8 @@ static wlm_status check(wlmi_unpacker *u, const wlm_token_report *trailer, wlm_e
     if (strcmp(u->report.sha256, trailer->sha256))
         return refuse(u, error, "the capture's digest is not the trailer's");
     u->report = *trailer;
-    u->report.payload = u->payload;
+    u->report.unit = (wlm_unit)u->head.unit;
+    u->report.payload = u->head.payload;
     u->ended = 1;
     return WLM_END;
 }

@@ -49,6 +49,54 @@ head -c 60 a.pcap > cut.pcap
 "$WIRELM" info a.tok | grep -q '"kind":"tokens","codec":"fields",.*"packets":3,' || fail "info of a token file"
 "$WIRELM" info cut.tok | grep -q '"damage":{"offset":44,' || fail "info of a cut capture's tokens"
 
+# Units: a stream for each flow, or one for all; the file says which, and decode is told what it should be in vain.
+python3 - <<'PY'
+import struct
+def packet(sport, dport, text):
+    udp = struct.pack(">HHHH", sport, dport, 8 + len(text), 0) + text
+    return struct.pack(">BBHHHBBH4s4s", 69, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 9])) + udp
+with open("flows.pcap", "wb") as f:
+    f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
+    for i in range(90): # five flows in turn; one falls silent for so long that it ends
+        p = packet(4000 + (i % 5 if i < 60 else i % 4), 53, b"question %d" % i)
+        f.write(struct.pack("<IIII", 1700000000 + (i if i < 60 else i + 200), 0, len(p), len(p)) + p)
+PY
+for codec in fields bytes; do
+    for unit in flow capture; do
+        words="--codec $codec --unit $unit"
+        "$WIRELM" encode -r flows.pcap -w u.tok $words > encode.json || fail "encode $words"
+        grep -q "\"unit\":\"$unit\",.*\"flows\":9," encode.json || fail "encode $words: $(cat encode.json)"
+        "$WIRELM" decode -r u.tok -w u.pcap $words --payload full > decode.json && cmp u.pcap flows.pcap ||
+            fail "decode $words"
+        "$WIRELM" verify -r flows.pcap $words | grep -q '"exact":true' || fail "verify $words"
+        held=4096
+        [ "$words" != "--codec bytes --unit capture" ] || held=0
+        "$WIRELM" info u.tok | grep -q "\"unit\":\"$unit\",\"flows_held\":$held," || fail "info: $("$WIRELM" info u.tok)"
+        for other in "--unit $([ $unit = flow ] && echo capture || echo flow)" "--payload 9" \
+            "--codec $([ $codec = bytes ] && echo fields || echo bytes)"; do
+            status=0
+            "$WIRELM" decode -r u.tok -w never.pcap $other > stdout 2> stderr || status=$?
+            [ $status = 2 ] && grep -q "u.tok: made with ${other:2:5}" stderr || fail "decode $other: $status, $(cat stderr)"
+            [ ! -e never.pcap ] || fail "decode $other left a file"
+        done
+    done
+done
+"$WIRELM" encode --text -r flows.pcap > text
+[ "$(grep -c '^flow ' text)" = 9 ] && [ "$(wc -l < text)" = $((90 + 2 * 9)) ] || fail "text, flow by flow: $(head -3 text)"
+[ "$(head -1 text)" = 'flow 1: 10.0.0.1.4000 > 10.0.0.9.53, protocol 17, link type 101' ] || fail "title: $(head -1 text)"
+grep -q '^raw/ip4/udp >plain time=0.000000000 ' text && grep -q '^timeout$' text && grep -q '^cut$' text || fail "a flow's text"
+"$WIRELM" encode --text -r flows.pcap --unit capture > text
+[ "$(wc -l < text)" = 90 ] && [ "$(grep -c '^new ' text)" = 5 ] || fail "text of a whole capture: $(head -3 text)"
+for unit in flow capture; do
+    "$WIRELM" encode -r flows.pcap -w 1.tok --unit $unit --payload 3 --seed 5 > /dev/null
+    "$WIRELM" decode -r 1.tok -w lossy.pcap > /dev/null
+    "$WIRELM" encode -r lossy.pcap -w 2.tok --unit $unit --payload 3 --seed 5 > again.json
+    cmp 1.tok 2.tok && ! grep -q '"lossy"' again.json || fail "encode(decode(t)) is another file, unit $unit"
+    "$WIRELM" verify -r flows.pcap lossy.pcap --unit $unit --payload 3 --seed 5 > verify.json || fail "verify --seed"
+    tail -1 verify.json | grep -q '"files_exact":1,"files_lossy":1,' || fail "verify --seed: $(tail -1 verify.json)"
+    "$WIRELM" verify -r lossy.pcap --unit $unit --payload 3 --seed 6 | grep -q '"lossy":true' || fail "another seed"
+done
+
 # Limited payload: said in the file; once decoded, it is coded as it was; another seed, another fill.
 {
     le32 0xa1b2c3d4; le32 0x00040002; le32 0; le32 0; le32 65535; le32 101
@@ -104,7 +152,7 @@ for ((at = 0; at < size; at += 3)); do # a byte changed anywhere is noticed
     byte $(($(od -An -tu1 -j $at -N 1 a.tok) ^ 65)) | dd of=bad.tok bs=1 seek=$at conv=notrunc status=none
     refused x.pcap decode -r bad.tok -w x.pcap
 done
-for n in 7 50 119 127 $((size - 1)); do
+for n in 7 50 123 131 $((size - 1)); do
     head -c $n a.tok > bad.tok
     refused x.pcap decode -r bad.tok -w x.pcap
 done

@@ -20,9 +20,14 @@ for file in 000_empty.bin 001_one_byte.bin 002_magic_only.pcap 003_header23.pcap
 done
 mv torture/real/0401_solaris.snoop no/
 
-"$WIRELM" verify -r torture links > out 2> err || fail "$(grep -v '"exact":true' out | head -5)"
-[ "$(grep -c '"damage_offset"' out)" = "$(wc -l < err)" ] || fail "damage is not one line a file"
-tail -1 out
+for codec in fields bytes; do
+    for unit in flow capture; do
+        "$WIRELM" verify -r torture links --codec $codec --unit $unit > out 2> err ||
+            fail "$codec, $unit: $(grep -v '"exact":true' out | head -5)"
+        [ "$(grep -c '"damage_offset"' out)" = "$(wc -l < err)" ] || fail "damage is not one line a file"
+        echo "$codec, $unit: $(tail -1 out)"
+    done
+done
 
 for file in no/*; do
     status=0

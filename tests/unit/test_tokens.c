@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/rng.h"
 #include "support/hostile.h"
+#include "token/streams.h"
 #include "token/transcode.h"
 
 enum { ROOM = 1 << 18 };
@@ -90,13 +91,14 @@ static void make_pcapng(maker *m, int blocks)
         }
 }
 
-static wlm_status verify(const void *data, size_t size, wlm_token_report *report, wlm_error *error)
+static wlm_status verify(const void *data, size_t size, const char *codec, int unit_capture, wlm_token_report *report,
+                         wlm_error *error)
 {
     wlm_capture *capture;
     wlm_status status = wlm_capture_open_memory(&capture, data, size, "made", error);
-    return status == WLM_OK ? wlmi_verify_capture(capture, "made", wlmi_codec_find(NULL),
-                                                           &(wlmi_coder_options){0}, report, error)
-                                     : status;
+    return status == WLM_OK ? wlmi_verify_capture(capture, "made", wlmi_codec_find(codec),
+                                                  &(wlmi_coder_options){.capture = unit_capture}, report, error)
+                            : status;
 }
 
 static void random_captures_are_exact(void **state)
@@ -119,7 +121,8 @@ static void random_captures_are_exact(void **state)
         else if (round % 3 == 1 && m->size > 200)
             for (int i = 0; i < 5; i++)
                 m->data[100 + below(m, m->size - 100)] ^= (uint8_t)below(m, 256);
-        assert_ok(verify(m->data, m->size, &report, &error), &error);
+        assert_ok(verify(m->data, m->size, round / 6 % 2 ? "bytes" : "fields", round / 12 % 2, &report, &error), &error);
+        assert_int_equal(report.unit, round / 12 % 2 ? WLM_UNIT_CAPTURE : WLM_UNIT_FLOW);
         assert_int_equal(report.capture_bytes, m->size);
         assert_true((report.damage[0] != 0) == (report.damage_offset != WLM_NO_OFFSET));
         wlmi_sha256_of(m->data, m->size, digest);
@@ -148,9 +151,42 @@ static void captures_of_many_frames_are_exact(void **state)
         memset(file + size + 16, (int)i, n);
         size += 16 + n;
     }
-    assert_ok(verify(file, size, &report, &error), &error);
-    assert_int_equal(report.packets, PACKETS);
-    assert_true(report.tokens > 4 * WLMI_FRAME_TOKENS);
+    for (int unit = 0; unit < 2; unit++) {
+        assert_ok(verify(file, size, "bytes", unit, &report, &error), &error);
+        assert_int_equal(report.packets, PACKETS);
+        assert_true(report.tokens > 6 * WLMI_FRAME_TOKENS);
+        assert_ok(verify(file, size, "fields", unit, &report, &error), &error);
+    }
+    free(file);
+}
+
+/* More flows at a time than are held: the least recently used end, and their slots are used again. */
+static void more_flows_than_are_held_are_exact(void **state)
+{
+    enum { FLOWS = WLMI_STREAMS_MAX + 200, PACKET = 28, RECORD = 16 + PACKET };
+    size_t size = 24;
+    uint8_t *file = calloc(1, 24 + 2 * FLOWS * RECORD);
+    wlm_error error;
+    (void)state;
+    assert_non_null(file);
+    wlmi_store_le32(file, 0xa1b2c3d4);
+    wlmi_store_le32(file + 4, 2 | 4 << 16);
+    wlmi_store_le32(file + 20, 101);
+    for (uint32_t i = 0; i < 2 * FLOWS; i++, size += RECORD) {
+        uint8_t *ip = file + size + 16;
+        wlmi_store_le32(file + size, 1000 + i / 200);
+        wlmi_store_le32(file + size + 8, PACKET);
+        wlmi_store_le32(file + size + 12, PACKET);
+        memcpy(ip, (uint8_t[]){0x45, 0, 0, PACKET, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, 20);
+        wlmi_store_be16(ip + 20, (uint16_t)(1024 + i % FLOWS));
+        wlmi_store_be16(ip + 22, 53);
+        wlmi_store_be16(ip + 24, 8);
+    }
+    for (int unit = 0; unit < 2; unit++) {
+        wlm_token_report report;
+        assert_ok(verify(file, size, "fields", unit, &report, &error), &error);
+        assert_int_equal(report.flows, 2 * FLOWS); /* each was forgotten before it spoke again */
+    }
     free(file);
 }
 
@@ -216,7 +252,8 @@ static void limited_payload_stays_as_decoded(void **state)
     snprintf(out, sizeof out, "%s", test_path("lossy.pcap"));
     snprintf(second, sizeof second, "%s", test_path("second.tok"));
     for (uint64_t round = 0; round < 60; round++) {
-        const wlm_token_options options = {.codec = "fields", .payload = (uint32_t)(round % 3) * 9, .seed = round};
+        const wlm_token_options options = {.codec = "fields", .payload = (uint32_t)(round % 3) * 9, .seed = round,
+                                           .unit = round % 2 ? WLM_UNIT_CAPTURE : WLM_UNIT_FLOW};
         wlm_token_report whole, encoded, decoded;
         wlm_error error;
         snprintf(in, sizeof in, "%s", round % 5 ? hostile_capture(round) : small_capture());
@@ -225,7 +262,7 @@ static void limited_payload_stays_as_decoded(void **state)
         assert_int_equal(whole.payload, WLM_PAYLOAD_FULL);
         assert_false(whole.lossy);
         assert_ok(wlm_encode_file(in, first, &options, &encoded, &error), &error);
-        assert_ok(wlm_decode_file(first, out, &decoded, &error), &error);
+        assert_ok(wlm_decode_file(first, out, NULL, &decoded, &error), &error);
         assert_int_equal(decoded.payload, options.payload);
         assert_string_equal(encoded.sha256, decoded.sha256);
         assert_int_equal(encoded.capture_bytes, whole.capture_bytes);
@@ -267,14 +304,14 @@ static void payload_left_out_is_gone(void **state)
     assert_ok(wlm_encode_file(in, tokens, &options, NULL, &error), &error);
     free(test_read(tokens, &size));
     assert_in_range(size, 240, 500); /* 1000 bytes that do not repeat are not in there */
-    assert_ok(wlm_decode_file(tokens, out, NULL, &error), &error);
+    assert_ok(wlm_decode_file(tokens, out, NULL, NULL, &error), &error);
     a = test_read(out, &size);
     assert_int_equal(size, sizeof file);
     assert_memory_equal(a, file, HEAD + 36);
     assert_memory_not_equal(a + HEAD + 36, ip + 36, 16);
     options.seed = 2;
     assert_ok(wlm_encode_file(in, tokens, &options, NULL, &error), &error);
-    assert_ok(wlm_decode_file(tokens, out, NULL, &error), &error);
+    assert_ok(wlm_decode_file(tokens, out, NULL, NULL, &error), &error);
     b = test_read(out, &size);
     assert_memory_equal(b, file, HEAD + 36);
     assert_memory_not_equal(a + HEAD + 36, b + HEAD + 36, 16);
@@ -340,7 +377,7 @@ static wlm_status call_verify_limited(const char *in, const char *out, wlm_error
 
 static wlm_status call_decode(const char *in, const char *out, wlm_error *error)
 {
-    return wlm_decode_file(in, out, NULL, error);
+    return wlm_decode_file(in, out, NULL, NULL, error);
 }
 
 static wlm_status call_verify(const char *in, const char *out, wlm_error *error)
@@ -385,7 +422,7 @@ static void a_changed_token_file_is_refused(void **state)
         file[at] ^= 16;
         test_write(bad, file, size);
         file[at] ^= 16;
-        status = wlm_decode_file(bad, out, NULL, &error);
+        status = wlm_decode_file(bad, out, NULL, NULL, &error);
         assert_true(status == WLM_ERR_FORMAT || status == WLM_ERR_UNSUPPORTED);
         assert_string_equal(error.file, bad);
         assert_true(error.offset != WLM_NO_OFFSET);
@@ -393,7 +430,7 @@ static void a_changed_token_file_is_refused(void **state)
     }
     for (size_t n = 0; n < size; n += 29) {
         test_write(bad, file, n);
-        assert_int_equal(wlm_decode_file(bad, out, NULL, &error), WLM_ERR_FORMAT);
+        assert_int_equal(wlm_decode_file(bad, out, NULL, NULL, &error), WLM_ERR_FORMAT);
         assert_int_equal(wlm_capture_open(&capture, out, &error), WLM_ERR_IO);
     }
     free(file);
@@ -412,27 +449,30 @@ static void another_codec_is_refused(void **state)
     char bad[512], out[512];
     wlm_error error;
     wlmi_tokfile_writer *writer;
-    wlmi_tokfile_head head = {.unit = WLMI_UNIT_CAPTURE, .codec_version = 1, .payload = WLM_PAYLOAD_FULL};
+    wlmi_tokfile_head head = {.unit = WLM_UNIT_CAPTURE, .codec_version = 1, .payload = WLM_PAYLOAD_FULL};
     (void)state;
     snprintf(bad, sizeof bad, "%s", test_path("other.tok"));
     snprintf(out, sizeof out, "%s", test_path("other.pcap"));
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 7; kind++) {
         static const char *const words[] = {"another version of codec 'bytes'", "codec 'others', unknown", "unit 9",
-                                            "limited payload"};
+                                            "limited payload", "a table of 8 flows", "a table of 5000 flows",
+                                            "a table of 0 flows"};
         FILE *file = fopen(bad, "wb");
         assert_non_null(file);
         memset(head.codec_hash, '0', 64);
         strcpy(head.codec, kind == 1 ? "others" : "bytes");
-        head.unit = kind == 2 ? 9 : WLMI_UNIT_CAPTURE;
-        if (kind == 3) {
+        head.unit = kind == 2 ? 9 : WLM_UNIT_CAPTURE;
+        if (kind >= 3)
             wlmi_codec_hash(&wlmi_codec_bytes, head.codec_hash);
-            head.payload = 64;
-        }
+        head.payload = kind == 3 ? 64 : WLM_PAYLOAD_FULL;
+        head.flows = kind == 4 ? 8 : kind == 5 ? 5000 : 0;
+        if (kind >= 5)
+            head.unit = WLM_UNIT_FLOW;
         assert_ok(wlmi_tokfile_writer_new(&writer, (wlmi_sink){to_stdio, file}, &error), &error);
         assert_ok(wlmi_tokfile_put_head(writer, &head, &error), &error);
         wlmi_tokfile_writer_free(writer);
         fclose(file);
-        assert_int_equal(wlm_decode_file(bad, out, NULL, &error), WLM_ERR_UNSUPPORTED);
+        assert_int_equal(wlm_decode_file(bad, out, NULL, NULL, &error), WLM_ERR_UNSUPPORTED);
         assert_non_null(strstr(error.cause, words[kind]));
     }
 }
@@ -442,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_captures_are_exact),
         cmocka_unit_test(captures_of_many_frames_are_exact),
+        cmocka_unit_test(more_flows_than_are_held_are_exact),
         cmocka_unit_test(limited_payload_stays_as_decoded),
         cmocka_unit_test(payload_left_out_is_gone),
         cmocka_unit_test(codecs_that_tell_all_payload_say_so),

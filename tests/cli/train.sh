@@ -104,7 +104,7 @@ refuse() { # refuse STATUS TEXT ARGUMENT...
     "$WIRELM" train "$@" >out 2>note || got=$?
     [ $got = "$want" ] || fail "train $*: status $got, not $want"
     grep -q -e "$text" note || fail "train $*: '$(cat note)' does not say '$text'"
-    [ "$(wc -l <note)" -le 2 ] || fail "train $*: more than one line: $(cat note)"
+    [ "$(grep -vc '^train ' note)" -le 2 ] || fail "train $*: more than one line: $(cat note)"
     [ ! -e new ] || fail "train $*: left an output"
 }
 refuse 2 "'--output' is missing\|'-o, --output' is missing" -d in

@@ -90,8 +90,8 @@ static int keep_line(void *user, const char *text)
 
 static void text_tells_what_was_told_and_what_was_predicted(void **state)
 {
-    const wlm_token_options fields = {.codec = "fields", .payload = WLM_PAYLOAD_FULL};
-    const wlm_token_options bytes = {.codec = "bytes", .payload = WLM_PAYLOAD_FULL};
+    const wlm_token_options fields = {.codec = "fields", .payload = WLM_PAYLOAD_FULL, .unit = WLM_UNIT_CAPTURE};
+    const wlm_token_options bytes = {.codec = "bytes", .payload = WLM_PAYLOAD_FULL, .unit = WLM_UNIT_CAPTURE};
     lines l = {.count = 0};
     wlm_error error;
     (void)state;

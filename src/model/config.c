@@ -13,6 +13,8 @@ static const wlmi_config presets[] = {
      .plan = {2, {{WLMI_MIXER_WINDOW, 4, 256}, {WLMI_MIXER_LINEAR, 2, 0}}}, .hidden = 320, .shift = 1, .context = 1024},
     {.preset = "trafficgpt-tiny", .width = 384, .layers = 3, .head_width = 32,
      .plan = {2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}}, .hidden = 576, .shift = 1, .context = 2048},
+    {.preset = "wire-nano", .width = 256, .layers = 2, .head_width = 32, .plan = {1, {{WLMI_MIXER_DELTA, 6, 0}}},
+     .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 4, 0}, {WLMI_MIXER_WINDOW, 2, 512}}}, .hidden = 320, .context = 2048},
 };
 
 enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_HEAD_WIDTH = 512, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,

@@ -16,6 +16,7 @@ static double mixer_forward(const wlmi_head_group *group, double K, int context)
     case WLMI_MIXER_FULL: return group->heads * 4 * K * mean_seen(context, context);
     case WLMI_MIXER_WINDOW: return group->heads * 4 * K * mean_seen(context, group->window);
     case WLMI_MIXER_LINEAR: return group->heads * 4 * K * K;
+    case WLMI_MIXER_DELTA: return group->heads * 6 * K * K;
     case WLMI_MIXER_KINDS: break;
     }
     return 0;

@@ -7,6 +7,7 @@ static const wlmi_mixer *const table[WLMI_MIXER_KINDS] = {
     [WLMI_MIXER_FULL] = &wlmi_mixer_full,
     [WLMI_MIXER_WINDOW] = &wlmi_mixer_window,
     [WLMI_MIXER_LINEAR] = &wlmi_mixer_linear,
+    [WLMI_MIXER_DELTA] = &wlmi_mixer_delta,
 };
 
 const wlmi_mixer *wlmi_mixer_of(wlmi_mixer_kind kind)

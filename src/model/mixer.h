@@ -67,7 +67,7 @@ typedef struct wlmi_mixer {
     void (*step)(const wlmi_mixer_step *step);
 } wlmi_mixer;
 
-extern const wlmi_mixer wlmi_mixer_full, wlmi_mixer_window, wlmi_mixer_linear;
+extern const wlmi_mixer wlmi_mixer_full, wlmi_mixer_window, wlmi_mixer_linear, wlmi_mixer_delta;
 
 const wlmi_mixer *wlmi_mixer_of(wlmi_mixer_kind kind);
 /* By its name; WLMI_MIXER_KINDS where there is none. */

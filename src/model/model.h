@@ -12,7 +12,8 @@ enum { WLMI_FLOW_ROW = 0, WLMI_ASK_ROW = 1, WLMI_SPECIALS = 2 }; /* offsets from
 
 enum { WLMI_MAX_LAYERS = 128, WLMI_MAX_GROUPS = 4, WLMI_MAX_WIDTH = 8192, WLMI_MAX_TASKS = 256, WLMI_MAX_LABELS = 16384 };
 
-typedef enum wlmi_mixer_kind { WLMI_MIXER_FULL, WLMI_MIXER_WINDOW, WLMI_MIXER_LINEAR, WLMI_MIXER_KINDS } wlmi_mixer_kind;
+typedef enum wlmi_mixer_kind { WLMI_MIXER_FULL, WLMI_MIXER_WINDOW, WLMI_MIXER_LINEAR, WLMI_MIXER_DELTA,
+                              WLMI_MIXER_KINDS } wlmi_mixer_kind;
 
 typedef struct wlmi_head_group {
     wlmi_mixer_kind kind;

@@ -128,9 +128,9 @@ typedef struct wlmi_backend {
     /* dx, in rows of x_stride, is written, not added; dw [C,4] +=. */
     void (*conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                           int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
-    /* One token of each of B streams, a row each. state[b] + at: [3,C], the last inputs, oldest first; updated. */
-    void (*conv_step)(wlmi_real *y, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x, int x_stride,
-                      const wlmi_real *w, int B, int C);
+    /* One token of each of B streams, a row each, in place. state[b] + at: [3,C], the last inputs, oldest first;
+     * updated. */
+    void (*conv_step)(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B, int C);
 
     /* Gated delta rule (Yang, Kautz and Hatamizadeh, 2024, arXiv 2412.06464). With k^ = k / sqrt(|k|^2 + 1e-6), q^
      * likewise and scaled by K^-1/2, a = exp(-exp(log_rate) softplus(forget + bias)), b = sigmoid(write), per head:
@@ -143,7 +143,7 @@ typedef struct wlmi_backend {
     void (*delta_step)(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B);
 
     /* Norm and gate per head: y = x * rstd * g * silu(gate), rstd = 1 / sqrt(mean(x^2 of the head) + 1e-6); g [K].
-     * x, y and gate [T, heads, K], each with rows of its own stride. */
+     * x, y and gate [T, heads, K], each with rows of its own stride; y may be x. */
     void (*gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
                               int gate_stride, const wlmi_real *g, int T, int heads, int K);
     /* dx, in rows of dx_stride, and d_gate, of gate_stride, are written, not added; dg [K] +=. */

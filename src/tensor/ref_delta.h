@@ -62,21 +62,20 @@ static void conv_backward(wlmi_real *dx_, wlmi_real *dw_, const wlmi_real *dy_, 
     }
 }
 
-static void conv_step(wlmi_real *y_, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x_,
-                      int x_stride, const wlmi_real *w_, int B, int C)
+static void conv_step(wlmi_real *x_, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w_, int B,
+                      int C)
 {
     const REAL *w = (const REAL *)w_;
     for (int b = 0; b < B; b++) {
-        REAL *y = (REAL *)y_ + (size_t)b * y_stride, *last = (REAL *)state[b] + at;
-        const REAL *x = (const REAL *)x_ + (size_t)b * x_stride;
+        REAL *x = (REAL *)x_ + (size_t)b * x_stride, *last = (REAL *)state[b] + at;
         for (int c = 0; c < C; c++) {
             REAL total = w[c * TAPS + TAPS - 1] * x[c];
-            for (int j = 0; j < TAPS - 1; j++)
+            for (int j = 0; j < TAPS - 1; j++) {
                 total += w[c * TAPS + j] * last[j * C + c];
-            y[c] = silu(total);
+                last[j * C + c] = j < TAPS - 2 ? last[(j + 1) * C + c] : x[c];
+            }
+            x[c] = silu(total);
         }
-        memmove(last, last + C, (size_t)(TAPS - 2) * C * sizeof *last);
-        memcpy(last + (TAPS - 2) * C, x, (size_t)C * sizeof *last);
     }
 }
 

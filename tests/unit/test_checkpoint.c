@@ -15,7 +15,7 @@
 
 static wlmi_net *recorded_net(void)
 {
-    wlmi_net *net = test_net("mixed", &wlmi_backend_ref);
+    wlmi_net *net = test_net("wire-nano", &wlmi_backend_ref);
     strcpy(net->record.codec, "bytes");
     memset(net->record.codec_hash, 'a', 64);
     net->record.hide = WLM_HIDE_IDS;
@@ -161,7 +161,7 @@ static void damage_is_named(void **state)
     expect_cause("\\\"width\\\":8", "\\\"width\\\":6", "shape");
     expect_cause("\\\"hidden\\\":6", "\\\"hidden\\\":0", "hidden");
     expect_cause("\\\"layers\\\":2", "\\\"layers\\\":x", "config");
-    expect_cause("\\\"kind\\\":\\\"linear", "\\\"kind\\\":\\\"future", "future");
+    expect_cause("\\\"kind\\\":\\\"delta", "\\\"kind\\\":\\\"later", "later");
     expect_cause("\"format_version\":\"1\"", "\"format_version\":\"9\"", "version");
     expect_cause("\\\"yes\\\"", "\\\"no\\\" ", "twice");
     expect_cause("\\\"app\\\"", "\\\"a/p\\\"", "name");

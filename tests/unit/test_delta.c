@@ -274,14 +274,20 @@ static void steps_agree(const wlmi_backend *b, int K, double tolerance)
     for (int t = 0; t < LENGTH; t++) {
         wlmi_delta d = delta_of(&s);
         const size_t row = (size_t)s.row * LENGTH;
-        const wlmi_real *x = at(&s, s.in[X], (size_t)t * (size_t)s.row);
-        b->conv_step(R(s.mixed), 3 * s.W, states, BEFORE, x, (int)row, R(s.in[W_TAPS]), STREAMS, 3 * s.W);
+        wlmi_real *x = at(&s, s.in[X], (size_t)t * (size_t)s.row), *y = at(&s, s.y, (size_t)t * (W + 2));
+        b->conv_step(x, (int)row, states, BEFORE, R(s.in[W_TAPS]), STREAMS, 3 * s.W);
+        d.q = x;
+        d.k = wlmi_at(b, x, W);
+        d.v = wlmi_at(b, x, 2 * W);
+        d.stride = (int)row;
+        d.o = y;
+        d.o_stride = (int)(W + 2) * LENGTH;
         d.forget = wlmi_at(b, x, 4 * W);
         d.write = wlmi_at(b, x, 4 * W + H);
         d.gate_stride = (int)row;
         b->delta_step(&d, states, BEFORE + history, STREAMS);
-        b->gate_norm_forward(at(&s, s.y, (size_t)t * (W + 2)), (int)(W + 2) * LENGTH, R(s.o), s.W,
-                             wlmi_at(b, x, 3 * W), (int)row, R(s.in[NORM]), STREAMS, H, K);
+        b->gate_norm_forward(y, d.o_stride, y, d.o_stride, wlmi_at(b, x, 3 * W), (int)row, R(s.in[NORM]), STREAMS, H,
+                             K);
     }
     assert_int_equal(b->status(NULL), WLM_OK);
     assert_close("steps", &s, s.y, &p, p.y, (size_t)p.T * (W + 2), tolerance);

@@ -9,7 +9,7 @@
 #include "model/params.h"
 #include "support/model.h"
 
-static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed"};
+static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 static const int lengths[] = {17, 1, 9, 12, 0};
 
@@ -292,10 +292,10 @@ static void presets_are_valid_and_of_their_size(void **state)
 }
 
 /* Everything once, with the k-th allocation failing, those inside the backend's ops included. */
-static wlm_status all_of_it(const wlmi_backend *backend, wlmi_net **net, wlmi_session **session)
+static wlm_status all_of_it(const wlmi_backend *backend, const char *kind, wlmi_net **net, wlmi_session **session)
 {
     static const char *const labels[] = {"a", "b"};
-    wlmi_config config = test_config(kinds[1]);
+    wlmi_config config = test_config(kind);
     test_batch b;
     wlmi_loss loss;
     WLMI_TRY(wlmi_net_new(net, &config, backend, 1, NULL));
@@ -312,12 +312,12 @@ static void failed_allocations_leak_nothing(void **state)
 {
     static const wlmi_backend *const backends[] = {&wlmi_backend_ref, &wlmi_backend_cpu};
     (void)state;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 4; i++)
         for (uint64_t k = 1, done = 0; !done; k++) {
             wlmi_net *net = NULL;
             wlmi_session *session = NULL;
             wlmi_alloc_fail_at(k);
-            wlm_status status = all_of_it(backends[i], &net, &session);
+            wlm_status status = all_of_it(backends[i % 2], kinds[1 + 2 * (i / 2)], &net, &session);
             done = status == WLM_OK && wlmi_alloc_count() < k;
             wlmi_alloc_fail_at(0);
             assert_true(status == WLM_ERR_MEMORY || done);

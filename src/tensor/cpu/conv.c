@@ -125,24 +125,23 @@ void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, i
     wlmi_free(blocks);
 }
 
-CLONES static void conv_token(float *restrict y, float *restrict last, const float *restrict x,
-                              const float *restrict w, int C)
+CLONES static void conv_token(float *restrict x, float *restrict last, const float *restrict w, int C)
 {
     for (int c = 0; c < C; c++) {
+        const float now = x[c];
         const float z = w[c * TAPS] * last[c] + w[c * TAPS + 1] * last[C + c] + w[c * TAPS + 2] * last[2 * C + c] +
-                        w[c * TAPS + 3] * x[c];
-        y[c] = z * sigmoid_float(z);
+                        w[c * TAPS + 3] * now;
+        x[c] = z * sigmoid_float(z);
         last[c] = last[C + c];
         last[C + c] = last[2 * C + c];
-        last[2 * C + c] = x[c];
+        last[2 * C + c] = now;
     }
 }
 
-void wlmi_cpu_conv_step(wlmi_real *y, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x,
-                        int x_stride, const wlmi_real *w, int B, int C)
+void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B,
+                        int C)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(8.0 * B * C))
     for (int b = 0; b < B; b++)
-        conv_token((float *)y + (size_t)b * y_stride, (float *)state[b] + at, (const float *)x + (size_t)b * x_stride,
-                   (const float *)w, C);
+        conv_token((float *)x + (size_t)b * x_stride, (float *)state[b] + at, (const float *)w, C);
 }

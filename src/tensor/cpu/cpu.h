@@ -76,8 +76,8 @@ void wlmi_cpu_conv_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x
                            wlmi_segments segments, int C);
 void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                             int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
-void wlmi_cpu_conv_step(wlmi_real *y, int y_stride, wlmi_real *const *state, size_t at, const wlmi_real *x,
-                        int x_stride, const wlmi_real *w, int B, int C);
+void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B,
+                        int C);
 
 /* delta.c, delta_backward.c, delta_step.c */
 size_t wlmi_cpu_delta_kept_size(int T, int segments, int heads, int K);

@@ -17,9 +17,8 @@ INLINE float head_rstd(const float *x, int K)
     return 1 / sqrtf(squares / (float)K + 1e-6f);
 }
 
-CLONES static void norm_heads(float *restrict y, int y_stride, const float *restrict x, int x_stride,
-                              const float *restrict gate, int gate_stride, const float *restrict g, int rows,
-                              int heads, int K)
+CLONES static void norm_heads(float *y, int y_stride, const float *x, int x_stride, const float *restrict gate,
+                              int gate_stride, const float *restrict g, int rows, int heads, int K)
 {
     for (int r = 0; r < rows; r++, y += y_stride, x += x_stride, gate += gate_stride) {
         for (int h = 0; h < heads; h++) {

@@ -42,6 +42,32 @@ void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *p, int direction, const
     c->packets++;
 }
 
+void wlmi_fields_absorb_raw(wlmi_coder *c, const wlm_packet *p, int direction)
+{
+    wlmi_raw_learn(c->history, p);
+    wlmi_fields_absorb(c, p, direction, NULL);
+}
+
+void wlmi_fields_predict_raw(wlmi_coder *c, uint32_t link_type)
+{
+    wlmi_values *p = &c->predicted;
+    memset(p->v, 0, sizeof p->v);
+    p->shape = WLMI_SHAPE_GENERIC;
+    p->payload = c->history ? wlmi_raw_length(c->history, link_type) : 0;
+    p->v[WLMI_F_CHECK] = c->history && c->history->unchecked && wlmi_check_size(link_type);
+}
+
+wlm_status wlmi_fields_history(wlmi_coder *c, wlm_error *error)
+{
+    if (c->history)
+        return WLM_OK;
+    c->history = wlmi_alloc_array(1, sizeof *c->history);
+    if (!c->history)
+        return WLMI_NO_MEMORY(error);
+    wlmi_raw_clear(c->history);
+    return WLM_OK;
+}
+
 wlm_status wlmi_fields_ready(wlmi_coder *c, wlm_error *error)
 {
     return c->options.capture && !c->flows.slot ? wlmi_flows_make(&c->flows, error) : WLM_OK;
@@ -70,6 +96,8 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
         memset(&c->one, 0, sizeof c->one);
         c->flow = &c->one;
     }
+    if (c->history && c->history->packets)
+        wlmi_raw_clear(c->history);
     wlmi_fields_border(c);
 }
 
@@ -78,6 +106,7 @@ static void fields_drop(wlmi_coder *c)
     if (!c)
         return;
     wlmi_flows_free(&c->flows);
+    wlmi_free(c->history);
     wlmi_free(c->data);
     wlmi_free(c);
 }

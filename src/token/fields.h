@@ -61,7 +61,7 @@ enum wlmi_code { /* how a value that was not predicted is written: the tag token
     WLMI_CODE_BYTES,  /* IP options: number of words in the bucket, then bytes */
     WLMI_CODE_SACK,   /* difference: 20 bits, or 32 */
     WLMI_CODE_RULE,   /* padding and cutting: a rule, some with a number */
-    WLMI_CODE_FLAG    /* not as usual */
+    WLMI_CODE_FLAG    /* the other of two */
 };
 
 enum { WLMI_KNOWN_PORTS = 32, WLMI_KNOWN_LAYOUTS = 40 };
@@ -108,7 +108,8 @@ enum { WLMI_KNOWN_PORTS = 32, WLMI_KNOWN_LAYOUTS = 40 };
     X(PAD, "padding", WLMI_LAYER_IP, RULE, 16, 0, 3, 'i')                                     \
     X(TRAILER, "trailer", WLMI_LAYER_IP, FLAG, 0, 0, 1, 'i')                                  \
     X(CUT, "cut", WLMI_LAYER_IP, RULE, 20, 0, 3, '-')                                         \
-    X(WIRE, "wire", WLMI_LAYER_GENERIC, FIX, 32, 2, 4, '-')
+    X(WIRE, "wire", WLMI_LAYER_GENERIC, FIX, 32, 2, 4, '-')                                    \
+    X(CHECK, "frame-check", WLMI_LAYER_GENERIC, FLAG, 0, 0, 1, '-')
 
 #define WLMI_FIELD_ID(id, name, layers, code, bits, fold, buckets, hide) WLMI_F_##id,
 enum { WLMI_FIELDS(WLMI_FIELD_ID) WLMI_F_COUNT };
@@ -127,7 +128,7 @@ int wlmi_field_of(wlmi_token tag) __attribute__((const));
 
 /* ---- token ids */
 
-enum { WLMI_DIGIT_BITS = 10, WLMI_RUN_MAX = 64, WLMI_RECENT = 64 };
+enum { WLMI_DIGIT_BITS = 10, WLMI_RUN_MAX = 63, WLMI_RECENT = 64 };
 enum { WLMI_LEN_SMALL = 32 };
 enum { /* kinds: without TCP flags; with common ones (WLMI_KIND_FLAGS); with others; raw */
     WLMI_KIND_PLAIN,
@@ -192,7 +193,7 @@ enum { WLMI_SUM_CLASS_RIGHT, WLMI_SUM_CLASS_PARTIAL, WLMI_SUM_CLASS_ZERO, WLMI_S
 enum { WLMI_PAD_NONE, WLMI_PAD_60, WLMI_PAD_FIXED };
 enum { WLMI_CUT_NONE, WLMI_CUT_PAYLOAD, WLMI_CUT_FRAME };
 
-enum { WLMI_LINK_MAX = 22, WLMI_HEADERS_MAX = WLMI_LINK_MAX + 60 + 60, WLMI_BEFORE_MAX = 256 };
+enum { WLMI_LINK_MAX = 22, WLMI_HEADERS_MAX = WLMI_LINK_MAX + 60 + 60 };
 
 typedef struct wlmi_values {
     uint8_t shape, direction;
@@ -204,7 +205,7 @@ typedef struct wlmi_values {
     uint8_t ip_options[40];   /* v[IPOPT] words */
     wlmi_tcp_layout layout;
     /* what follows from a packet, not from fields */
-    uint32_t payload;         /* payload length by the headers */
+    uint32_t payload;         /* payload length by the headers; predicted: that of `length-same`, or 0 */
     uint32_t headers, network, transport; /* length of all headers; where they begin */
     uint32_t captured, wire;
 } wlmi_values;
@@ -225,14 +226,13 @@ typedef struct wlmi_flow_side {
     uint8_t protocol;
     wlmi_tcp_layout syn_layout, layout;
     uint8_t ip_options[40];
-    uint32_t before_size;
-    uint8_t before[WLMI_BEFORE_MAX]; /* first bytes of the last raw packet */
 } wlmi_flow_side;
 
 typedef struct wlmi_flow_state {
     uint8_t opened, shape, ends_known;
     uint32_t link_type, packets;
     uint8_t address[2][16]; /* forward source and destination */
+    uint8_t raw_seen, raw_end[16]; /* raw packets: the forward one's link-layer source */
     uint16_t port[2];
     wlmi_flow_side side[2];
 } wlmi_flow_state;
@@ -279,6 +279,8 @@ int wlmi_fields_direction(const wlmi_flow_state *state, const wlmi_values *value
 /* ---- fields_update.c */
 /* values: parsed and settled; NULL for a raw packet. */
 void wlmi_fields_update(wlmi_flow_state *state, const wlm_packet *packet, int direction, const wlmi_values *values);
+/* The raw packet's: backward where its link-layer source is not that of the first. */
+int wlmi_fields_raw_direction(const wlmi_flow_state *state, const wlm_packet *packet);
 
 /* ---- fields_number.c: values as buckets and digits */
 enum { WLMI_DIGITS_MAX = 16 };

@@ -3,7 +3,9 @@
 #define WLMI_FIELDS_CODER_H
 
 #include "token/fields.h"
+#include "token/fields_check.h"
 #include "token/fields_flows.h"
+#include "token/fields_raw.h"
 
 enum { /* roles; those of digits say of which field and which digit */
     WLMI_R_BORDER,
@@ -37,6 +39,7 @@ struct wlmi_coder {
     uint64_t packets; /* complete ones */
     wlmi_flow_state one; /* unit flow */
     wlmi_flows flows;    /* unit capture */
+    wlmi_raw *history;   /* of raw packets; NULL until there is one */
     wlmi_flow_state *flow; /* the packet's, or the last one's; NULL: none yet */
     wlmi_unparsed why;     /* the packet last encoded went raw */
 
@@ -62,6 +65,7 @@ struct wlmi_coder {
     size_t capacity;
     uint32_t have, told; /* bytes in data; where those end that tokens tell */
     uint32_t run;              /* generic: length of the run just read */
+    int expected;              /* generic: the byte to come; -1: none is expected */
     wlm_packet packet;
     int refilled;      /* payload was drawn, and `again` are the values of the packet with it */
     wlmi_values again;
@@ -108,11 +112,24 @@ static inline uint32_t wlmi_payload_told(const wlmi_coder *c, int shape, uint32_
     return c->options.payload_limited && payload > limit ? limit : payload;
 }
 
+/* Bytes of a raw packet that are tokens: all but a right check at the end. */
+static inline uint32_t wlmi_raw_told(const wlmi_values *h, uint32_t link_type)
+{
+    uint32_t size = h->v[WLMI_F_CHECK] || h->wire != h->captured ? 0 : wlmi_check_size(link_type);
+    return h->captured >= size ? h->captured - size : h->captured;
+}
+
 /* Room for the table of flows where the stream needs one. */
 wlm_status wlmi_fields_ready(wlmi_coder *c, wlm_error *error);
+/* Room for the history of raw packets. */
+wlm_status wlmi_fields_history(wlmi_coder *c, wlm_error *error);
 /* Takes a complete packet into the flow's state and the stream's. values: the packet's, parsed and settled against what
  * was predicted, where the caller has them. */
 void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *packet, int direction, const wlmi_values *values);
+/* The same for one that was told raw. */
+void wlmi_fields_absorb_raw(wlmi_coder *c, const wlm_packet *packet, int direction);
+/* Predicts a raw packet. */
+void wlmi_fields_predict_raw(wlmi_coder *c, uint32_t link_type);
 
 wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error);
 wlm_status wlmi_fields_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out, wlm_error *error);

@@ -160,7 +160,7 @@ static void put_fields(const wlmi_coder *c, const wlmi_values *h, wlmi_tokens *o
 static void put_length(const wlmi_coder *c, const wlmi_values *h, uint32_t length, wlmi_tokens *out)
 {
     int role = wlmi_tags_role(h);
-    uint32_t same = c->flow->side[h->direction].length;
+    uint32_t same = c->predicted.payload;
     if (length == same && length > 0) {
         put(out, role, WLMI_T_LEN_SAME);
     } else if (length < WLMI_LEN_SMALL) {
@@ -184,31 +184,21 @@ static void put_bytes(wlmi_tokens *out, int role, const uint8_t *data, uint32_t 
     out->count += size;
 }
 
-static void put_generic(const wlmi_flow_side *side, const wlm_packet *p, wlmi_tokens *out)
+static void put_generic(wlmi_raw *history, const wlm_packet *p, uint32_t told, wlmi_tokens *out)
 {
-    uint32_t known = side->before_size < p->captured ? side->before_size : p->captured;
-    for (uint32_t at = 0; at < p->captured;) {
+    uint32_t at = 0, known = told < WLMI_RAW_EXPECTED ? told : WLMI_RAW_EXPECTED;
+    while (at < known) {
         uint32_t run = 0;
-        while (at + run < known && run < WLMI_RUN_MAX && side->before[at + run] == p->data[at + run])
+        while (at < known && run < WLMI_RUN_MAX && wlmi_raw_expect(history, p, at) == p->data[at]) {
             run++;
-        put(out, WLMI_R_GENERIC, run ? WLMI_T_RUN + run - 1 : p->data[at]);
-        at += run ? run : 1;
+            at++;
+        }
+        put(out, WLMI_R_GENERIC, run ? WLMI_T_RUN + run - 1 : p->data[at++]);
     }
+    put_bytes(out, WLMI_R_GENERIC, p->data + at, told - at);
 }
 
 /* ---- a packet */
-
-/* The direction whose last packet is more like this one. */
-static int raw_direction(const wlmi_flow_state *s, const wlm_packet *p)
-{
-    uint32_t like[2] = {0, 0};
-    for (int d = 0; d < 2; d++)
-        for (uint32_t i = 0; i < s->side[d].before_size && i < p->captured && i < 64; i++)
-            like[d] += s->side[d].before[i] == p->data[i];
-    if (s->side[0].before_size && !s->side[1].before_size)
-        return 2 * like[0] < (p->captured < 64 ? p->captured : 64);
-    return like[1] > like[0];
-}
 
 /* Whether the headers come back: everything but checksums, for which a class was found that gives them. */
 static int rebuilds(const wlmi_values *h, const wlm_packet *p)
@@ -270,14 +260,24 @@ static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values 
         put_bytes(out, WLMI_R_TRAILER, p->data + end, p->captured - end);
 }
 
+/* Whether the packet ends with a right check, which is not told then. Returns the bytes that are. */
+static uint32_t settle_check(wlmi_coder *c, const wlm_packet *p, wlmi_values *h)
+{
+    h->wire = p->wire;
+    h->captured = p->captured;
+    if (wlmi_check_of(p))
+        h->v[WLMI_F_CHECK] = !wlmi_raw_checked(c->history, p);
+    return wlmi_raw_told(h, p->link_type);
+}
+
 static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens *out)
 {
     wlmi_values *h = &c->predicted;
-    memset(h->v, 0, sizeof h->v);
-    h->shape = WLMI_SHAPE_GENERIC;
-    h->direction = (uint8_t)raw_direction(c->flow, p);
+    h->direction = (uint8_t)wlmi_fields_raw_direction(c->flow, p);
+    wlmi_fields_predict_raw(c, p->link_type);
     wlmi_values values = *h;
     values.v[WLMI_F_WIRE] = p->wire - p->captured;
+    uint32_t told = settle_check(c, p, &values);
     if (!c->flow->opened || c->flow->link_type != p->link_type) {
         put_link_type(out, role, p->link_type);
         role = WLMI_R_KIND;
@@ -286,7 +286,7 @@ static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens
     put_time(c, p->time_ns, out);
     put_fields(c, &values, out);
     put_length(c, h, p->captured, out);
-    put_generic(&c->flow->side[h->direction], p, out);
+    put_generic(c->history, p, told, out);
 }
 
 static void set_segments(wlmi_tokens *out, size_t first, uint32_t segment)
@@ -318,6 +318,8 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
     if (why == WLMI_PARSED)
         why = prepare(c, p, &values);
     c->why = why;
+    if (why != WLMI_PARSED)
+        WLMI_TRY(wlmi_fields_history(c, error));
     if (why == WLMI_PARSED)
         encode_parsed(c, p, &values, role, out);
     else
@@ -326,7 +328,7 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
     if (why == WLMI_PARSED)
         wlmi_fields_absorb(c, p, values.direction, &values);
     else
-        wlmi_fields_absorb(c, p, c->predicted.direction, NULL);
+        wlmi_fields_absorb_raw(c, p, c->predicted.direction);
     wlmi_fields_border(c);
     return WLM_OK;
 }

@@ -180,10 +180,12 @@ static void clear_predicted(wlmi_coder *c)
         if (p->v[WLMI_F_ACK] == side->ack)
             wlmi_row_clear(c->row, WLMI_T_ACK, 1);
     }
-    if (side->length == 0)
+    if (c->raw && !wlmi_check_size(c->link_type))
+        wlmi_row_clear(c->row, WLMI_T_CHECK, 1);
+    if (p->payload == 0)
         wlmi_row_clear(c->row, WLMI_T_LEN_SAME, 1);
-    else if (side->length < WLMI_LEN_SMALL)
-        wlmi_row_clear(c->row, WLMI_T_LEN + side->length, 1);
+    else if (p->payload < WLMI_LEN_SMALL)
+        wlmi_row_clear(c->row, WLMI_T_LEN + p->payload, 1);
 }
 
 /* Generated packets have right checksums, or none, and are whole unless cut behind the headers is asked for. */
@@ -203,6 +205,8 @@ static void clear_implausible(wlmi_coder *c)
         wlmi_row_clear(c->row, WLMI_T_SUM + WLMI_SUM_CLASS_ZERO, 1);
     if (c->raw) /* an empty packet */
         wlmi_row_clear(c->row, WLMI_T_LEN, 1);
+    if (c->raw && !c->predicted.v[WLMI_F_CHECK])
+        wlmi_row_clear(c->row, WLMI_T_CHECK, 1);
 }
 
 void wlmi_row_of_tags(wlmi_coder *c)
@@ -224,7 +228,7 @@ static void allowed_tags(const wlmi_coder *c, wlmi_allowed *a)
     a->high = max > UINT16_MAX             ? WLMI_T_LEN_LONG
               : max >= WLMI_LEN_SMALL ? (wlmi_token)(WLMI_T_LEN_MID + (max >> WLMI_DIGIT_BITS))
                                            : (wlmi_token)(WLMI_T_LEN + max);
-    if (c->flow->side[c->values.direction].length > max)
+    if (c->predicted.payload > max)
         a->except = WLMI_T_LEN_SAME;
 }
 
@@ -267,15 +271,14 @@ static void allowed_option(const wlmi_coder *c, wlmi_allowed *a)
 
 static void allowed_generic(const wlmi_coder *c, wlmi_allowed *a)
 {
-    const wlmi_flow_side *side = &c->flow->side[c->values.direction];
-    uint32_t known = least(side->before_size, c->told), ahead = known > c->have ? known - c->have : 0;
+    uint32_t end = least(c->told, WLMI_RAW_EXPECTED);
     a->low = WLMI_T_BYTE;
     a->high = WLMI_T_BYTE + 255;
-    if (ahead == 0)
+    a->except = c->expected;
+    if (c->have >= end)
         return;
-    a->except = side->before[c->have];
     if (c->run == 0 || c->run == WLMI_RUN_MAX) /* a run ends where it must */
-        a->high = (wlmi_token)(WLMI_T_RUN + least(ahead, WLMI_RUN_MAX) - 1);
+        a->high = (wlmi_token)(WLMI_T_RUN + least(end - c->have, WLMI_RUN_MAX) - 1);
 }
 
 void wlmi_fields_allowed(const wlmi_coder *c, wlmi_allowed *a)

@@ -284,6 +284,6 @@ void wlmi_fields_read(int field, const wlmi_values *p, const wlmi_spelled *s, wl
     case WLMI_CODE_SUM:
     case WLMI_CODE_RULE: h->v[field] = WLMI_RULE(s->bucket, (uint32_t)get(s)); break;
     case WLMI_CODE_SACK: h->v[field] = predicted + unzigzag((uint32_t)get(s), 32); break;
-    case WLMI_CODE_FLAG: h->v[field] = 1; break;
+    case WLMI_CODE_FLAG: h->v[field] = !predicted; break;
     }
 }

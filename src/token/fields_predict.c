@@ -230,6 +230,7 @@ void wlmi_fields_predict(const wlmi_flow_state *s, wlmi_values *p)
     memset(p->link, 0, sizeof p->link);
     memset(p->ip_options, 0, sizeof p->ip_options);
     memset(&p->layout, 0, sizeof p->layout);
+    p->payload = d->length;
     predict_link(d, e, p);
     predict_network(s, d, e, p);
     if (layers & WLMI_LAYER_TCP)

@@ -37,10 +37,66 @@ static wlmi_pushed complete(wlmi_coder *c)
         wlmi_fields_fill_sums(h, c->data);
     c->packet = (wlm_packet){.time_ns = h->time_ns, .captured = h->captured, .wire = h->wire,
                              .link_type = c->link_type, .number = c->packets + 1, .data = c->data};
-    wlmi_fields_absorb(c, &c->packet, h->direction, c->refilled ? &c->again : NULL);
+    if (c->raw)
+        wlmi_fields_absorb_raw(c, &c->packet, h->direction);
+    else
+        wlmi_fields_absorb(c, &c->packet, h->direction, c->refilled ? &c->again : NULL);
     wlmi_fields_border(c);
     return WLMI_PUSHED_PACKET;
 }
+
+/* ---- raw packets */
+
+/* The packet as far as it is known. */
+static wlm_packet raw_so_far(const wlmi_coder *c)
+{
+    const wlmi_values *h = &c->values;
+    return (wlm_packet){.captured = h->captured, .wire = h->wire, .link_type = c->link_type, .data = c->data};
+}
+
+static wlm_status next_raw(wlmi_coder *c, wlmi_pushed *what, wlm_error *error)
+{
+    uint8_t check[WLMI_CHECK_MAX];
+    wlm_packet p = raw_so_far(c);
+    WLMI_TRY(room(c, c->have, error));
+    if (c->have < c->told) {
+        c->expected = c->have < WLMI_RAW_EXPECTED ? wlmi_raw_expect(c->history, &p, c->have) : -1;
+        return WLM_OK;
+    }
+    if (c->told < p.captured) {
+        wlmi_check_make(p.link_type, c->history->check_start, c->data, c->told, check);
+        memcpy(c->data + c->told, check, p.captured - c->told);
+    }
+    *what = complete(c);
+    return WLM_OK;
+}
+
+static wlm_status begin_raw(wlmi_coder *c, wlmi_pushed *what, wlm_error *error)
+{
+    WLMI_TRY(wlmi_fields_history(c, error));
+    c->have = 0;
+    c->told = wlmi_raw_told(&c->values, c->link_type);
+    c->run = 0;
+    c->role = WLMI_R_GENERIC;
+    return next_raw(c, what, error);
+}
+
+static wlm_status take_raw(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
+{
+    c->run = token < WLMI_T_RUN ? 0 : token - (uint32_t)WLMI_T_RUN + 1;
+    if (c->run == 0) {
+        c->data[c->have++] = (uint8_t)token;
+        return next_raw(c, what, error);
+    }
+    for (uint32_t i = 0; i < c->run; i++) {
+        wlm_packet p = raw_so_far(c);
+        c->data[c->have] = wlmi_raw_expect(c->history, &p, c->have);
+        c->have++;
+    }
+    return next_raw(c, what, error);
+}
+
+/* ---- packets with fields */
 
 /* Whether the packet shows the checksum class that was told; the fill may happen to give another one's value. */
 static int shows_class(wlmi_coder *c)
@@ -106,13 +162,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     if (c->raw) {
         h->captured = length;
         h->wire = length + h->v[WLMI_F_WIRE];
-        c->have = 0;
-        c->told = length;
-        c->run = 0;
-        c->role = WLMI_R_GENERIC;
-        if (length == 0)
-            *what = complete(c);
-        return WLM_OK;
+        return begin_raw(c, what, error);
     }
     h->payload = length;
     wlmi_fields_build(h, c->data);
@@ -126,7 +176,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
 
 static wlm_status take_length_token(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
 {
-    uint32_t same = c->flow->side[c->values.direction].length, max = wlmi_longest_payload(c);
+    uint32_t same = c->predicted.payload, max = wlmi_longest_payload(c);
     if (token == WLMI_T_LEN_SAME)
         return take_length(c, same, what, error);
     if (token < WLMI_T_LEN_MID)
@@ -144,16 +194,8 @@ static wlm_status take_length_token(wlmi_coder *c, wlmi_token token, wlmi_pushed
 
 static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
 {
-    if (c->have + WLMI_RUN_MAX > c->capacity)
-        WLMI_TRY(room(c, c->have + WLMI_RUN_MAX, error));
-    if (token >= WLMI_T_RUN) {
-        c->run = token - (uint32_t)WLMI_T_RUN + 1;
-        memcpy(c->data + c->have, c->flow->side[c->values.direction].before + c->have, c->run);
-        c->have += c->run;
-    } else {
-        c->data[c->have++] = (uint8_t)token;
-        c->run = 0;
-    }
+    WLMI_TRY(room(c, c->have, error));
+    c->data[c->have++] = (uint8_t)token;
     if (c->have < c->told)
         return WLM_OK;
     if (c->role == WLMI_R_PAYLOAD)
@@ -236,8 +278,8 @@ static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_tok
     case WLMI_R_OPTION: wlmi_take_option(c, token - WLMI_T_OPTION - 1); return WLM_OK;
     case WLMI_R_LITERAL: wlmi_take_literal(c, token); return WLM_OK;
     case WLMI_R_PAYLOAD:
-    case WLMI_R_TRAILER:
-    case WLMI_R_GENERIC: return take_byte(c, token, what, error);
+    case WLMI_R_TRAILER: return take_byte(c, token, what, error);
+    case WLMI_R_GENERIC: return take_raw(c, token, what, error);
     }
     return take_digit(c, token, what, error);
 }

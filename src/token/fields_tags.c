@@ -6,14 +6,12 @@
 void wlmi_begin_tags(wlmi_coder *c)
 {
     wlmi_values *p = &c->predicted;
-    if (c->raw)
-        c->values.shape = WLMI_SHAPE_GENERIC;
     p->shape = c->values.shape;
     p->direction = c->values.direction;
     p->flags = c->values.flags;
     p->time_ns = c->values.time_ns;
     if (c->raw)
-        memset(p->v, 0, sizeof p->v);
+        wlmi_fields_predict_raw(c, c->link_type);
     else
         wlmi_fields_predict(c->flow, p);
     c->values = *p;

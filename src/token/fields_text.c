@@ -68,6 +68,7 @@ static void add_value(line *l, int field, const wlmi_values *h)
     case WLMI_CODE_BYTES: add_bytes(l, h->ip_options, 4 * v); break;
     case WLMI_CODE_SUM:
     case WLMI_CODE_RULE: add_rule(l, field, v); break;
+    case WLMI_CODE_FLAG: add(l, field == WLMI_F_CHECK ? (v ? "told" : "right") : "yes"); break;
     case WLMI_CODE_FRAG: add(l, "%04" PRIx32, v); break;
     default: add(l, "%" PRIu32, v);
     }

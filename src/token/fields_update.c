@@ -100,18 +100,45 @@ static void update_fields(wlmi_flow_state *s, const wlmi_values *h, int directio
         d->seen++;
 }
 
+/* The packet's addresses in its link layer, as far as a flow keeps them; zeros: there are none. */
+static void link_ends(const wlm_packet *p, uint8_t end[2][16])
+{
+    wlmi_headers headers;
+    wlmi_decode(p, &headers);
+    uint32_t at[2] = {headers.link_src, headers.link_dst}, size = headers.link_addr_len < 16 ? headers.link_addr_len : 16;
+    memset(end, 0, 32);
+    for (int i = 0; i < 2; i++)
+        if (at[i] != WLMI_ABSENT)
+            memcpy(end[i], p->data + at[i], size);
+}
+
+int wlmi_fields_raw_direction(const wlmi_flow_state *s, const wlm_packet *p)
+{
+    uint8_t end[2][16];
+    if (!s->raw_seen)
+        return 0;
+    link_ends(p, end);
+    return memcmp(end[0], s->raw_end, sizeof s->raw_end) != 0;
+}
+
+static void update_raw(wlmi_flow_state *s, const wlm_packet *p, int direction)
+{
+    uint8_t end[2][16];
+    if (s->raw_seen)
+        return;
+    link_ends(p, end);
+    s->raw_seen = 1;
+    memcpy(s->raw_end, end[direction], sizeof s->raw_end);
+}
+
 void wlmi_fields_update(wlmi_flow_state *s, const wlm_packet *p, int direction, const wlmi_values *h)
 {
-    wlmi_flow_side *d = &s->side[direction];
     if (h) {
         update_fields(s, h, direction);
     } else {
         if (!s->opened || s->shape == WLMI_SHAPE_GENERIC || wlmi_shape_link_type(s->shape) != p->link_type)
             s->shape = WLMI_SHAPE_GENERIC;
-        d->length = p->captured;
-        d->before_size = p->captured < WLMI_BEFORE_MAX ? p->captured : WLMI_BEFORE_MAX;
-        if (d->before_size)
-            memcpy(d->before, p->data, d->before_size);
+        update_raw(s, p, direction);
     }
     s->opened = 1;
     s->link_type = p->link_type;

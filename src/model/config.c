@@ -17,7 +17,7 @@ static const wlmi_config presets[] = {
      .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 4, 0}, {WLMI_MIXER_WINDOW, 2, 512}}}, .hidden = 320, .context = 2048},
 };
 
-enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_HEAD_WIDTH = 512, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,
+enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,
        MAX_ROLE_ROWS = 256, MAX_CONTEXT = 1 << 20 };
 
 const char *wlmi_preset_name(size_t i)
@@ -60,7 +60,7 @@ wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
     WLMI_TRY(in_range("vocabulary", config->vocabulary, 1, MAX_VOCABULARY, error));
     WLMI_TRY(in_range("width", config->width, 2, WLMI_MAX_WIDTH, error));
     WLMI_TRY(in_range("layers", config->layers, 1, WLMI_MAX_LAYERS, error));
-    WLMI_TRY(in_range("head_width", config->head_width, 2, MAX_HEAD_WIDTH, error));
+    WLMI_TRY(in_range("head_width", config->head_width, 2, WLMI_MAX_HEAD_WIDTH, error));
     WLMI_TRY(check_plan(&config->plan, error));
     WLMI_TRY(in_range("every", config->every, 0, WLMI_MAX_LAYERS, error));
     if (config->every)

@@ -31,24 +31,21 @@ typedef struct wlmi_mixer_rows {
     const wlmi_real *d_o;
 } wlmi_mixer_rows;
 
-/* What one group of one stream remembers. */
-typedef struct wlmi_mixer_state {
-    wlmi_real *part[2]; /* zero before the first token */
-    size_t size[2];     /* values, as state_size() says for `room` */
-    int room;           /* tokens that it can hold */
-} wlmi_mixer_state;
-
-/* One token of each of several streams: row b of q, k, v, extra and o, laid out as above, is stream b's. */
+/* Some tokens of each of several streams: rows as above, segment b being the next tokens of stream b. */
 typedef struct wlmi_mixer_step {
     const wlmi_backend *backend;
     const wlmi_head_group *group;
     int head_width;
-    int streams; /* B */
-    const int32_t *position; /* [B], from 0 in its stream, below its state's room */
+    wlmi_segments rows;
+    int keep; /* the states take the tokens in; else they are only read */
+    const uint64_t *held; /* [B] tokens that each stream has had */
+    const int *room;      /* [B] tokens that its state has room for, as state_size() was asked */
+    wlmi_real *const *state; /* [B] */
+    wlmi_ring *ring;      /* [B] working room */
+    const wlmi_real *angles; /* [T,K] of the rows' positions */
     int stride, o_stride;
     wlmi_real *q, *k, *v, *extra, *o;
     wlmi_real *own[WLMI_MAX_OWN];
-    const wlmi_mixer_state *const *state; /* [B] */
 } wlmi_mixer_step;
 
 typedef struct wlmi_mixer {
@@ -61,10 +58,12 @@ typedef struct wlmi_mixer {
                         int segments);
     void (*forward)(const wlmi_mixer_rows *rows);  /* may change q and k in place, as backward and step expect */
     void (*backward)(const wlmi_mixer_rows *rows); /* writes dq, dk, dv, d_extra; adds to d_own */
-    /* Values in the two parts of one stream's state that can hold `room` tokens. A larger room keeps what stands
-     * there as a prefix; for a constant state it changes nothing. */
-    void (*state_size)(const wlmi_head_group *group, int head_width, int room, size_t size[2]);
-    void (*step)(const wlmi_mixer_step *step);
+    /* The most tokens of a stream that are remembered one by one, INT_MAX: all. NULL: none are. */
+    int (*reach)(const wlmi_head_group *group);
+    /* Values in one stream's state, zero before the first token, that has room for so many tokens one by one. A larger
+     * room, as long as no more tokens were held, keeps what stands there as a prefix. */
+    size_t (*state_size)(const wlmi_head_group *group, int head_width, int room);
+    void (*step)(const wlmi_mixer_step *step); /* may change q, k and v in place */
 } wlmi_mixer;
 
 extern const wlmi_mixer wlmi_mixer_full, wlmi_mixer_window, wlmi_mixer_linear, wlmi_mixer_delta;

@@ -3,7 +3,7 @@
 #include "model/mixer.h"
 
 enum { CONV, LOG_RATE, BIAS, NORM, OWN }; /* own tensors: convolutions of q, k, v; of the decay; of the norm */
-enum { TAPS = 4, MOST_STREAMS = 64 };
+enum { TAPS = 4 };
 
 static size_t width_of(const wlmi_head_group *group, int head_width)
 {
@@ -103,43 +103,30 @@ static void backward(const wlmi_mixer_rows *r)
                          in[i], r->stride, wlmi_at(b, r->own[CONV], i * W * TAPS), r->segments, (int)W);
 }
 
-/* S [heads, K, K], and the last inputs of the convolutions [3, TAPS - 1, heads, K]. */
-static void state_size(const wlmi_head_group *group, int head_width, int room, size_t size[2])
+/* S [heads, K, K], then the last inputs of the convolutions [3, TAPS - 1, heads, K]. */
+static size_t state_size(const wlmi_head_group *group, int head_width, int room)
 {
-    const size_t W = width_of(group, head_width);
     (void)room;
-    size[0] = W * (size_t)head_width;
-    size[1] = 3 * (TAPS - 1) * W;
-}
-
-/* Streams [from, from + count), at most MOST_STREAMS. */
-static void step_streams(const wlmi_mixer_step *s, int from, int count)
-{
-    const wlmi_backend *b = s->backend;
-    const size_t W = width_of(s->group, s->head_width), at = (size_t)from * (size_t)s->stride;
-    wlmi_real *const in[3] = {wlmi_at(b, s->q, at), wlmi_at(b, s->k, at), wlmi_at(b, s->v, at)};
-    wlmi_real *const extra = wlmi_at(b, s->extra, at), *const o = wlmi_at(b, s->o, (size_t)from * (size_t)s->o_stride);
-    wlmi_real *part[2][MOST_STREAMS];
-    const wlmi_delta d = {
-        .heads = s->group->heads, .K = s->head_width, .stride = s->stride, .gate_stride = s->stride,
-        .o_stride = s->o_stride, .q = in[0], .k = in[1], .v = in[2], .forget = wlmi_at(b, extra, W),
-        .write = wlmi_at(b, extra, W + (size_t)s->group->heads), .log_rate = s->own[LOG_RATE], .bias = s->own[BIAS],
-        .o = o,
-    };
-    for (int i = 0; i < count; i++)
-        for (int p = 0; p < 2; p++)
-            part[p][i] = s->state[from + i]->part[p];
-    for (size_t i = 0; i < 3; i++)
-        b->conv_step(in[i], s->stride, part[1], i * (TAPS - 1) * W, wlmi_at(b, s->own[CONV], i * W * TAPS), count,
-                     (int)W);
-    b->delta_step(&d, part[0], 0, count);
-    b->gate_norm_forward(o, s->o_stride, o, s->o_stride, extra, s->stride, s->own[NORM], count, d.heads, d.K);
+    return width_of(group, head_width) * (size_t)(head_width + 3 * (TAPS - 1));
 }
 
 static void step(const wlmi_mixer_step *s)
 {
-    for (int from = 0; from < s->streams; from += MOST_STREAMS)
-        step_streams(s, from, s->streams - from < MOST_STREAMS ? s->streams - from : MOST_STREAMS);
+    const wlmi_backend *b = s->backend;
+    const size_t W = width_of(s->group, s->head_width), history = W * (size_t)s->head_width;
+    wlmi_real *const in[3] = {s->q, s->k, s->v};
+    const wlmi_delta d = {
+        .segments = s->rows, .heads = s->group->heads, .K = s->head_width, .stride = s->stride,
+        .gate_stride = s->stride, .o_stride = s->o_stride, .q = s->q, .k = s->k, .v = s->v,
+        .forget = wlmi_at(b, s->extra, W), .write = wlmi_at(b, s->extra, W + (size_t)s->group->heads),
+        .log_rate = s->own[LOG_RATE], .bias = s->own[BIAS], .o = s->o,
+    };
+    for (size_t i = 0; i < 3; i++)
+        b->conv_step(in[i], s->stride, s->rows, s->state, history + i * (TAPS - 1) * W,
+                     wlmi_at(b, s->own[CONV], i * W * TAPS), (int)W, s->keep);
+    b->delta_step(&d, s->state, s->keep);
+    b->gate_norm_forward(s->o, s->o_stride, s->o, s->o_stride, s->extra, s->stride, s->own[NORM],
+                         s->rows.starts[s->rows.count], d.heads, d.K);
 }
 
-const wlmi_mixer wlmi_mixer_delta = {"delta", extra_columns, own, kept_size, forward, backward, state_size, step};
+const wlmi_mixer wlmi_mixer_delta = {"delta", extra_columns, own, kept_size, forward, backward, NULL, state_size, step};

@@ -19,23 +19,17 @@ static void backward(const wlmi_mixer_rows *r)
                                 r->segments, r->group->heads, r->head_width);
 }
 
-/* S [heads, K, K] and z [heads, K]. */
-static void state_size(const wlmi_head_group *group, int head_width, int room, size_t size[2])
+/* S [heads, K, K], then z [heads, K]. */
+static size_t state_size(const wlmi_head_group *group, int head_width, int room)
 {
     (void)room;
-    size[1] = (size_t)group->heads * (size_t)head_width;
-    size[0] = size[1] * (size_t)head_width;
+    return (size_t)group->heads * (size_t)head_width * (size_t)(head_width + 1);
 }
 
 static void step(const wlmi_mixer_step *s)
 {
-    const wlmi_backend *b = s->backend;
-    for (int i = 0; i < s->streams; i++) {
-        size_t at = (size_t)i * (size_t)s->stride;
-        b->linear_step(wlmi_at(b, s->o, (size_t)i * (size_t)s->o_stride), s->state[i]->part[0], s->state[i]->part[1],
-                       wlmi_at(b, s->q, at), wlmi_at(b, s->k, at), wlmi_at(b, s->v, at), s->group->heads,
-                       s->head_width);
-    }
+    s->backend->linear_step(s->o, s->o_stride, s->q, s->k, s->v, s->stride, s->rows, s->state, s->group->heads,
+                            s->head_width, s->keep);
 }
 
-const wlmi_mixer wlmi_mixer_linear = {"linear", NULL, NULL, kept_size, forward, backward, state_size, step};
+const wlmi_mixer wlmi_mixer_linear = {"linear", NULL, NULL, kept_size, forward, backward, NULL, state_size, step};

@@ -35,40 +35,28 @@ static void backward(const wlmi_mixer_rows *r)
     b->rotary(r->dk, r->segments, 0, r->stride, heads, K, -1);
 }
 
-/* Keys and values: slots [slots, heads, K], used as a ring by window heads. */
-static void state_size(const wlmi_head_group *group, int head_width, int room, size_t size[2])
+static int slots_of(const wlmi_head_group *group, int room)
 {
-    int slots = group->kind == WLMI_MIXER_WINDOW ? group->window : room;
-    size[0] = size[1] = (size_t)slots * (size_t)group->heads * (size_t)head_width;
+    return room < window_of(group) ? room : window_of(group);
 }
 
-static void step_stream(const wlmi_mixer_step *s, int i)
+/* A ring (backend.h) that grows with use up to the window. */
+static size_t state_size(const wlmi_head_group *group, int head_width, int room)
 {
-    static const int32_t one_token[] = {0, 1};
-    const wlmi_backend *b = s->backend;
-    const wlmi_segments one = {1, one_token};
-    const wlmi_mixer_state *state = s->state[i];
-    int heads = s->group->heads, K = s->head_width, width = heads * K, position = s->position[i];
-    int slots = s->group->kind == WLMI_MIXER_WINDOW ? s->group->window : state->room;
-    int slot = position % slots, seen = position < slots ? position + 1 : slots;
-    size_t at = (size_t)i * (size_t)s->stride, to = (size_t)slot * (size_t)width;
-    wlmi_real *q = wlmi_at(b, s->q, at), *k = wlmi_at(b, s->k, at), *v = wlmi_at(b, s->v, at);
-    wlmi_real *key = wlmi_at(b, state->part[0], to), *value = wlmi_at(b, state->part[1], to);
-    b->rotary(q, one, position, width, heads, K, 1);
-    b->rotary(k, one, position, width, heads, K, 1);
-    b->zero(key, (size_t)width);
-    b->add(key, k, (size_t)width);
-    b->zero(value, (size_t)width);
-    b->add(value, v, (size_t)width);
-    b->attention_step(wlmi_at(b, s->o, (size_t)i * (size_t)s->o_stride), q, state->part[0], state->part[1], slot, seen,
-                      slots, heads, K);
+    return 2 * (size_t)slots_of(group, room) * (size_t)group->heads * (size_t)head_width;
 }
 
 static void step(const wlmi_mixer_step *s)
 {
-    for (int i = 0; i < s->streams; i++)
-        step_stream(s, i);
+    const wlmi_backend *b = s->backend;
+    int heads = s->group->heads, K = s->head_width, T = s->rows.starts[s->rows.count];
+    for (int i = 0; i < s->rows.count; i++)
+        s->ring[i] = (wlmi_ring){s->state[i], slots_of(s->group, s->room[i]), s->held[i]};
+    b->rotary_turn(s->q, s->angles, T, s->stride, heads, K);
+    b->rotary_turn(s->k, s->angles, T, s->stride, heads, K);
+    b->attention_step(s->o, s->o_stride, s->q, s->k, s->v, s->stride, s->rows, s->ring, heads, K, window_of(s->group),
+                      s->keep);
 }
 
-const wlmi_mixer wlmi_mixer_full = {"full", NULL, NULL, kept_size, forward, backward, state_size, step};
-const wlmi_mixer wlmi_mixer_window = {"window", NULL, NULL, kept_size, forward, backward, state_size, step};
+const wlmi_mixer wlmi_mixer_full = {"full", NULL, NULL, kept_size, forward, backward, window_of, state_size, step};
+const wlmi_mixer wlmi_mixer_window = {"window", NULL, NULL, kept_size, forward, backward, window_of, state_size, step};

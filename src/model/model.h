@@ -98,6 +98,7 @@ typedef struct wlmi_net {
     wlmi_real *value;    /* [count] */
     wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
     struct wlmi_workspace *work; /* activations, grown to the largest batch seen */
+    struct wlmi_infer *infer;    /* those of wlmi_net_logits */
 } wlmi_net;
 
 /* A batch of packed segments. All arrays [tokens]. */
@@ -135,20 +136,36 @@ typedef struct wlmi_loss {
 wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *loss, wlm_error *error);
 /* Adds d(loss->tokens + loss->labels)/d(param) to grad. Call once after forward with the same batch. */
 wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error);
-/* Forward, then logits of chosen positions only: out [n, last-first] floats for columns first .. last-1.
- * Of the batch only tokens, id, packet, role and segments are read. */
-wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
-                           int last, float *out, wlm_error *error);
+/* What the model remembers of one stream of rows: constant in size where all heads are window heads or recurrent, else
+ * growing; what holds tokens one by one grows with use. Belongs to one net, which gains no task meanwhile. */
+typedef struct wlmi_stream { /* wlmi_stream_new makes it, or zero-initialise */
+    uint64_t position; /* rows fed */
+    int room;          /* rows that heads can remember one by one */
+    size_t size;       /* values at block */
+    wlmi_real *block;  /* for each layer [2, D/2] of the row before (with shift), then its groups' states */
+} wlmi_stream;
 
-/* Recurrent use: one stream, one token at a time, at constant cost (full heads: growing). The net outlives the session
- * and gains no task meanwhile. */
-typedef struct wlmi_session wlmi_session;
-wlm_status wlmi_session_new(wlmi_session **session, wlmi_net *net, wlm_error *error);
-void wlmi_session_reset(wlmi_session *session);
-/* Feeds one row; logits [rows] floats for what follows, or NULL where they are not wanted. */
-wlm_status wlmi_session_step(wlmi_session *session, int32_t id, int32_t packet, int32_t role, float *logits,
-                             wlm_error *error);
-void wlmi_session_free(wlmi_session *session);
+wlm_status wlmi_stream_new(wlmi_stream *stream, const wlmi_net *net, wlm_error *error);
+void wlmi_stream_reset(wlmi_stream *stream, const wlmi_net *net); /* to position 0 */
+/* Replaces *to, made or not, by a copy. */
+wlm_status wlmi_stream_fork(wlmi_stream *to, const wlmi_stream *from, const wlmi_net *net, wlm_error *error);
+size_t wlmi_stream_bytes(const wlmi_stream *stream, const wlmi_net *net); /* memory of its state */
+void wlmi_stream_free(wlmi_stream *stream);
+/* *bytes [*size]: the state with a checksum, for wlmi_free. `identity` names the net's values. */
+wlm_status wlmi_stream_save(const wlmi_stream *stream, const wlmi_net *net, const char *identity, void **bytes,
+                            size_t *size, wlm_error *error);
+/* Replaces *stream, made or not. WLM_ERR_FORMAT: damaged; WLM_ERR_UNSUPPORTED: of another net or kind of machine. */
+wlm_status wlmi_stream_restore(wlmi_stream *stream, const wlmi_net *net, const char *identity, const void *bytes,
+                               size_t size, wlm_error *error);
+
+/* Forward without what backward needs, then logits of chosen positions only: out [n, last-first] floats for columns
+ * first .. last-1. Of the batch only tokens, id, packet, role and segments are read.
+ * streams NULL: each segment is a stream of its own. Else [segments], all different: segment s goes on streams[s], at
+ * the same cost wherever that stands (full heads: growing). keep: the streams take the rows in; else this is a peek,
+ * which leaves them as they are. A failure of memory can leave streams without meaning: reset them.
+ * Heads give the same bits however rows are cut into calls; products as many bits as the backend keeps. */
+wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                           const int32_t *positions, int n, int first, int last, float *out, wlm_error *error);
 
 /* Checkpoints: safetensors; configuration, codec hash, tasks, labels and record in the metadata. Atomic. */
 wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error);

@@ -6,37 +6,10 @@
  * then a final norm, and logits = x embed^T at the positions with a target. */
 #include <string.h>
 
+#include "model/embed.h"
 #include "model/mixer.h"
 #include "model/params.h"
 #include "model/workspace.h"
-
-enum { MAX_TOKENS = 1 << 24 };
-
-static wlm_status bad_batch(wlm_error *error, const char *what, int at)
-{
-    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "batch: %s at position %d", what, at);
-}
-
-static wlm_status check_rows(const wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
-{
-    const wlmi_segments *s = &batch->segments;
-    if (batch->tokens < 1 || batch->tokens > MAX_TOKENS)
-        return bad_batch(error, "too few or too many tokens", batch->tokens);
-    if (s->count < 1 || s->count > batch->tokens || s->starts[0] != 0 || s->starts[s->count] != batch->tokens)
-        return bad_batch(error, "segments that do not cover it", 0);
-    for (int i = 0; i < s->count; i++)
-        if (s->starts[i] >= s->starts[i + 1])
-            return bad_batch(error, "an empty segment", s->starts[i]);
-    for (int t = 0; t < batch->tokens; t++) {
-        if (batch->id[t] < 0 || batch->id[t] >= net->rows)
-            return bad_batch(error, "an id outside the embedding", t);
-        if (net->config.packet_rows && batch->packet[t] < 0)
-            return bad_batch(error, "a negative packet index", t);
-        if (net->config.role_rows && (batch->role[t] < 0 || batch->role[t] >= net->config.role_rows))
-            return bad_batch(error, "a role outside its embedding", t);
-    }
-    return WLM_OK;
-}
 
 /* Counts the positions that have a target. */
 static wlm_status check_targets(const wlmi_net *net, const wlmi_batch *batch, int *scored, wlm_error *error)
@@ -47,7 +20,7 @@ static wlm_status check_targets(const wlmi_net *net, const wlmi_batch *batch, in
             continue;
         if (batch->first[t] < 0 || batch->last[t] > net->rows || batch->target[t] < batch->first[t] ||
             batch->target[t] >= batch->last[t])
-            return bad_batch(error, "a target outside its columns", t);
+            return wlmi_bad_batch(error, "a target outside its columns", t);
         ++*scored;
     }
     return WLM_OK;
@@ -64,21 +37,6 @@ static void gather_targets(const wlmi_net *net, const wlmi_batch *batch)
             w->last[n] = batch->last[t];
             w->weight[n++] = batch->weight[t];
         }
-}
-
-static void embed(const wlmi_net *net, const wlmi_batch *batch)
-{
-    const wlmi_backend *b = net->backend;
-    wlmi_workspace *w = net->work;
-    int T = batch->tokens, D = net->config.width, packet_rows = net->config.packet_rows;
-    b->embed_forward(w->x[0], wlmi_value(net, wlmi_embed_param(net)), batch->id, T, D, 0);
-    if (packet_rows) {
-        for (int t = 0; t < T; t++)
-            w->packet[t] = batch->packet[t] < packet_rows ? batch->packet[t] : packet_rows - 1;
-        b->embed_forward(w->x[0], wlmi_value(net, wlmi_packet_param(net)), w->packet, T, D, 1);
-    }
-    if (net->config.role_rows)
-        b->embed_forward(w->x[0], wlmi_value(net, wlmi_role_param(net)), batch->role, T, D, 1);
 }
 
 /* y [T,D] = norm(x), shifted where the configuration says so. */
@@ -199,7 +157,7 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
     const wlmi_backend *b = net->backend;
     wlmi_workspace *w = net->work;
     int D = net->config.width, layers = net->config.layers;
-    embed(net, batch);
+    wlmi_batch_embed(net, batch, w->x[0], w->packet);
     for (int l = 0; l < layers; l++)
         layer_forward(net, batch, l);
     b->rmsnorm_forward(w->normed, w->rstd, w->x[layers], wlmi_value(net, wlmi_norm_param(net)), batch->tokens, D);
@@ -224,7 +182,7 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     wlmi_workspace *w = net->work;
     int scored;
     memset(loss, 0, sizeof *loss);
-    WLMI_TRY(check_rows(net, batch, error));
+    WLMI_TRY(wlmi_batch_check(net, batch, error));
     WLMI_TRY(check_targets(net, batch, &scored, error));
     WLMI_TRY(wlmi_workspace_fit(net, batch->tokens, batch->segments.count, scored, error));
     gather_targets(net, batch);
@@ -268,29 +226,5 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
         b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx, w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
         b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx, batch->role, T, net->config.role_rows, D);
-    return b->status(error);
-}
-
-wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
-                           int last, float *out, wlm_error *error)
-{
-    const wlmi_backend *b = net->backend;
-    wlmi_workspace *w = net->work;
-    int D = net->config.width;
-    WLMI_TRY(check_rows(net, batch, error));
-    if (first < 0 || last > net->rows || first >= last)
-        return bad_batch(error, "columns outside the embedding asked for", first);
-    for (int i = 0; i < n; i++)
-        if (positions[i] < 0 || positions[i] >= batch->tokens)
-            return bad_batch(error, "a position outside asked for", positions[i]);
-    if (n < 1)
-        return WLM_OK;
-    WLMI_TRY(wlmi_workspace_fit(net, batch->tokens, batch->segments.count, n, error));
-    memcpy(w->position, positions, (size_t)n * sizeof *positions);
-    body_forward(net, batch);
-    b->matmul_forward(w->logits, w->picked, wlmi_at(b, wlmi_value(net, wlmi_embed_param(net)), (size_t)first * (size_t)D),
-                      n, last - first, D, 0);
-    b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
-    w->scored = 0; /* nothing here to go backward from */
     return b->status(error);
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "model/infer.h"
 #include "model/mixer.h"
 #include "model/workspace.h"
 
@@ -156,6 +157,7 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
     net->rows = config->vocabulary + WLMI_SPECIALS;
     net->param = wlmi_alloc_zero((size_t)most_params(config), sizeof *net->param);
     net->work = wlmi_workspace_new();
+    net->infer = wlmi_infer_new();
     if (net->param) {
         for (int l = 0; l < config->layers; l++)
             append_layer(net, l);
@@ -169,7 +171,7 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
         if (net->count <= SIZE_MAX / backend->real_size)
             net->value = wlmi_alloc_aligned(net->count * backend->real_size);
     }
-    if (!net->param || !net->work || !net->value) {
+    if (!net->param || !net->work || !net->infer || !net->value) {
         wlmi_net_free(net);
         return WLMI_NO_MEMORY(error);
     }
@@ -248,6 +250,7 @@ void wlmi_net_free(wlmi_net *net)
         wlmi_task_clear(&net->task[t]);
     wlmi_free(net->task);
     wlmi_workspace_free(net->work);
+    wlmi_infer_free(net->infer);
     wlmi_free(net->param);
     wlmi_free(net->value);
     wlmi_free(net->grad);

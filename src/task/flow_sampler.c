@@ -14,7 +14,7 @@ struct wlmi_flow_sampler {
     const wlmi_codec *codec;
     wlmi_flow_sampler_options options;
     wlmi_coder *coder;
-    wlmi_session *session;
+    wlmi_stream stream;
     float *logits;            /* [rows of the net] */
     wlmi_candidate *scratch;  /* [vocabulary] */
     uint64_t *banned;         /* [(vocabulary + 63) / 64], or NULL: nothing is */
@@ -43,7 +43,7 @@ static wlm_status ban_cut(wlmi_flow_sampler *s, wlm_error *error)
 static wlm_status prepare(wlmi_flow_sampler *s, wlm_error *error)
 {
     WLMI_TRY(s->codec->make(&s->coder, error));
-    WLMI_TRY(wlmi_session_new(&s->session, s->model->net, error));
+    WLMI_TRY(wlmi_stream_new(&s->stream, s->model->net, error));
     s->logits = wlmi_alloc_array((size_t)s->model->net->rows, sizeof *s->logits);
     s->scratch = wlmi_alloc_array(s->codec->vocabulary, sizeof *s->scratch);
     if (!s->logits || !s->scratch)
@@ -78,7 +78,7 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
         return;
     if (s->coder)
         s->codec->drop(s->coder);
-    wlmi_session_free(s->session);
+    wlmi_stream_free(&s->stream);
     wlmi_tokens_free(&s->tokens);
     wlmi_tokens_free(&s->again);
     wlmi_free(s->logits);
@@ -86,6 +86,16 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
     wlmi_free(s->banned);
     wlmi_free(s->frame);
     wlmi_free(s);
+}
+
+/* Feeds one row; *logits of what follows, unless NULL. */
+static wlm_status feed(wlmi_flow_sampler *s, int32_t id, int32_t packet, int32_t role, float *logits, wlm_error *error)
+{
+    static const int32_t starts[] = {0, 1}, position = 0;
+    wlmi_stream *stream = &s->stream;
+    const wlmi_batch batch = {.tokens = 1, .id = &id, .packet = &packet, .role = &role, .segments = {1, starts}};
+    return wlmi_net_logits(s->model->net, &batch, &stream, 1, &position, logits != NULL, 0, s->model->net->rows, logits,
+                           error);
 }
 
 static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *flow, wlm_error *error)
@@ -111,13 +121,13 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
         coding.start_ns = beginning->packet[0].time_ns;
     s->coding = coding;
     s->codec->start(s->coder, &coding);
-    wlmi_session_reset(s->session);
+    wlmi_stream_reset(&s->stream, net);
     if (s->options.task >= 0) {
         int32_t row = net->task[s->options.task].row;
-        WLMI_TRY(wlmi_session_step(s->session, row, 0, none, NULL, error));
-        WLMI_TRY(wlmi_session_step(s->session, row + 1 + s->options.label, 0, none, s->logits, error));
+        WLMI_TRY(feed(s, row, 0, none, NULL, error));
+        WLMI_TRY(feed(s, row + 1 + s->options.label, 0, none, s->logits, error));
     } else {
-        WLMI_TRY(wlmi_session_step(s->session, vocabulary + WLMI_FLOW_ROW, 0, none, s->logits, error));
+        WLMI_TRY(feed(s, vocabulary + WLMI_FLOW_ROW, 0, none, s->logits, error));
     }
     for (size_t i = 0; beginning && i < beginning->count; i++) {
         wlm_packet packet = wlmi_packet_list_at(beginning, i);
@@ -129,7 +139,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
                          "the prefix takes %zu tokens and leaves nothing of %u", s->tokens.count,
                          s->options.max_tokens);
     for (size_t i = 0; i < s->tokens.count; i++)
-        WLMI_TRY(wlmi_session_step(s->session, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i],
+        WLMI_TRY(feed(s, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i],
                                    i + 1 == s->tokens.count ? s->logits : NULL, error));
     return WLM_OK;
 }
@@ -169,7 +179,7 @@ static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, w
     s->tokens.packet[s->tokens.count++] = (uint32_t)packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
-    return wlmi_session_step(s->session, token, packet, role, s->logits, error);
+    return feed(s, token, packet, role, s->logits, error);
 }
 
 /* One try; *sound: it was not given up. The last one is kept as it is. */

@@ -100,7 +100,7 @@ wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, int task, f
         return WLMI_NO_MEMORY(error);
     for (int s = 0; s < n; s++)
         last[s] = batch->segments.starts[s + 1] - 1;
-    status = wlmi_net_logits(model->net, batch, last, n, t->row + 1, t->row + 1 + t->labels, out, error);
+    status = wlmi_net_logits(model->net, batch, NULL, 0, last, n, t->row + 1, t->row + 1 + t->labels, out, error);
     wlmi_free(last);
     for (int s = 0; status == WLM_OK && s < n; s++)
         softmax(out + (size_t)s * (size_t)t->labels, t->labels);

@@ -15,6 +15,9 @@
 
 typedef struct wlmi_real wlmi_real;
 
+enum { WLMI_MAX_HEAD_WIDTH = 512 };
+#define WLMI_TURN 6.283185307179586
+
 typedef struct wlmi_segments {
     int count;
     const int32_t *starts; /* [count + 1] */
@@ -38,6 +41,13 @@ typedef struct wlmi_delta_gradient {
     wlmi_real *d_forget, *d_write;     /* as forget, write; written, not added */
     wlmi_real *d_log_rate, *d_bias;    /* [heads] += */
 } wlmi_delta_gradient;
+
+/* What window and full heads of one stream remember: the keys and values of its last tokens. */
+typedef struct wlmi_ring {
+    wlmi_real *slot; /* [slots, 2, heads, K]: the key, then the value; the token at position p stands in p % slots */
+    int slots;       /* at least as many as will be held and seen */
+    uint64_t held;   /* tokens that the stream has had */
+} wlmi_ring;
 
 typedef struct wlmi_backend {
     const char *name;
@@ -84,6 +94,9 @@ typedef struct wlmi_backend {
      * the others from the token itself. x, y [T,D], not in place. */
     void (*shift_forward)(wlmi_real *y, const wlmi_real *x, wlmi_segments segments, int D);
     void (*shift_backward)(wlmi_real *dx, const wlmi_real *dy, wlmi_segments segments, int D); /* dx += */
+    /* The rows of each segment go on a stream; before[s] [D/2]: those features of the token before. keep: those of
+     * the segment's last row replace them. */
+    void (*shift_step)(wlmi_real *y, const wlmi_real *x, wlmi_segments rows, wlmi_real *const *before, int D, int keep);
 
     /* The mixers below read and write head blocks inside wider rows: x points at the first head's first value of
      * token 0, tokens are `stride` values apart, heads K values apart. */
@@ -92,6 +105,10 @@ typedef struct wlmi_backend {
      * sign +1 rotates, -1 rotates back (which is also the backward). position0: position of each segment's first
      * token (0 in training). */
     void (*rotary)(wlmi_real *x, wlmi_segments segments, int position0, int stride, int heads, int K, int sign);
+    /* The same in two halves, for tokens anywhere in their streams: angles [T,K], cosines [K/2] then sines of each
+     * token's position. A phase is a count of 2^-64 turns that wraps, so that no position is too far. */
+    void (*rotary_angles)(wlmi_real *angles, const uint64_t *position, int T, int K);
+    void (*rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K);
 
     /* Causal softmax attention, q scaled by K^-1/2; token t sees t-window+1 .. t of its segment (window >= 1;
      * INT_MAX: all). o [T, heads*K] with its own stride; lse [T,heads]: log-sum-exp kept for backward. */
@@ -101,10 +118,12 @@ typedef struct wlmi_backend {
     void (*attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
                                int o_stride, const wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
                                const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window);
-    /* One token: keys and values of the last n tokens, this one included, as rings of `capacity` slots
-     * [capacity, heads, K]; slot of the newest is `newest`, older ones stand before it, wrapping. o, q [heads*K]. */
-    void (*attention_step)(wlmi_real *o, const wlmi_real *q, const wlmi_real *keys, const wlmi_real *values,
-                           int newest, int n, int capacity, int heads, int K);
+    /* The rows of each segment go on a stream that has had ring[s].held tokens; they see the ring and each other.
+     * keep: they are written to the ring, oldest first; else it is only read. o as above. The same bits however a
+     * stream's tokens are cut into calls. */
+    void (*attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                           int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                           int keep);
 
     /* Linear attention in TrafficGPT's form (REFERENCES: Katharopoulos et al., 2020; feature maps as in the public
      * library that TrafficGPT matches): phi(q) = softmax over the head's features, scaled by K^-1/2;
@@ -117,9 +136,10 @@ typedef struct wlmi_backend {
     void (*linear_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
                             int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
                             const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
-    /* One token; s [heads,K,K], z [heads,K] are updated. o, q, k, v [heads*K]. */
-    void (*linear_step)(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
-                        const wlmi_real *v, int heads, int K);
+    /* The rows of each segment go on a stream whose S [heads,K,K], then z [heads,K], is state[s]. keep: they are taken
+     * into it; else it is only read. The same bits however a stream's tokens are cut into calls. */
+    void (*linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                        int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep);
 
     /* Causal convolution of width 4, each column by itself, then SiLU: y_t = silu(sum over j of w[c,j] * x_{t-3+j}),
      * x being 0 before the segment. x [T,C] in rows of x_stride, y of y_stride, w [C,4]. */
@@ -128,9 +148,10 @@ typedef struct wlmi_backend {
     /* dx, in rows of x_stride, is written, not added; dw [C,4] +=. */
     void (*conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                           int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
-    /* One token of each of B streams, a row each, in place. state[b] + at: [3,C], the last inputs, oldest first;
-     * updated. */
-    void (*conv_step)(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B, int C);
+    /* In place; the rows of each segment go on a stream. state[s] + at: [3,C], the last inputs, oldest first. keep:
+     * these are taken in; else the state is only read. The same bits however a stream's tokens are cut into calls. */
+    void (*conv_step)(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
+                      const wlmi_real *w, int C, int keep);
 
     /* Gated delta rule (Yang, Kautz and Hatamizadeh, 2024, arXiv 2412.06464). With k^ = k / sqrt(|k|^2 + 1e-6), q^
      * likewise and scaled by K^-1/2, a = exp(-exp(log_rate) softplus(forget + bias)), b = sigmoid(write), per head:
@@ -139,8 +160,8 @@ typedef struct wlmi_backend {
     size_t (*delta_kept_size)(int T, int segments, int heads, int K);
     void (*delta_forward)(const wlmi_delta *d, wlmi_real *kept);
     void (*delta_backward)(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept);
-    /* One token of each of B streams, a row each (segments are not read). state[b] + at: S [heads,K,K], updated. */
-    void (*delta_step)(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B);
+    /* The rows of each segment go on a stream whose S [heads,K,K] is state[s]; keep as for conv_step. */
+    void (*delta_step)(const wlmi_delta *d, wlmi_real *const *state, int keep);
 
     /* Norm and gate per head: y = x * rstd * g * silu(gate), rstd = 1 / sqrt(mean(x^2 of the head) + 1e-6); g [K].
      * x, y and gate [T, heads, K], each with rows of its own stride; y may be x. */

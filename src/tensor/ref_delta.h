@@ -62,19 +62,25 @@ static void conv_backward(wlmi_real *dx_, wlmi_real *dw_, const wlmi_real *dy_, 
     }
 }
 
-static void conv_step(wlmi_real *x_, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w_, int B,
-                      int C)
+static void conv_step(wlmi_real *x_, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
+                      const wlmi_real *w_, int C, int keep)
 {
     const REAL *w = (const REAL *)w_;
-    for (int b = 0; b < B; b++) {
-        REAL *x = (REAL *)x_ + (size_t)b * x_stride, *last = (REAL *)state[b] + at;
+    for (int b = 0; b < rows.count; b++) {
         for (int c = 0; c < C; c++) {
-            REAL total = w[c * TAPS + TAPS - 1] * x[c];
-            for (int j = 0; j < TAPS - 1; j++) {
-                total += w[c * TAPS + j] * last[j * C + c];
-                last[j * C + c] = j < TAPS - 2 ? last[(j + 1) * C + c] : x[c];
+            REAL *kept = (REAL *)state[b] + at, last[TAPS - 1];
+            for (int j = 0; j < TAPS - 1; j++)
+                last[j] = kept[j * C + c];
+            for (int t = rows.starts[b]; t < rows.starts[b + 1]; t++) {
+                REAL *x = (REAL *)x_ + (size_t)t * x_stride + c, total = w[c * TAPS + TAPS - 1] * *x;
+                for (int j = 0; j < TAPS - 1; j++) {
+                    total += w[c * TAPS + j] * last[j];
+                    last[j] = j < TAPS - 2 ? last[j + 1] : *x;
+                }
+                *x = silu(total);
             }
-            x[c] = silu(total);
+            for (int j = 0; keep && j < TAPS - 1; j++)
+                kept[j * C + c] = last[j];
         }
     }
 }
@@ -145,14 +151,32 @@ static void delta_forward(const wlmi_delta *d, wlmi_real *kept)
     }
 }
 
-static void delta_step(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B)
+/* Columns of S do not see each other. */
+static void delta_step(const wlmi_delta *d, wlmi_real *const *state, int keep)
 {
     const int K = d->K;
-    for (int b = 0; b < B; b++) {
+    REAL column[WLMI_MAX_HEAD_WIDTH];
+    for (int b = 0; b < d->segments.count; b++) {
         for (int h = 0; h < d->heads; h++) {
-            REAL *o = (REAL *)d->o + (size_t)b * d->o_stride + h * K;
-            delta_token x = delta_read(d, b, h);
-            delta_token_step(o, (REAL *)state[b] + at + (size_t)h * K * K, o, &x, K);
+            REAL *s = (REAL *)state[b] + (size_t)h * K * K;
+            for (int j = 0; j < K; j++) {
+                for (int i = 0; i < K; i++)
+                    column[i] = s[i * K + j];
+                for (int t = d->segments.starts[b]; t < d->segments.starts[b + 1]; t++) {
+                    const delta_token x = delta_read(d, t, h);
+                    REAL found = 0, u, read = 0;
+                    for (int i = 0; i < K; i++)
+                        found += x.k_part * x.k[i] * x.a * column[i];
+                    u = x.b * (x.v[j] - found);
+                    for (int i = 0; i < K; i++) {
+                        column[i] = x.a * column[i] + x.k_part * x.k[i] * u;
+                        read += x.q_part * x.q[i] * column[i];
+                    }
+                    ((REAL *)d->o)[(size_t)t * d->o_stride + h * K + j] = read;
+                }
+                for (int i = 0; keep && i < K; i++)
+                    s[i * K + j] = column[i];
+            }
         }
     }
 }

@@ -20,6 +20,32 @@ static void rotary(wlmi_real *x_, wlmi_segments segments, int position0, int str
     }
 }
 
+static void rotary_angles(wlmi_real *angles_, const uint64_t *position, int T, int K)
+{
+    REAL *angles = (REAL *)angles_;
+    for (int t = 0; t < T; t++, angles += K) {
+        for (int i = 0; i < K / 2; i++) {
+            uint64_t turns = (uint64_t)ldexp(pow(10000, -2.0 * i / K) / WLMI_TURN, 64) * position[t];
+            angles[i] = (REAL)cos(WLMI_TURN * ldexp((double)turns, -64));
+            angles[K / 2 + i] = (REAL)sin(WLMI_TURN * ldexp((double)turns, -64));
+        }
+    }
+}
+
+static void rotary_turn(wlmi_real *x_, const wlmi_real *angles_, int T, int stride, int heads, int K)
+{
+    const REAL *angles = (const REAL *)angles_;
+    for (int t = 0; t < T; t++, angles += K) {
+        for (int h = 0; h < heads; h++) {
+            for (int i = 0; i < K / 2; i++) {
+                REAL *a = (REAL *)x_ + (size_t)t * stride + h * K + i, *b = a + K / 2, u = *a, w = *b;
+                *a = u * angles[i] - w * angles[K / 2 + i];
+                *b = u * angles[K / 2 + i] + w * angles[i];
+            }
+        }
+    }
+}
+
 static REAL dot(const REAL *a, const REAL *b, int n)
 {
     REAL s = 0;
@@ -98,30 +124,50 @@ static void attention_backward(wlmi_real *dq_, wlmi_real *dk_, wlmi_real *dv_, c
     }
 }
 
-static void attention_step(wlmi_real *o_, const wlmi_real *q_, const wlmi_real *keys_, const wlmi_real *values_,
-                           int newest, int n, int capacity, int heads, int K)
+/* Where the value of head h at stream position p stands, or the key with value 0. */
+static REAL *in_ring(const wlmi_ring *ring, uint64_t p, int value, int h, int heads, int K)
+{
+    return (REAL *)ring->slot + ((2 * (size_t)(p % (uint64_t)ring->slots) + (size_t)value) * heads + h) * K;
+}
+
+static void attention_step(wlmi_real *o_, int o_stride, const wlmi_real *q_, const wlmi_real *k_, const wlmi_real *v_,
+                           int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                           int keep)
 {
     REAL *o = (REAL *)o_;
-    const REAL *q = (const REAL *)q_, *keys = (const REAL *)keys_, *values = (const REAL *)values_;
+    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
     const REAL factor = 1 / sqrt((REAL)K);
-    for (int h = 0; h < heads; h++) {
-        REAL top = 0, total = 0;
-        for (int i = 0; i < K; i++)
-            o[h * K + i] = 0;
-        for (int j = n - 1; j >= 0; j--) {
-            int slot = newest - j >= 0 ? newest - j : newest - j + capacity;
-            REAL score = factor * dot(q + h * K, keys + ((size_t)slot * heads + h) * K, K);
-            top = j == n - 1 || score > top ? score : top;
+    for (int s = 0; s < rows.count; s++, ring++) {
+        const int start = rows.starts[s], n = rows.starts[s + 1] - start;
+        for (int t = 0; t < n; t++) {
+            const uint64_t now = ring->held + (uint64_t)t, far = (uint64_t)window - 1, from = now < far ? 0 : now - far;
+            for (int h = 0; h < heads; h++) {
+                const REAL *qt = q + (size_t)(start + t) * stride + h * K;
+                REAL *ot = o + (size_t)(start + t) * o_stride + h * K, top = 0, total = 0;
+                for (int pass = 0; pass < 2; pass++) {
+                    for (uint64_t p = from; p <= now; p++) {
+                        size_t at = p < ring->held ? 0 : (size_t)(start + (int)(p - ring->held)) * stride + h * K;
+                        const REAL *key = p < ring->held ? in_ring(ring, p, 0, h, heads, K) : k + at;
+                        const REAL *value = p < ring->held ? in_ring(ring, p, 1, h, heads, K) : v + at;
+                        REAL score = factor * dot(qt, key, K);
+                        if (pass == 0) {
+                            top = p == from || score > top ? score : top;
+                            continue;
+                        }
+                        total += exp(score - top);
+                        for (int i = 0; i < K; i++)
+                            ot[i] = (p == from ? 0 : ot[i]) + exp(score - top) * value[i];
+                    }
+                }
+                for (int i = 0; i < K; i++)
+                    ot[i] /= total;
+            }
         }
-        for (int j = n - 1; j >= 0; j--) {
-            int slot = newest - j >= 0 ? newest - j : newest - j + capacity;
-            REAL p = exp(factor * dot(q + h * K, keys + ((size_t)slot * heads + h) * K, K) - top);
-            total += p;
-            for (int i = 0; i < K; i++)
-                o[h * K + i] += p * values[((size_t)slot * heads + h) * K + i];
+        for (int t = n < ring->slots ? 0 : n - ring->slots; keep && t < n; t++) {
+            const size_t at = (size_t)(start + t) * stride;
+            memcpy(in_ring(ring, ring->held + (uint64_t)t, 0, 0, heads, K), k + at, (size_t)(heads * K) * sizeof *k);
+            memcpy(in_ring(ring, ring->held + (uint64_t)t, 1, 0, heads, K), v + at, (size_t)(heads * K) * sizeof *v);
         }
-        for (int i = 0; i < K; i++)
-            o[h * K + i] /= total;
     }
 }
 
@@ -239,11 +285,42 @@ static void linear_backward(wlmi_real *dq_, wlmi_real *dk_, wlmi_real *dv_, cons
     }
 }
 
-static void linear_step(wlmi_real *o_, wlmi_real *s_, wlmi_real *z_, const wlmi_real *q_, const wlmi_real *k_,
-                        const wlmi_real *v_, int heads, int K)
+/* Column j of S and z of one head of one stream take in n tokens; o gets its j-th value. */
+static void linear_column(REAL *o, int o_stride, REAL *column, REAL *z, const REAL *q, const REAL *k, const REAL *v,
+                          int stride, int n, int K)
 {
-    REAL *o = (REAL *)o_, *s = (REAL *)s_, *z = (REAL *)z_;
-    const REAL *q = (const REAL *)q_, *k = (const REAL *)k_, *v = (const REAL *)v_;
-    for (int h = 0; h < heads; h++)
-        linear_token(o + h * K, s + (size_t)h * K * K, z + h * K, q + h * K, k + h * K, v + h * K, K);
+    for (int t = 0; t < n; t++, o += o_stride, q += stride, k += stride, v += stride) {
+        REAL shift = query_shift(q, K), norm = 0, total = 0;
+        for (int i = 0; i < K; i++) {
+            z[i] += map_key(k[i]);
+            column[i] += map_key(k[i]) * *v;
+            norm += exp(q[i] - shift) * z[i];
+            total += exp(q[i] - shift) * column[i];
+        }
+        *o = total / (norm > linear_floor ? norm : linear_floor);
+    }
+}
+
+static void linear_step(wlmi_real *o_, int o_stride, const wlmi_real *q_, const wlmi_real *k_, const wlmi_real *v_,
+                        int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep)
+{
+    REAL column[WLMI_MAX_HEAD_WIDTH], z[WLMI_MAX_HEAD_WIDTH];
+    for (int b = 0; b < rows.count; b++) {
+        const int start = rows.starts[b], n = rows.starts[b + 1] - start;
+        for (int h = 0; h < heads; h++) {
+            REAL *s = (REAL *)state[b] + (size_t)h * K * K, *z_kept = (REAL *)state[b] + (size_t)(heads * K + h) * K;
+            const size_t at = (size_t)start * stride + h * K;
+            for (int j = 0; j < K; j++) {
+                for (int i = 0; i < K; i++)
+                    column[i] = s[i * K + j];
+                memcpy(z, z_kept, (size_t)K * sizeof *z);
+                linear_column((REAL *)o_ + (size_t)start * o_stride + h * K + j, o_stride, column, z,
+                              (const REAL *)q_ + at, (const REAL *)k_ + at, (const REAL *)v_ + at + j, stride, n, K);
+                for (int i = 0; keep && i < K; i++)
+                    s[i * K + j] = column[i];
+            }
+            if (keep)
+                memcpy(z_kept, z, (size_t)K * sizeof *z);
+        }
+    }
 }

@@ -200,6 +200,20 @@ static void shift_backward(wlmi_real *dx_, const wlmi_real *dy_, wlmi_segments s
     }
 }
 
+static void shift_step(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
+                       int keep)
+{
+    REAL *y = (REAL *)y_;
+    const REAL *x = (const REAL *)x_;
+    const size_t half = (size_t)D / 2;
+    shift_forward(y_, x_, rows, D);
+    for (int s = 0; s < rows.count; s++) {
+        memcpy(y + (size_t)rows.starts[s] * D, before[s], half * sizeof *y);
+        if (keep)
+            memcpy(before[s], x + (size_t)(rows.starts[s + 1] - 1) * D, half * sizeof *x);
+    }
+}
+
 /* log(sum(exp(x[first .. last-1]))). */
 static REAL log_sum_exp(const REAL *x, int first, int last)
 {

@@ -327,34 +327,56 @@ static void shift_and_rotary(void **state)
     free(x), free(a), free(b);
 }
 
-/* One token at a time, windows as rings, against whole segments of the same backend. */
+/* Some tokens of three streams at a time against the scalar backend, and however they are cut, the same bits. */
 static void steps(void **state)
 {
-    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 150 };
-    static const int32_t starts[] = {0, N};
+    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 150, S = 3 };
+    static const int32_t one_by_one[] = {0, 1, 2, 3};
     static const int windows[] = {LINEAR, 1, 70, N};
-    float *x = randoms(N * ROW), *d_o = randoms(N * O_ROW), *keys = randoms(N * W), *values = randoms(N * W);
+    float *x = randoms(S * N * ROW), *expected = calloc(S * N * O_ROW, sizeof *x), *o = copy(expected, S * N * O_ROW);
     (void)state;
     for (int w = 0; w < 4; w++) {
         const int window = windows[w];
-        mixed whole = mix(cpu, x, d_o, (wlmi_segments){1, starts}, H, K, window);
-        float *o = calloc(whole.n_o, sizeof *o), s[H * K * K] = {0}, z[W] = {0};
-        for (int t = 0; t < N; t++) {
-            const float *q = x + t * ROW;
-            if (window == LINEAR) {
-                cpu->linear_step(R(o + t * O_ROW), R(s), R(z), R(q), R(q + W), R(q + 2 * W), H, K);
-            } else {
-                memcpy(keys + t % window * W, q + W, W * sizeof *keys);
-                memcpy(values + t % window * W, q + 2 * W, W * sizeof *values);
-                cpu->attention_step(R(o + t * O_ROW), R(q), R(keys), R(values), t % window,
-                                    t < window ? t + 1 : window, window, H, K);
+        for (int way = 0; way < 3; way++) { /* the scalar backend; ours, token by token of all streams; in pieces */
+            const wlmi_backend *b = way ? cpu : ref;
+            float *memory = calloc(S * N * 2 * W, sizeof *memory), *to = way ? o : expected;
+            const int most = way == 2 ? 17 : 1;
+            for (int t = 0, n; t < N; t += n) {
+                wlmi_real *sums[S];
+                wlmi_ring ring[S];
+                const int32_t pieces[] = {0, n = t + most < N ? most : N - t};
+                for (int s = 0; s < S; s++) {
+                    sums[s] = R(memory + s * N * 2 * W);
+                    ring[s] = (wlmi_ring){sums[s], window, (uint64_t)t};
+                }
+                for (int s = 0; s < S; s += way == 2 ? 1 : S) { /* token t of stream s is row t * S + s, or s * N + t */
+                    const wlmi_segments rows = way == 2 ? (wlmi_segments){1, pieces} : (wlmi_segments){S, one_by_one};
+                    float *q = x + (way == 2 ? s * N + t : t * S) * ROW, gathered[S * ROW];
+                    float *out = to + (s * N + t) * O_ROW, scattered[S * O_ROW];
+                    for (int i = 0; way < 2 && i < S; i++)
+                        memcpy(gathered + i * ROW, x + (i * N + t) * ROW, ROW * sizeof *x);
+                    q = way < 2 ? gathered : q;
+                    out = way < 2 ? scattered : out;
+                    if (window == LINEAR)
+                        b->linear_step(R(out), O_ROW, R(q), R(q + W), R(q + 2 * W), ROW, rows, &sums[s], H, K, 1);
+                    else
+                        b->attention_step(R(out), O_ROW, R(q), R(q + W), R(q + 2 * W), ROW, rows, &ring[s], H, K,
+                                          window, 1);
+                    for (int i = 0; way < 2 && i < S; i++)
+                        memcpy(to + (i * N + t) * O_ROW, scattered + i * O_ROW, W * sizeof *to);
+                }
             }
+            if (way == 1)
+                assert_close("steps", o, expected, S * N * O_ROW, 1e-5);
+            if (way == 1)
+                memcpy(expected, o, S * N * O_ROW * sizeof *o);
+            free(memory);
         }
-        assert_close("steps", o, whole.o, whole.n_o, 1e-5);
-        free(o);
-        mixed_free(&whole);
+        for (int r = 0; r < S * N; r++)
+            assert_same_bits("steps in pieces", o + r * O_ROW, expected + r * O_ROW, W);
     }
-    free(x), free(d_o), free(keys), free(values);
+    assert_int_equal(cpu->status(NULL), WLM_OK);
+    free(x), free(expected), free(o);
 }
 
 /* What fails for want of memory says so once, and works again later. */

@@ -259,13 +259,14 @@ static void packed_as_separate(void **state)
     drop(&all);
 }
 
-/* Several streams a token at a time, from states in the middle of a block, against whole segments. */
+/* Several streams a token at a time, against whole segments. */
 static void steps_agree(const wlmi_backend *b, int K, double tolerance)
 {
-    enum { STREAMS = 3, LENGTH = 70, H = 2, BEFORE = 5 };
+    enum { STREAMS = 3, LENGTH = 70, H = 2 };
+    static const int32_t one_each[] = {0, 1, 2, 3};
     static const int32_t starts[] = {0, LENGTH, 2 * LENGTH, 3 * LENGTH};
     heads p = make(b, (wlmi_segments){STREAMS, starts}, H, K, 1, -3, 8), s;
-    const size_t W = (size_t)p.W, history = 3 * 3 * W, state = BEFORE + history + (size_t)H * (size_t)K * (size_t)K;
+    const size_t W = (size_t)p.W, history = (size_t)H * (size_t)K * (size_t)K, state = history + 3 * 3 * W;
     wlmi_real *states[STREAMS];
     forward(&p);
     s = make(b, p.segments, H, K, 1, -3, 8);
@@ -275,7 +276,8 @@ static void steps_agree(const wlmi_backend *b, int K, double tolerance)
         wlmi_delta d = delta_of(&s);
         const size_t row = (size_t)s.row * LENGTH;
         wlmi_real *x = at(&s, s.in[X], (size_t)t * (size_t)s.row), *y = at(&s, s.y, (size_t)t * (W + 2));
-        b->conv_step(x, (int)row, states, BEFORE, R(s.in[W_TAPS]), STREAMS, 3 * s.W);
+        b->conv_step(x, (int)row, (wlmi_segments){STREAMS, one_each}, states, history, R(s.in[W_TAPS]), 3 * s.W, 1);
+        d.segments = (wlmi_segments){STREAMS, one_each};
         d.q = x;
         d.k = wlmi_at(b, x, W);
         d.v = wlmi_at(b, x, 2 * W);
@@ -285,7 +287,7 @@ static void steps_agree(const wlmi_backend *b, int K, double tolerance)
         d.forget = wlmi_at(b, x, 4 * W);
         d.write = wlmi_at(b, x, 4 * W + H);
         d.gate_stride = (int)row;
-        b->delta_step(&d, states, BEFORE + history, STREAMS);
+        b->delta_step(&d, states, 1);
         b->gate_norm_forward(y, d.o_stride, y, d.o_stride, wlmi_at(b, x, 3 * W), (int)row, R(s.in[NORM]), STREAMS, H,
                              K);
     }

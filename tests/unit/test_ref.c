@@ -337,38 +337,79 @@ static double largest_difference(const double *x, const double *y, size_t n)
     return largest;
 }
 
-/* One token at a time gives what the whole segment gives. */
+/* A few tokens at a time, out of a ring that grows, give what the whole segment gives; so does a look ahead that leaves
+ * the state alone. */
 static void steps_agree_with_forward(void **state)
 {
-    enum { T = 17, H = 2, K = 4, W = H * K };
+    enum { T = 17, H = 2, K = 4, W = H * K, ROW = 3 * W };
     static const int32_t starts[] = {0, T};
-    static const int windows[] = {1, 3, 5, T + 3};
-    const wlmi_segments one = {1, starts};
-    double *x = randoms(T * 3 * W, 1), whole[T * W], stepped[T * W], lse[T * H];
-    double *kept = calloc(b->linear_state_size(T, 1, H, K), sizeof(double));
+    static const int windows[] = {1, 3, 5, T + 3, 0 /* linear */};
+    const wlmi_segments whole_segment = {1, starts};
+    double *x = randoms(T * ROW, 1), whole[T * W], stepped[T * W], lse[T * H], kept[T * H + K * K + K];
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        int capacity = windows[i];
-        double keys[(T + 3) * W], values[(T + 3) * W];
-        b->attention_forward(R(whole), W, R(lse), R(x), R(x + W), R(x + 2 * W), 3 * W, one, H, K, windows[i]);
-        for (int t = 0; t < T; t++) {
-            int slot = t % capacity;
-            memcpy(keys + slot * W, x + t * 3 * W + W, W * sizeof(double));
-            memcpy(values + slot * W, x + t * 3 * W + 2 * W, W * sizeof(double));
-            b->attention_step(R(stepped + t * W), R(x + t * 3 * W), R(keys), R(values), slot,
-                              t + 1 < capacity ? t + 1 : capacity, capacity, H, K);
+    for (int i = 0; i < 5; i++) {
+        for (int most = 1; most < 4; most++) {
+            double memory[(T + 3) * 2 * W] = {0}, before[(T + 3) * 2 * W];
+            wlmi_real *sums = R(memory);
+            if (windows[i])
+                b->attention_forward(R(whole), W, R(lse), R(x), R(x + W), R(x + 2 * W), ROW, whole_segment, H, K,
+                                     windows[i]);
+            else
+                b->linear_forward(R(whole), W, R(kept), R(x), R(x + W), R(x + 2 * W), ROW, whole_segment, H, K);
+            for (int t = 0, n; t < T; t += n) {
+                wlmi_ring ring = {R(memory), windows[i], (uint64_t)t};
+                int32_t part[] = {0, n = t + most < T ? most : T - t};
+                const wlmi_segments rows = {1, part};
+                double *q = x + t * ROW;
+                memcpy(before, memory, sizeof memory);
+                for (int keep = 0; keep < 2; keep++) {
+                    if (windows[i])
+                        b->attention_step(R(stepped + t * W), W, R(q), R(q + W), R(q + 2 * W), ROW, rows, &ring, H, K,
+                                          windows[i], keep);
+                    else
+                        b->linear_step(R(stepped + t * W), W, R(q), R(q + W), R(q + 2 * W), ROW, rows, &sums, H, K,
+                                       keep);
+                    assert_true(largest_difference(whole + t * W, stepped + t * W, (size_t)(n * W)) < 1e-12);
+                    assert_true(keep || memcmp(before, memory, sizeof memory) == 0);
+                }
+            }
         }
-        assert_true(largest_difference(whole, stepped, T * W) < 1e-12);
     }
-    {
-        double s[H * K * K] = {0}, z[W] = {0};
-        b->linear_forward(R(whole), W, R(kept), R(x), R(x + W), R(x + 2 * W), 3 * W, one, H, K);
-        for (int t = 0; t < T; t++)
-            b->linear_step(R(stepped + t * W), R(s), R(z), R(x + t * 3 * W), R(x + t * 3 * W + W),
-                           R(x + t * 3 * W + 2 * W), H, K);
-        assert_true(largest_difference(whole, stepped, T * W) < 1e-12);
+    free(x);
+}
+
+static void angles_turn_as_rotary(void **state)
+{
+    static const int32_t one[] = {0, 1};
+    const wlmi_segments single = {1, one};
+    static const uint64_t positions[] = {0, 1, 77, 1000000};
+    (void)state;
+    for (int p = 0; p < 4; p++) {
+        double x[9], y[9], angles[8];
+        for (int i = 0; i < 9; i++)
+            x[i] = y[i] = wlmi_rng_normal(&rng);
+        b->rotary(R(x), single, (int)positions[p], 9, 1, 8, 1);
+        b->rotary_angles(R(angles), &positions[p], 1, 8);
+        b->rotary_turn(R(y), R(angles), 1, 9, 1, 8);
+        assert_true(largest_difference(x, y, 9) < 1e-9);
     }
-    free(kept);
+}
+
+static void shift_goes_on(void **state)
+{
+    enum { D = 5, T = 6 };
+    static const int32_t starts[] = {0, 2, T}, whole_start[] = {0, 2 * T};
+    const wlmi_segments rows = {2, starts}, whole = {1, whole_start};
+    double *x = randoms(2 * T * D, 1), y[2 * T * D], stepped[T * D], first[2] = {0, 0}, second[2] = {7, 8};
+    wlmi_real *before[] = {R(first), R(second)};
+    (void)state;
+    b->shift_step(R(stepped), R(x), rows, before, D, 0);
+    assert_true(first[0] == 0 && stepped[2 * D] == 7 && stepped[2 * D + 1] == 8);
+    b->shift_step(R(stepped), R(x), rows, before, D, 1);
+    assert_memory_equal(first, x + D, sizeof first);
+    b->shift_step(R(stepped), R(x + 2 * D), (wlmi_segments){1, starts}, before, D, 1);
+    b->shift_forward(R(y), R(x), whole, D);
+    assert_memory_equal(stepped, y + 2 * D, 2 * D * sizeof *y);
     free(x);
 }
 
@@ -429,6 +470,8 @@ int main(void)
         cmocka_unit_test(linear_gradient),
         cmocka_unit_test(cross_entropy_gradient),
         cmocka_unit_test(steps_agree_with_forward),
+        cmocka_unit_test(angles_turn_as_rotary),
+        cmocka_unit_test(shift_goes_on),
         cmocka_unit_test(adamw_first_step),
     };
     wlmi_rng_seed(&rng, 42);

@@ -138,10 +138,22 @@ CLONES static void conv_token(float *restrict x, float *restrict last, const flo
     }
 }
 
-void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B,
-                        int C)
+void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
+                        const wlmi_real *w, int C, int keep)
 {
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(8.0 * B * C))
-    for (int b = 0; b < B; b++)
-        conv_token((float *)x + (size_t)b * x_stride, (float *)state[b] + at, (const float *)w, C);
+    const int threads = wlmi_cpu_threads(8.0 * rows.starts[rows.count] * C);
+    const size_t size = (TAPS - 1) * (size_t)C;
+    size_t step = 0;
+    float *own = keep ? NULL : wlmi_cpu_scratch(threads, size, &step);
+    if (keep || own) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (int b = 0; b < rows.count; b++) {
+            float *last = (float *)state[b] + at;
+            if (!keep)
+                last = memcpy(own + step * omp_get_thread_num(), last, size * sizeof *last);
+            for (int t = rows.starts[b]; t < rows.starts[b + 1]; t++)
+                conv_token((float *)x + (size_t)t * x_stride, last, (const float *)w, C);
+        }
+    }
+    wlmi_free(own);
 }

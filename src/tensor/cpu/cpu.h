@@ -58,10 +58,15 @@ void wlmi_cpu_attention_backward(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, co
                                  const wlmi_real *k, const wlmi_real *v, int stride, wlmi_segments segments, int heads,
                                  int K, int window);
 /* steps.c */
-void wlmi_cpu_attention_step(wlmi_real *o, const wlmi_real *q, const wlmi_real *keys, const wlmi_real *values,
-                             int newest, int n, int capacity, int heads, int K);
-void wlmi_cpu_linear_step(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
-                          const wlmi_real *v, int heads, int K);
+void wlmi_cpu_rotary_angles(wlmi_real *angles, const uint64_t *position, int T, int K);
+void wlmi_cpu_rotary_turn(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K);
+void wlmi_cpu_shift_step(wlmi_real *y, const wlmi_real *x, wlmi_segments rows, wlmi_real *const *before, int D,
+                         int keep);
+void wlmi_cpu_attention_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                             int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                             int keep);
+void wlmi_cpu_linear_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                          int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep);
 
 /* linear.c */
 size_t wlmi_cpu_linear_state_size(int T, int segments, int heads, int K);
@@ -76,14 +81,14 @@ void wlmi_cpu_conv_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x
                            wlmi_segments segments, int C);
 void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                             int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
-void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_real *const *state, size_t at, const wlmi_real *w, int B,
-                        int C);
+void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
+                        const wlmi_real *w, int C, int keep);
 
 /* delta.c, delta_backward.c, delta_step.c */
 size_t wlmi_cpu_delta_kept_size(int T, int segments, int heads, int K);
 void wlmi_cpu_delta_forward(const wlmi_delta *d, wlmi_real *kept);
 void wlmi_cpu_delta_backward(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept);
-void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B);
+void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, int keep);
 
 /* gate_norm.c */
 void wlmi_cpu_gate_norm_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,

@@ -1,5 +1,6 @@
-/* delta_step.c: gated delta heads one token at a time, for many streams at once. */
+/* delta_step.c: gated delta heads token by token, for many streams at once. */
 #include <math.h>
+#include <omp.h>
 
 #include "base/alloc.h"
 #include "tensor/cpu/cpu.h"
@@ -39,25 +40,30 @@ CLONES static void delta_token(float *restrict o, float *restrict s, float *rest
     }
 }
 
-void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, size_t at, int B)
+void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, int keep)
 {
-    const int K = d->K, heads = d->heads;
+    const int K = d->K, heads = d->heads, tasks = d->segments.count * heads;
+    const int threads = wlmi_cpu_threads((double)d->segments.starts[d->segments.count] * heads * K * K / 4);
+    const size_t square = (size_t)K * K;
     size_t step;
-    float *found = wlmi_cpu_scratch(B * heads, (size_t)K, &step);
-    if (!found)
+    float *room = wlmi_cpu_scratch(threads, (size_t)K + (keep ? 0 : square), &step);
+    if (!room)
         return;
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)B * heads * K * K / 4))
-    for (int i = 0; i < B * heads; i++) {
-        const int b = i / heads, h = i % heads;
-        const size_t gate = (size_t)b * d->gate_stride + (size_t)h;
-        const size_t row = (size_t)b * d->stride + (size_t)h * K;
-        const float z = ((const float *)d->forget)[gate] + ((const float *)d->bias)[h];
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int task = 0; task < tasks; task++) {
+        const int b = task / heads, h = task % heads;
         const float rate = expf(((const float *)d->log_rate)[h]);
-        const float a = expf(-rate * ((z > 0 ? z : 0) + log1pf(expf(-fabsf(z)))));
-        const float write = 1 / (1 + expf(-((const float *)d->write)[gate]));
-        delta_token((float *)d->o + (size_t)b * d->o_stride + (size_t)h * K,
-                    (float *)state[b] + at + (size_t)h * K * K, found + (size_t)i * step, (const float *)d->q + row,
-                    (const float *)d->k + row, (const float *)d->v + row, a, write, K);
+        float *found = room + step * omp_get_thread_num(), *s = (float *)state[b] + h * square;
+        if (!keep)
+            s = memcpy(found + K, s, square * sizeof *s);
+        for (int t = d->segments.starts[b]; t < d->segments.starts[b + 1]; t++) {
+            const size_t gate = (size_t)t * d->gate_stride + (size_t)h, row = (size_t)t * d->stride + (size_t)h * K;
+            const float z = ((const float *)d->forget)[gate] + ((const float *)d->bias)[h];
+            const float a = expf(-rate * ((z > 0 ? z : 0) + log1pf(expf(-fabsf(z)))));
+            const float write = 1 / (1 + expf(-((const float *)d->write)[gate]));
+            delta_token((float *)d->o + (size_t)t * d->o_stride + (size_t)h * K, s, found, (const float *)d->q + row,
+                        (const float *)d->k + row, (const float *)d->v + row, a, write, K);
+        }
     }
-    wlmi_free(found);
+    wlmi_free(room);
 }

@@ -1,31 +1,100 @@
-/* steps.c: mixers one token at a time. */
+/* steps.c: mixers in their recurrent form: a few tokens of each of many streams. A task is one head of one stream, which
+ * takes its tokens in order, so that how they are cut into calls and who else is there changes nothing. */
+#include <omp.h>
+
+#include "base/alloc.h"
 #include "tensor/cpu/cpu.h"
 #include "tensor/cpu/linear.h"
 #include "tensor/cpu/simd.h"
 
 enum { PIECE = 64 };
 
-/* One head: keys and values of consecutive slots are `row` values apart. Scores are taken 64 tokens at a time, oldest
- * first, with a running maximum. */
-CLONES static void attention_head(float *restrict o, const float *restrict q, const float *restrict keys,
-                                  const float *restrict values, int newest, int n, int capacity, int row, int K)
+/* ---------------------------------------------------------------- rotary positions */
+
+void wlmi_cpu_rotary_angles(wlmi_real *angles, const uint64_t *position, int T, int K)
+{
+    const int half = K / 2;
+    uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2]; /* 2^-64 turns per token */
+    for (int i = 0; i < half; i++)
+        speed[i] = (uint64_t)ldexp(pow(10000, -2.0 * i / K) / WLMI_TURN, 64);
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(20.0 * T * K))
+    for (int t = 0; t < T; t++) {
+        float *to = (float *)angles + (size_t)t * K;
+        for (int i = 0; i < half; i++) {
+            const double angle = WLMI_TURN * ldexp((double)(speed[i] * position[t]), -64);
+            to[i] = (float)cos(angle);
+            to[half + i] = (float)sin(angle);
+        }
+    }
+}
+
+CLONES static void turn(float *restrict x, const float *restrict angles, int heads, int K)
+{
+    const int half = K / 2;
+    for (int h = 0; h < heads; h++) {
+        float *a = x + h * K, *b = a + half;
+#pragma omp simd
+        for (int i = 0; i < half; i++) {
+            const float u = a[i], w = b[i];
+            a[i] = u * angles[i] - w * angles[half + i];
+            b[i] = u * angles[half + i] + w * angles[i];
+        }
+    }
+}
+
+void wlmi_cpu_rotary_turn(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K)
+{
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)T * heads * K / 4))
+    for (int t = 0; t < T; t++)
+        turn((float *)x + (size_t)t * stride, (const float *)angles + (size_t)t * K, heads, K);
+}
+
+/* ---------------------------------------------------------------- token shift */
+
+void wlmi_cpu_shift_step(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
+                         int keep)
+{
+    const size_t half = (size_t)D / 2;
+    wlmi_cpu_shift_forward(y_, x_, rows, D);
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)rows.count * D))
+    for (int s = 0; s < rows.count; s++) {
+        memcpy((float *)y_ + (size_t)rows.starts[s] * D, before[s], half * sizeof(float));
+        if (keep)
+            memcpy(before[s], (const float *)x_ + (size_t)(rows.starts[s + 1] - 1) * D, half * sizeof(float));
+    }
+}
+
+/* ---------------------------------------------------------------- softmax heads */
+
+typedef struct sight { /* what one head of a token sees: `old` tokens in the ring, from this slot on, then own rows */
+    const float *ring;
+    int slot, slots, slot_row, value; /* distances in floats: between slots, and from a key to its value */
+    int old, all;
+    const float *k, *v;               /* of the first own row seen */
+    int row;
+} sight;
+
+/* Scores are taken 64 tokens at a time, oldest first, with a running maximum. */
+CLONES static void attend(float *restrict o, const float *restrict q, const sight *s, int K)
 {
     const float factor = 1 / sqrtf((float)K);
     float top = 0, total = 0;
-    int slot = newest - (n - 1) >= 0 ? newest - (n - 1) : newest - (n - 1) + capacity;
     for (int i = 0; i < K; i++)
         o[i] = 0;
-    for (int done = 0; done < n; done += PIECE) {
-        const int count = n - done < PIECE ? n - done : PIECE, first = slot;
+    for (int done = 0; done < s->all; done += PIECE) {
+        const int count = s->all - done < PIECE ? s->all - done : PIECE;
+        const float *value[PIECE];
         float score[PIECE], highest, fade;
         for (int j = 0; j < count; j++) {
-            const float *key = keys + (size_t)slot * row;
-            float s = 0;
-#pragma omp simd reduction(+ : s)
+            const int at = done + j, slot = s->slot + at < s->slots ? s->slot + at : s->slot + at - s->slots;
+            const float *key = at < s->old ? s->ring + (size_t)slot * s->slot_row
+                                           : s->k + (size_t)(at - s->old) * s->row;
+            float sum = 0;
+            value[j] = at < s->old ? key + s->value : s->v + (size_t)(at - s->old) * s->row;
+#pragma omp simd reduction(+ : sum)
             for (int i = 0; i < K; i++)
-                s += q[i] * key[i];
-            score[j] = s * factor;
-            slot = slot + 1 == capacity ? 0 : slot + 1;
+                sum += q[i] * key[i];
+            score[j] = sum * factor;
         }
         highest = done ? top : score[0];
         for (int j = 0; j < count; j++)
@@ -37,30 +106,73 @@ CLONES static void attention_head(float *restrict o, const float *restrict q, co
             o[i] *= fade;
         for (int j = 0; j < count; j++)
             score[j] = exp_float(score[j] - top);
-        slot = first;
         for (int j = 0; j < count; j++) {
-            const float *value = values + (size_t)slot * row;
             total += score[j];
             for (int i = 0; i < K; i++)
-                o[i] += score[j] * value[i];
-            slot = slot + 1 == capacity ? 0 : slot + 1;
+                o[i] += score[j] * value[j][i];
         }
     }
     for (int i = 0; i < K; i++)
         o[i] /= total;
 }
 
-void wlmi_cpu_attention_step(wlmi_real *o, const wlmi_real *q, const wlmi_real *keys, const wlmi_real *values,
-                             int newest, int n, int capacity, int heads, int K)
+/* What token t of its call sees; ring, k and v point at the head's part. */
+static sight sight_of(const wlmi_ring *ring, const float *slot, const float *k, const float *v, int stride, int t,
+                      int heads, int K, int window)
 {
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n * heads * K / 8))
-    for (int h = 0; h < heads; h++)
-        attention_head((float *)o + h * K, (const float *)q + h * K, (const float *)keys + h * K,
-                       (const float *)values + h * K, newest, n, capacity, heads * K, K);
+    const uint64_t now = ring->held + (uint64_t)t;
+    const int all = now < (uint64_t)window ? (int)now + 1 : window, own = t + 1 < all ? t + 1 : all;
+    const size_t first = (size_t)(t + 1 - own) * stride;
+    return (sight){.ring = slot, .slot = (int)((ring->held - (uint64_t)(all - own)) % (uint64_t)ring->slots),
+                   .slots = ring->slots, .slot_row = 2 * heads * K, .value = heads * K, .old = all - own, .all = all,
+                   .k = k + first, .v = v + first, .row = stride};
 }
 
-CLONES static void linear_head(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
-                               const float *restrict k, const float *restrict v, int K)
+static void write_ring(const wlmi_ring *ring, float *slot, const float *k, const float *v, int stride, int n, int heads,
+                       int K)
+{
+    for (int t = n < ring->slots ? 0 : n - ring->slots; t < n; t++) {
+        float *to = slot + 2 * (size_t)((ring->held + (uint64_t)t) % (uint64_t)ring->slots) * heads * K;
+        memcpy(to, k + (size_t)t * stride, (size_t)K * sizeof *to);
+        memcpy(to + heads * K, v + (size_t)t * stride, (size_t)K * sizeof *to);
+    }
+}
+
+/* Tokens that the rows see, all streams together: what the work grows with. */
+static double tokens_seen(wlmi_segments rows, const wlmi_ring *ring, int window)
+{
+    double seen = 0;
+    for (int s = 0; s < rows.count; s++)
+        seen += (rows.starts[s + 1] - rows.starts[s]) * fmin((double)ring[s].held + 1, (double)window);
+    return seen;
+}
+
+void wlmi_cpu_attention_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                             int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                             int keep)
+{
+    const int tasks = rows.count * heads;
+    const int threads = wlmi_cpu_threads(tokens_seen(rows, ring, window) * heads * K / 8);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int task = 0; task < tasks; task++) {
+        const int s = task / heads, h = task % heads, start = rows.starts[s], n = rows.starts[s + 1] - start;
+        const size_t at = (size_t)start * stride + h * K;
+        const float *keys = (const float *)k + at, *values = (const float *)v + at;
+        float *slot = (float *)ring[s].slot + h * K;
+        for (int t = 0; t < n; t++) {
+            const sight seen = sight_of(&ring[s], slot, keys, values, stride, t, heads, K, window);
+            attend((float *)o + (size_t)(start + t) * o_stride + h * K, (const float *)q + at + (size_t)t * stride,
+                   &seen, K);
+        }
+        if (keep)
+            write_ring(&ring[s], slot, keys, values, stride, n, heads, K);
+    }
+}
+
+/* ---------------------------------------------------------------- linear heads */
+
+CLONES static void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
+                                const float *restrict k, const float *restrict v, int K)
 {
     const float shift = query_shift(q, K);
     float norm = 0;
@@ -80,11 +192,32 @@ CLONES static void linear_head(float *restrict o, float *restrict s, float *rest
         o[j] /= norm;
 }
 
-void wlmi_cpu_linear_step(wlmi_real *o, wlmi_real *s, wlmi_real *z, const wlmi_real *q, const wlmi_real *k,
-                          const wlmi_real *v, int heads, int K)
+void wlmi_cpu_linear_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+                          int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep)
 {
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)heads * K * K / 8))
-    for (int h = 0; h < heads; h++)
-        linear_head((float *)o + h * K, (float *)s + (size_t)h * K * K, (float *)z + h * K, (const float *)q + h * K,
-                    (const float *)k + h * K, (const float *)v + h * K, K);
+    const int tasks = rows.count * heads;
+    const int threads = wlmi_cpu_threads((double)rows.starts[rows.count] * heads * K * K / 8);
+    const size_t square = (size_t)K * K;
+    size_t step = 0;
+    float *own = keep ? NULL : wlmi_cpu_scratch(threads, square + (size_t)K, &step);
+    if (keep || own) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (int task = 0; task < tasks; task++) {
+            const int b = task / heads, h = task % heads;
+            float *s = (float *)state[b] + h * square, *z = (float *)state[b] + heads * square + (size_t)h * K;
+            if (!keep) {
+                float *copy = own + step * omp_get_thread_num();
+                memcpy(copy, s, square * sizeof *copy);
+                memcpy(copy + square, z, (size_t)K * sizeof *copy);
+                s = copy;
+                z = copy + square;
+            }
+            for (int t = rows.starts[b]; t < rows.starts[b + 1]; t++) {
+                const size_t at = (size_t)t * stride + h * K;
+                linear_token((float *)o + (size_t)t * o_stride + h * K, s, z, (const float *)q + at,
+                             (const float *)k + at, (const float *)v + at, K);
+            }
+        }
+    }
+    wlmi_free(own);
 }

@@ -1,0 +1,46 @@
+/* embed.c: what a batch may be, and what its rows begin as. */
+#include "model/embed.h"
+
+#include "model/params.h"
+
+enum { MAX_TOKENS = 1 << 24 };
+
+wlm_status wlmi_bad_batch(wlm_error *error, const char *what, int at)
+{
+    return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "batch: %s at position %d", what, at);
+}
+
+wlm_status wlmi_batch_check(const wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
+{
+    const wlmi_segments *s = &batch->segments;
+    if (batch->tokens < 1 || batch->tokens > MAX_TOKENS)
+        return wlmi_bad_batch(error, "too few or too many tokens", batch->tokens);
+    if (s->count < 1 || s->count > batch->tokens || s->starts[0] != 0 || s->starts[s->count] != batch->tokens)
+        return wlmi_bad_batch(error, "segments that do not cover it", 0);
+    for (int i = 0; i < s->count; i++)
+        if (s->starts[i] >= s->starts[i + 1])
+            return wlmi_bad_batch(error, "an empty segment", s->starts[i]);
+    for (int t = 0; t < batch->tokens; t++) {
+        if (batch->id[t] < 0 || batch->id[t] >= net->rows)
+            return wlmi_bad_batch(error, "an id outside the embedding", t);
+        if (net->config.packet_rows && batch->packet[t] < 0)
+            return wlmi_bad_batch(error, "a negative packet index", t);
+        if (net->config.role_rows && (batch->role[t] < 0 || batch->role[t] >= net->config.role_rows))
+            return wlmi_bad_batch(error, "a role outside its embedding", t);
+    }
+    return WLM_OK;
+}
+
+void wlmi_batch_embed(const wlmi_net *net, const wlmi_batch *batch, wlmi_real *x, int32_t *packet)
+{
+    const wlmi_backend *b = net->backend;
+    int T = batch->tokens, D = net->config.width, packet_rows = net->config.packet_rows;
+    b->embed_forward(x, wlmi_value(net, wlmi_embed_param(net)), batch->id, T, D, 0);
+    if (packet_rows) {
+        for (int t = 0; t < T; t++)
+            packet[t] = batch->packet[t] < packet_rows ? batch->packet[t] : packet_rows - 1;
+        b->embed_forward(x, wlmi_value(net, wlmi_packet_param(net)), packet, T, D, 1);
+    }
+    if (net->config.role_rows)
+        b->embed_forward(x, wlmi_value(net, wlmi_role_param(net)), batch->role, T, D, 1);
+}

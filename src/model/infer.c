@@ -1,0 +1,329 @@
+/* infer.c: forward for reading out alone: one layer's activations at a time, streams that go on, and no work in the
+ * last layer's second half but for the rows that are asked for. */
+#include "model/infer.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "model/embed.h"
+#include "model/mixer.h"
+#include "model/params.h"
+#include "model/stream.h"
+
+/* T rows, D width, C columns of the widest input product, F hidden, N rows asked for, B segments. */
+struct wlmi_infer {
+    void *block;
+    size_t size;          /* bytes */
+    wlmi_real *x, *picked_x; /* [T,D] residual stream, and room to pick rows of it */
+    wlmi_real *normed, *in; /* [T,D] */
+    wlmi_real *rstd;      /* [T] */
+    wlmi_real *qkv;       /* [T,C] */
+    wlmi_real *kept;      /* of the mixers' chunked form */
+    wlmi_real *o, *picked_o; /* [T,H*K] */
+    wlmi_real *gate_up, *hidden; /* [T,2F], [T,F] */
+    wlmi_real *angles;    /* [T,K] */
+    wlmi_real *logits;    /* [N, columns asked for] */
+    int32_t *packet;      /* [T] */
+    uint64_t *position;   /* [T] in the row's stream */
+    /* [B], with streams: */
+    uint64_t *held;
+    int *room;
+    size_t *at;           /* values of the stream's block that layers before have used */
+    wlmi_real **state;
+    wlmi_ring *ring;
+};
+
+typedef struct run {
+    const wlmi_net *net;
+    const wlmi_batch *batch;
+    wlmi_stream *const *streams;
+    int keep;
+    const int32_t *positions;
+    int n;       /* N */
+    int columns; /* of the logits */
+    int rows;    /* that x holds: T, or N once they are picked */
+    wlmi_infer *w;
+} run;
+
+wlmi_infer *wlmi_infer_new(void)
+{
+    return wlmi_alloc_zero(1, sizeof(wlmi_infer));
+}
+
+void wlmi_infer_free(wlmi_infer *infer)
+{
+    if (infer)
+        wlmi_free(infer->block);
+    wlmi_free(infer);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static void *carve(const wlmi_infer *w, size_t *used, size_t bytes)
+{
+    void *piece = w->block ? (char *)w->block + *used : NULL;
+    *used += (bytes + 63) & ~(size_t)63;
+    return piece;
+}
+
+static size_t most_kept(const run *r)
+{
+    const wlmi_net *net = r->net;
+    size_t most = 0;
+    for (int l = 0; l < net->config.layers && !r->streams; l++) {
+        const wlmi_plan *plan = wlmi_config_layer(&net->config, l).plan;
+        for (int g = 0; g < plan->groups; g++) {
+            size_t size = wlmi_mixer_of(plan->group[g].kind)->kept_size(net->backend, &plan->group[g],
+                                                                        net->config.head_width, r->batch->tokens,
+                                                                        r->batch->segments.count);
+            most = size > most ? size : most;
+        }
+    }
+    return most;
+}
+
+/* Lays everything out in the block, or, while there is none, says how many bytes that takes. */
+static size_t lay_out(const run *r)
+{
+    wlmi_infer *w = r->w;
+    const wlmi_config *c = &r->net->config;
+    const wlmi_layer_shape widest = wlmi_config_widest(c);
+    const size_t real = r->net->backend->real_size, T = (size_t)r->batch->tokens, D = (size_t)c->width;
+    const size_t inner = (size_t)widest.inner, F = (size_t)c->hidden;
+    const size_t B = r->streams ? (size_t)r->batch->segments.count : 0;
+    size_t used = 0;
+    w->x = carve(w, &used, T * D * real);
+    w->picked_x = carve(w, &used, T * D * real);
+    w->normed = carve(w, &used, T * D * real);
+    w->in = carve(w, &used, T * D * real);
+    w->rstd = carve(w, &used, T * real);
+    w->qkv = carve(w, &used, T * (size_t)widest.columns * real);
+    w->kept = carve(w, &used, most_kept(r) * real);
+    w->o = carve(w, &used, T * inner * real);
+    w->picked_o = carve(w, &used, T * inner * real);
+    w->gate_up = carve(w, &used, T * 2 * F * real);
+    w->hidden = carve(w, &used, T * F * real);
+    w->logits = carve(w, &used, (size_t)r->n * (size_t)r->columns * real);
+    w->packet = carve(w, &used, T * sizeof *w->packet);
+    w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
+    w->position = carve(w, &used, r->streams ? T * sizeof *w->position : 0);
+    w->held = carve(w, &used, B * sizeof *w->held);
+    w->room = carve(w, &used, B * sizeof *w->room);
+    w->at = carve(w, &used, B * sizeof *w->at);
+    w->state = carve(w, &used, B * sizeof *w->state);
+    w->ring = carve(w, &used, B * sizeof *w->ring);
+    return used;
+}
+
+static wlm_status make_room(const run *r, wlm_error *error)
+{
+    wlmi_infer *w = r->w;
+    void *block = w->block;
+    size_t need;
+    w->block = NULL;
+    need = lay_out(r);
+    w->block = block;
+    if (need > w->size) {
+        wlmi_free(w->block);
+        w->size = 0;
+        w->block = wlmi_alloc_aligned(need);
+        if (!w->block)
+            return WLMI_NO_MEMORY(error);
+        w->size = need;
+    }
+    lay_out(r);
+    return WLM_OK;
+}
+
+/* ---------------------------------------------------------------- streams */
+
+static wlm_status begin_streams(const run *r, wlm_error *error)
+{
+    const wlmi_net *net = r->net;
+    const int32_t *starts = r->batch->segments.starts;
+    wlmi_infer *w = r->w;
+    for (int s = 0; s < r->batch->segments.count; s++) {
+        wlmi_stream *stream = r->streams[s];
+        if (r->keep)
+            WLMI_TRY(wlmi_stream_fit(stream, net, starts[s + 1] - starts[s], error));
+        w->held[s] = stream->position;
+        w->room[s] = stream->room;
+        w->at[s] = 0;
+        for (int t = starts[s]; t < starts[s + 1]; t++)
+            w->position[t] = stream->position + (uint64_t)(t - starts[s]);
+    }
+    net->backend->rotary_angles(w->angles, w->position, r->batch->tokens, net->config.head_width);
+    return WLM_OK;
+}
+
+/* Points state at the next part of every stream's block: parts are asked for in the order in which they stand. */
+static void next_part(const run *r, int layer, int part)
+{
+    wlmi_infer *w = r->w;
+    for (int s = 0; s < r->batch->segments.count; s++) {
+        w->state[s] = wlmi_at(r->net->backend, r->streams[s]->block, w->at[s]);
+        w->at[s] += wlmi_stream_part(&r->net->config, layer, part, w->room[s]);
+    }
+}
+
+static void end_streams(const run *r)
+{
+    const int32_t *starts = r->batch->segments.starts;
+    for (int s = 0; s < r->batch->segments.count; s++)
+        r->streams[s]->position += (uint64_t)(starts[s + 1] - starts[s]);
+}
+
+/* ---------------------------------------------------------------- a layer */
+
+/* The input of a layer's half: norm(x), shifted against the row before where the configuration says so. */
+static wlmi_real *half_input(const run *r, int layer, int part, const wlmi_param *gain)
+{
+    const wlmi_net *net = r->net;
+    const wlmi_backend *b = net->backend;
+    wlmi_infer *w = r->w;
+    int D = net->config.width;
+    b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, gain), r->rows, D);
+    if (r->streams)
+        next_part(r, layer, part);
+    if (!net->config.shift)
+        return w->normed;
+    if (r->streams)
+        b->shift_step(w->in, w->normed, r->batch->segments, w->state, D, r->keep);
+    else
+        b->shift_forward(w->in, w->normed, r->batch->segments, D);
+    return w->in;
+}
+
+static void mix_new(const run *r, const wlmi_layer_shape *shape, const wlmi_group_place *at, wlmi_real *const *own,
+                    int g)
+{
+    const wlmi_backend *b = r->net->backend;
+    const wlmi_infer *w = r->w;
+    wlmi_mixer_rows rows = {
+        .backend = b, .group = &shape->plan->group[g], .head_width = r->net->config.head_width,
+        .tokens = r->batch->tokens, .segments = r->batch->segments, .stride = shape->columns,
+        .o_stride = shape->inner, .q = wlmi_at(b, w->qkv, at->q), .k = wlmi_at(b, w->qkv, at->k),
+        .v = wlmi_at(b, w->qkv, at->v), .extra = wlmi_at(b, w->qkv, at->extra), .o = wlmi_at(b, w->o, at->o),
+        .kept = w->kept,
+    };
+    memcpy(rows.own, own, sizeof rows.own);
+    wlmi_mixer_of(rows.group->kind)->forward(&rows);
+}
+
+static void mix_on(const run *r, const wlmi_layer_shape *shape, const wlmi_group_place *at, wlmi_real *const *own,
+                   int g)
+{
+    const wlmi_backend *b = r->net->backend;
+    const wlmi_infer *w = r->w;
+    wlmi_mixer_step step = {
+        .backend = b, .group = &shape->plan->group[g], .head_width = r->net->config.head_width,
+        .rows = r->batch->segments, .keep = r->keep, .held = w->held, .room = w->room, .state = w->state,
+        .ring = w->ring, .angles = w->angles, .stride = shape->columns, .o_stride = shape->inner,
+        .q = wlmi_at(b, w->qkv, at->q), .k = wlmi_at(b, w->qkv, at->k), .v = wlmi_at(b, w->qkv, at->v),
+        .extra = wlmi_at(b, w->qkv, at->extra), .o = wlmi_at(b, w->o, at->o),
+    };
+    memcpy(step.own, own, sizeof step.own);
+    wlmi_mixer_of(step.group->kind)->step(&step);
+}
+
+static void mix(const run *r, int layer, const wlmi_layer_shape *shape)
+{
+    for (int g = 0; g < shape->plan->groups; g++) {
+        const wlmi_group_place at = wlmi_config_place(&r->net->config, layer, g);
+        const wlmi_param *param = wlmi_layer_param(r->net, layer, 0) + at.own;
+        wlmi_real *own[WLMI_MAX_OWN] = {NULL};
+        for (int i = 0; i < at.owns; i++)
+            own[i] = wlmi_value(r->net, &param[i]);
+        if (r->streams) {
+            next_part(r, layer, 1 + g);
+            mix_on(r, shape, &at, own, g);
+        } else {
+            mix_new(r, shape, &at, own, g);
+        }
+    }
+}
+
+/* From here on only the rows that are asked for matter. */
+static void pick(run *r, int inner)
+{
+    const wlmi_backend *b = r->net->backend;
+    wlmi_infer *w = r->w;
+    wlmi_real *x = w->x, *o = w->o;
+    b->embed_forward(w->picked_x, x, r->positions, r->n, r->net->config.width, 0);
+    w->x = w->picked_x;
+    w->picked_x = x;
+    if (inner) {
+        b->embed_forward(w->picked_o, o, r->positions, r->n, inner, 0);
+        w->o = w->picked_o;
+        w->picked_o = o;
+    }
+    r->rows = r->n;
+}
+
+static void layer_forward(run *r, int layer)
+{
+    const wlmi_net *net = r->net;
+    const wlmi_config *c = &net->config;
+    const wlmi_backend *b = net->backend;
+    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
+    const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+    wlmi_infer *w = r->w;
+    int D = c->width;
+    wlmi_real *in = half_input(r, layer, 0, &p[WLMI_SLOT_MIXER_NORM]);
+    b->matmul_forward(w->qkv, in, wlmi_value(net, &p[WLMI_SLOT_QKV]), r->rows, shape.columns, D, 0);
+    mix(r, layer, &shape);
+    if (layer + 1 == c->layers && !c->shift) /* a shifted row also needs the one before */
+        pick(r, shape.inner);
+    if (!r->rows)
+        return;
+    b->matmul_forward(w->x, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), r->rows, D, shape.inner, 1);
+    in = half_input(r, layer, shape.plan->groups + 1, &p[WLMI_SLOT_MLP_NORM]);
+    b->matmul_forward(w->gate_up, in, wlmi_value(net, &p[WLMI_SLOT_UP]), r->rows, 2 * c->hidden, D, 0);
+    b->swiglu_forward(w->hidden, w->gate_up, r->rows, c->hidden);
+    b->matmul_forward(w->x, w->hidden, wlmi_value(net, &p[WLMI_SLOT_DOWN]), r->rows, D, c->hidden, 1);
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static wlm_status check(const run *r, int first, int last, wlm_error *error)
+{
+    WLMI_TRY(wlmi_batch_check(r->net, r->batch, error));
+    if (first < 0 || last > r->net->rows || first >= last)
+        return wlmi_bad_batch(error, "columns outside the embedding asked for", first);
+    if (r->n < 0 || r->n > r->batch->tokens)
+        return wlmi_bad_batch(error, "more positions asked for than there are", r->n);
+    for (int i = 0; i < r->n; i++)
+        if (r->positions[i] < 0 || r->positions[i] >= r->batch->tokens)
+            return wlmi_bad_batch(error, "a position outside asked for", r->positions[i]);
+    return WLM_OK;
+}
+
+wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                           const int32_t *positions, int n, int first, int last, float *out, wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_param *embedding = wlmi_embed_param(net);
+    wlmi_infer *w = net->infer;
+    int D = net->config.width;
+    run r = {net, batch, streams, keep, positions, n, last - first, batch->tokens, w};
+    WLMI_TRY(check(&r, first, last, error));
+    if (n < 1 && !keep)
+        return WLM_OK;
+    WLMI_TRY(make_room(&r, error));
+    if (streams)
+        WLMI_TRY(begin_streams(&r, error));
+    wlmi_batch_embed(net, batch, w->x, w->packet);
+    for (int l = 0; l < net->config.layers; l++)
+        layer_forward(&r, l);
+    if (streams && keep)
+        end_streams(&r);
+    if (net->config.shift)
+        pick(&r, 0);
+    if (n) {
+        b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, wlmi_norm_param(net)), n, D);
+        b->matmul_forward(w->logits, w->normed, wlmi_at(b, wlmi_value(net, embedding), (size_t)first * (size_t)D), n,
+                          last - first, D, 0);
+        b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
+    }
+    return b->status(error);
+}

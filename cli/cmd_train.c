@@ -37,10 +37,19 @@ static json_t *real_or_null(double x)
 static int print_report(const wlm_train_options *o, const wlm_train_report *r)
 {
     return print_json(json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f, s:s}", "steps", (json_int_t)r->steps, "skipped",
+        "{s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f, s:s}", "ranks", r->ranks, "steps", (json_int_t)r->steps, "skipped",
         (json_int_t)r->skipped, "tokens", (json_int_t)r->tokens, "parameters", (json_int_t)r->parameters, "loss_first",
         real_or_null(r->loss_first), "loss_last", real_or_null(r->loss_last), "loss_val", real_or_null(r->loss_val),
         "seconds", r->seconds, "tokens_per_s", r->tokens_per_s, "model", o->out));
+}
+
+/* Whether mpirun started several of us: Open MPI says so, and those that speak PMI. */
+static int under_mpi(void)
+{
+    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+    if (!size)
+        size = getenv("PMI_SIZE");
+    return size && atoi(size) > 1;
 }
 
 static int run(const command *self, int argc, char **argv)
@@ -69,7 +78,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "steps", OPTION_U64, "N", &o.steps, "length of the run (default: 1000 steps, without --time)", 0},
         {0, "time", OPTION_SECONDS, "TIME", &o.seconds, "or how long to train: 90, 10m, 2h", 0},
         {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 2048, or the context where that is longer", 0},
-        {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step (default %default)", 0},
+        {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step, under mpirun of each rank (default %default)", 0},
         {0, "context", OPTION_U32, "N", &o.context, "longest sequence in tokens (default: the preset's, or that of --init)", 0},
         {0, "learning-rate", OPTION_REAL, "X", &o.learning_rate, "peak of the schedule (default %default)", 0},
         {0, "schedule", OPTION_TEXT, "NAME", &o.schedule,
@@ -84,6 +93,8 @@ static int run(const command *self, int argc, char **argv)
         {0, "save-every", OPTION_SECONDS, "TIME", &o.save_every_s, "how often MODEL.resume is written (default %default s)", 0},
         {0, "threads", OPTION_U32, "N", &threads, "0: one per processor (default %default)", 0},
         {0, "backend", OPTION_TEXT, "NAME", &o.backend, "cpu or ref (default cpu)", 0},
+        {0, "reduce", OPTION_TEXT, "TYPE", &o.reduce,
+         "under mpirun: gradients travel as f32 or bf16 (default f32)", 0},
         {0, "log", OPTION_TEXT, "FILE", &o.log, "append one JSON line per step", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
@@ -99,8 +110,11 @@ static int run(const command *self, int argc, char **argv)
     o.data_count = data.count;
     o.progress = show_progress;
     o.stop = install_stop();
+    o.ranks = under_mpi() ? WLM_RANKS_MPI : WLM_RANKS_ALONE;
     status = wlm_train(&o, &report, &error);
     end_progress();
+    if (report.rank > 0) /* rank 0 has the same result and tells it; an exit status here might end it before it has */
+        return EXIT_DONE;
     if (status == WLM_STOPPED) {
         fprintf(stderr, "wirelm train: stopped after %llu steps; the same command with --resume goes on from %s\n",
                 (unsigned long long)report.steps, error.file);

@@ -292,6 +292,10 @@ typedef struct wlm_model wlm_model;
 WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threads, wlm_error *error);
 WLM_API void wlm_model_free(wlm_model *model);
 
+/* Who trains: this process alone, or all that MPI started together (mpirun -n K), each with batches of its own. The
+ * library begins MPI where the program has not, and then ends it when wlm_train returns: once per process. */
+typedef enum wlm_ranks { WLM_RANKS_ALONE, WLM_RANKS_MPI } wlm_ranks;
+
 typedef struct wlm_train_options {
     const char *const *data;  /* imported folders */
     size_t data_count;
@@ -312,7 +316,7 @@ typedef struct wlm_train_options {
     double seconds;           /* of training, without what is read before it and measured after it; 0: until `steps`.
                                  Both: whichever ends first; none: 1000 steps. Only a run of steps is reproducible */
     uint32_t tokens_per_batch; /* 0: 2048, or the context where that is longer */
-    uint32_t accumulate;      /* batches per step */
+    uint32_t accumulate;      /* batches per step and rank */
     uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
     double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */
     const char *schedule;     /* of the learning rate, after the warm-up: "cosine" (to a tenth), "wsd" (stays, and over
@@ -323,6 +327,9 @@ typedef struct wlm_train_options {
     int threads;
     double save_every_s;      /* how often OUT.resume is written; 0: only when stopped */
     const char *backend;      /* "cpu", "ref"; NULL: cpu */
+    wlm_ranks ranks;          /* all ranks have the same options and see the same folders; rank 0 alone writes files
+                                 and calls progress, and its clock and stop flag are everyone's */
+    const char *reduce;       /* in which gradients travel between ranks: "f32" or "bf16"; NULL: f32 */
     const char *log;          /* JSON Lines, appended; NULL: none */
     wlm_progress_fn *progress;
     void *user;
@@ -330,6 +337,7 @@ typedef struct wlm_train_options {
 } wlm_train_options;
 
 typedef struct wlm_train_report {
+    int rank, ranks;          /* this process's number, from 0, and how many there are: 0 of 1 where it is alone */
     uint64_t steps, skipped, tokens, parameters; /* skipped: steps whose loss or gradient was not
                                                     finite; they changed nothing */
     double loss_first, loss_last, loss_val; /* nats per position with a target, weighted as in training; last: mean
@@ -341,7 +349,8 @@ WLM_API wlm_train_options wlm_train_options_default(void);
 /* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
  * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
  * removed, only when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT is not written, and
- * OUT.resume stays as it was last saved. */
+ * OUT.resume stays as it was last saved.
+ * Ranks: what fails on one ends all, with the same status and error. WLM_ERR_UNSUPPORTED in a build without MPI. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
 /* The i-th preset's name, NULL past the last. */
 WLM_API const char *wlm_preset_name(size_t i);

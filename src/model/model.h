@@ -97,6 +97,10 @@ typedef struct wlmi_net {
     const wlmi_backend *backend;
     wlmi_real *value;    /* [count] */
     wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
+    /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
+     * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
+    void (*grad_done)(void *user, size_t first, size_t count);
+    void *grad_user;
     struct wlmi_workspace *work; /* activations, grown to the largest batch seen */
     struct wlmi_infer *infer;    /* those of wlmi_net_logits */
 } wlmi_net;

@@ -201,6 +201,15 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     return b->status(error);
 }
 
+/* Tells that a layer's gradient is whole, or, past the last layer, that of all that is not in layers. */
+static void tell_done(const wlmi_net *net, int layer)
+{
+    const wlmi_param *first = wlmi_layer_param(net, layer, 0);
+    size_t end = layer < net->config.layers ? wlmi_layer_param(net, layer + 1, 0)->offset : net->count;
+    if (net->grad_done)
+        net->grad_done(net->grad_user, first->offset, end - first->offset);
+}
+
 wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *error)
 {
     const wlmi_backend *b = net->backend;
@@ -210,8 +219,12 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     size_t n = (size_t)T * (size_t)D;
     if (!net->grad)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "backward without memory for gradients");
-    if (!N)
+    if (!N) {
+        for (int l = layers - 1; l >= 0; l--)
+            tell_done(net, l);
+        tell_done(net, layers);
         return WLM_OK;
+    }
     b->cross_entropy_backward(w->logits, w->target, w->first, w->last, w->weight, N, net->rows);
     b->matmul_backward_weight(wlmi_grad(net, embedding), w->logits, w->picked, N, net->rows, D);
     b->matmul_backward_input(w->picked, w->logits, wlmi_value(net, embedding), N, net->rows, D, 0);
@@ -219,12 +232,15 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     b->embed_backward(w->dh, w->picked, w->position, N, T, D);
     b->zero(w->dx, n);
     b->rmsnorm_backward(w->dx, wlmi_grad(net, norm), w->dh, w->x[layers], wlmi_value(net, norm), w->rstd, T, D);
-    for (int l = layers - 1; l >= 0; l--)
+    for (int l = layers - 1; l >= 0; l--) {
         layer_backward(net, batch, l);
+        tell_done(net, l);
+    }
     b->embed_backward(wlmi_grad(net, embedding), w->dx, batch->id, T, net->rows, D);
     if (net->config.packet_rows)
         b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx, w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
         b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx, batch->role, T, net->config.role_rows, D);
+    tell_done(net, layers);
     return b->status(error);
 }

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "model/model.h"
 #include "task/info_capture.h"
+#include "task/mpi_world.h"
 #include "task/shard.h"
 #include "token/codec.h"
 
@@ -41,8 +42,9 @@ static json_t *backends(void)
 
 wlm_status wlm_info_build(char **json, wlm_error *error)
 {
-    json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "version", wlm_version(), "codecs", codecs(), "presets",
-                             presets(), "backends", backends());
+    json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:s?}", "version", wlm_version(), "codecs", codecs(), "presets",
+                             presets(), "backends", backends(), "mpi",
+                             wlmi_world_library());
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     *json = text ? wlmi_strdup(text) : NULL;

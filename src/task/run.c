@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,7 +91,7 @@ static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
     run->asked = json_pack(
-        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:f,"
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:i, s:o, s:f,"
         " s:s, s:s, s:s}",
         "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
         text_or_null(o->codec), "plain", run->plain, "classify", run->classify, "generate", run->generate, "hide",
@@ -98,7 +99,8 @@ static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
         (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
         "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
         "schedule", text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
-        "decay_embeddings", o->decay_embeddings, "clip", o->clip, "seed", seed,
+        "decay_embeddings", o->decay_embeddings, "number of ranks",
+        wlmi_ranks_count(run->ranks), "reduce", text_or_null(o->reduce), "clip", o->clip, "seed", seed,
         "shuffle_fields", shuffle, "backend", run->backend->name);
     return run->asked ? WLM_OK : WLMI_NO_MEMORY(error);
 }
@@ -208,10 +210,30 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
                             &options, error);
 }
 
-wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error)
+wlm_status wlmi_run_compare_nets(wlmi_run *run, wlm_error *error)
 {
-    memset(run, 0, sizeof *run);
-    run->options = options;
+    return wlmi_ranks_compare(run->ranks, run->net->value, run->net->count * sizeof(float), "the model's parameters",
+                              error);
+}
+
+/* What all ranks must share for their sums to make sense. */
+static wlm_status compare_ranks(wlmi_run *run, wlm_error *error)
+{
+    char *asked;
+    wlm_status status;
+    if (!run->ranks)
+        return WLM_OK;
+    asked = json_dumps(run->asked, JSON_COMPACT);
+    status = wlmi_ranks_agree(run->ranks, asked ? WLM_OK : WLMI_NO_MEMORY(error), error);
+    if (status == WLM_OK)
+        status = wlmi_ranks_compare(run->ranks, asked, strlen(asked), "their options or data", error);
+    free(asked);
+    return status == WLM_OK ? wlmi_run_compare_nets(run, error) : status;
+}
+
+static wlm_status set_up(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *options = run->options;
     WLMI_TRY(check_options(options, error));
     run->steps = options->steps || options->seconds > 0 ? options->steps : default_steps;
     run->backend = wlmi_backend_find(options->backend);
@@ -230,13 +252,29 @@ wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_er
     decide_shares(run);
     WLMI_TRY(note_what_was_asked(run, error));
     WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
+    WLMI_TRY(wlmi_trainer_join(&run->trainer, run->ranks, error));
     return open_batches(run, error);
+}
+
+wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error)
+{
+    wlmi_reduce reduce;
+    memset(run, 0, sizeof *run);
+    run->options = options;
+    if (!wlmi_reduce_find(options->reduce, &reduce))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "gradients cannot travel as '%s': there are f32 and bf16", options->reduce);
+    if (options->ranks == WLM_RANKS_MPI)
+        WLMI_TRY(wlmi_ranks_open(&run->ranks, reduce, error));
+    WLMI_TRY(wlmi_ranks_agree(run->ranks, set_up(run, error), error));
+    return compare_ranks(run, error);
 }
 
 void wlmi_run_close(wlmi_run *run)
 {
     wlmi_batches_free(run->batches);
     wlmi_rows_free(&run->rows);
+    wlmi_rows_free(&run->others);
     wlmi_trainer_clear(&run->trainer);
     wlmi_net_free(run->net);
     if (run->data)
@@ -245,4 +283,5 @@ void wlmi_run_close(wlmi_run *run)
     wlmi_free(run->data);
     wlmi_free(run->resume_path);
     json_decref(run->asked);
+    wlmi_ranks_close(run->ranks);
 }

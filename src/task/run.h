@@ -13,16 +13,20 @@ typedef struct wlmi_run {
     wlmi_trainer trainer;
     wlmi_batches *batches;
     wlmi_rows rows;
+    wlmi_rows others;                 /* batches of other ranks, made only to get past them */
     double plain, classify, generate; /* shares, decided */
     uint64_t steps;                   /* 0: by time */
     wlmi_schedule schedule;
+    wlmi_ranks *ranks;                /* NULL: alone */
     json_t *asked;                    /* the options that a resumed run must share */
     char *resume_path;                /* OUT.resume */
 } wlmi_run;
 
-/* Checks the options, opens the folders, and makes, loads or resumes the model. On failure the run is to be closed
- * too. */
+/* Joins the other ranks, checks the options, opens the folders, and makes, loads or resumes the model. A failure is that
+ * of all ranks; the run is to be closed then too. */
 wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error);
+/* WLM_ERR_ARGUMENT where the ranks no longer hold the same parameters. */
+wlm_status wlmi_run_compare_nets(wlmi_run *run, wlm_error *error);
 void wlmi_run_close(wlmi_run *run);
 
 #endif

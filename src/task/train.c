@@ -19,7 +19,7 @@ wlm_train_options wlm_train_options_default(void)
     o.hide = WLM_HIDE_INHERIT;
     o.payload = WLM_PAYLOAD_INHERIT;
     o.accumulate = 1;
-    o.learning_rate = 3e-3;
+    o.learning_rate = 1.5e-3;
     o.warmup = 0.05;
     o.weight_decay = 0.1;
     o.clip = 1.0;
@@ -40,11 +40,18 @@ typedef struct loop {
     double step_s;      /* the last step's time */
     double shown, saved; /* elapsed_s when progress was last shown, and the run saved */
     double began;       /* clock when this sitting's training began */
+    int stop;           /* rank 0 has seen the stop flag */
     uint64_t tokens_before; /* this sitting */
     double elapsed_before;
 } loop;
 
 /* ---------------------------------------------------------------- telling */
+
+/* Rank 0 alone speaks and writes. */
+static int is_first(const wlmi_run *run)
+{
+    return wlmi_ranks_rank(run->ranks) == 0;
+}
 
 static double tokens_per_s(const loop *l)
 {
@@ -58,7 +65,7 @@ static void tell(const loop *l, const char *note)
     const wlm_train_options *o = l->run->options;
     const wlmi_trainer *t = &l->run->trainer;
     wlm_progress p;
-    if (!o->progress)
+    if (!o->progress || !is_first(l->run))
         return;
     memset(&p, 0, sizeof p);
     p.what = "train";
@@ -110,10 +117,13 @@ static wlm_status log_step(const loop *l, const wlmi_step_report *r, wlm_error *
 
 /* ---------------------------------------------------------------- the loop */
 
+/* The ranks take turns at the one stream of batches, which is thus the same for any number of them. */
 static wlm_status next_batch(void *user, uint64_t *cursor, wlmi_batch *batch, wlm_error *error)
 {
     wlmi_run *run = user;
-    WLMI_TRY(wlmi_batches_next(run->batches, cursor, &run->rows, error));
+    for (int i = 0; i < wlmi_ranks_count(run->ranks); i++)
+        WLMI_TRY(wlmi_batches_next(run->batches, cursor,
+                                   i == wlmi_ranks_rank(run->ranks) ? &run->rows : &run->others, error));
     *batch = wlmi_rows_batch(&run->rows);
     return WLM_OK;
 }
@@ -135,6 +145,19 @@ static int is_done(const wlmi_run *run)
            (run->options->seconds > 0 && run->trainer.elapsed_s >= run->options->seconds);
 }
 
+/* What rank 0 reads on its clock and its stop flag is everyone's. */
+static wlm_status look_up(loop *l, wlm_error *error)
+{
+    wlmi_run *run = l->run;
+    double before = run->trainer.elapsed_s;
+    double seen[2] = {l->elapsed_before + wlmi_clock() - l->began, run->options->stop && *run->options->stop};
+    WLMI_TRY(wlmi_ranks_follow(run->ranks, seen, 2, error));
+    run->trainer.elapsed_s = seen[0];
+    l->step_s = seen[0] - before;
+    l->stop = seen[1] > 0;
+    return WLM_OK;
+}
+
 static wlm_status one_step(loop *l, wlm_error *error)
 {
     wlmi_run *run = l->run;
@@ -144,12 +167,10 @@ static wlm_status one_step(loop *l, wlm_error *error)
     const wlmi_step_options step = {
         {rate, o->clip, o->weight_decay, o->decay_embeddings ? o->weight_decay : 0}, o->accumulate};
     wlmi_step_report report;
-    double before = t->elapsed_s;
     l->rate = rate;
     WLMI_TRY(wlmi_trainer_step(t, &step, next_batch, run, &report, error));
-    t->elapsed_s = l->elapsed_before + wlmi_clock() - l->began;
-    l->step_s = t->elapsed_s - before;
-    WLMI_TRY(log_step(l, &report, error));
+    WLMI_TRY(look_up(l, error));
+    WLMI_TRY(wlmi_ranks_agree(run->ranks, log_step(l, &report, error), error));
     if (t->skipped_in_row < SKIPS_IN_ROW)
         return WLM_OK;
     return wlmi_fail(error, WLM_ERR_DIVERGED, NULL, WLM_NO_OFFSET,
@@ -159,8 +180,13 @@ static wlm_status one_step(loop *l, wlm_error *error)
 
 static wlm_status save_run(loop *l, wlm_error *error)
 {
-    l->saved = l->run->trainer.elapsed_s;
-    return wlmi_resume_save(&l->run->trainer, l->run->asked, l->run->resume_path, error);
+    wlmi_run *run = l->run;
+    wlm_status status = WLM_OK;
+    l->saved = run->trainer.elapsed_s;
+    WLMI_TRY(wlmi_run_compare_nets(run, error));
+    if (is_first(run))
+        status = wlmi_resume_save(&run->trainer, run->asked, run->resume_path, error);
+    return wlmi_ranks_agree(run->ranks, status, error);
 }
 
 static wlm_status steps(loop *l, wlm_error *error)
@@ -172,8 +198,9 @@ static wlm_status steps(loop *l, wlm_error *error)
     l->saved = l->elapsed_before = t->elapsed_s;
     l->tokens_before = t->tokens;
     l->began = wlmi_clock();
+    WLMI_TRY(look_up(l, error));
     while (!is_done(run)) {
-        if (o->stop && *o->stop) {
+        if (l->stop) {
             WLMI_TRY(save_run(l, error));
             tell(l, NULL);
             return wlmi_fail(error, WLM_STOPPED, run->resume_path, WLM_NO_OFFSET, "stopped after %llu steps",
@@ -227,9 +254,10 @@ static wlm_status validate(wlmi_run *run, double *loss, wlm_error *error)
     return WLM_OK;
 }
 
-static wlm_status finish(wlmi_run *run, wlm_error *error)
+static wlm_status finish(wlmi_run *run, double *loss_val, wlm_error *error)
 {
     wlmi_record *record = &run->net->record;
+    WLMI_TRY(validate(run, loss_val, error));
     record->steps += run->trainer.step;
     record->tokens += run->trainer.tokens;
     record->loss = wlmi_trainer_loss(&run->trainer);
@@ -253,27 +281,35 @@ static void fill_report(wlm_train_report *report, const loop *l, double loss_val
     report->tokens_per_s = tokens_per_s(l);
 }
 
+static wlm_status open_outputs(loop *l, wlm_error *error)
+{
+    const wlm_train_options *o = l->run->options;
+    wlmi_output *probe;
+    WLMI_TRY(wlmi_output_open(&probe, o->out, error)); /* better now than after an hour */
+    wlmi_output_discard(probe);
+    if (!o->log)
+        return WLM_OK;
+    l->log = fopen(o->log, "a");
+    return l->log ? WLM_OK : wlmi_fail(error, WLM_ERR_IO, o->log, WLM_NO_OFFSET, "%s", strerror(errno));
+}
+
 static wlm_status train(wlmi_run *run, wlm_train_report *report, wlm_error *error)
 {
     const wlm_train_options *o = run->options;
     loop l = {.run = run};
     double loss_val = NAN;
-    wlm_status status;
-    wlmi_output *probe;
-    WLMI_TRY(wlmi_output_open(&probe, o->out, error)); /* better now than after an hour */
-    wlmi_output_discard(probe);
+    wlm_status status = WLM_OK;
+    if (is_first(run))
+        status = open_outputs(&l, error);
     if (!o->resume && access(run->resume_path, F_OK) == 0)
         tell(&l, "an unfinished run stands beside the output; it is not resumed, and will be replaced");
-    if (o->log) {
-        l.log = fopen(o->log, "a");
-        if (!l.log)
-            return wlmi_fail(error, WLM_ERR_IO, o->log, WLM_NO_OFFSET, "%s", strerror(errno));
-    }
-    status = steps(&l, error);
+    status = wlmi_ranks_agree(run->ranks, status, error);
     if (status == WLM_OK)
-        status = validate(run, &loss_val, error);
+        status = steps(&l, error);
     if (status == WLM_OK)
-        status = finish(run, error);
+        status = wlmi_run_compare_nets(run, error);
+    if (status == WLM_OK)
+        status = wlmi_ranks_agree(run->ranks, is_first(run) ? finish(run, &loss_val, error) : WLM_OK, error);
     fill_report(report, &l, loss_val);
     if (l.log)
         fclose(l.log);
@@ -284,10 +320,16 @@ wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report,
 {
     wlmi_run run;
     wlm_train_report unused;
-    wlm_status status = wlmi_run_open(&run, options, error);
+    wlm_error untold; /* ranks tell each other their errors, whether or not the caller asks */
+    wlm_status status;
     if (!report)
         report = &unused;
+    if (!error)
+        error = &untold;
+    status = wlmi_run_open(&run, options, error);
     memset(report, 0, sizeof *report);
+    report->rank = wlmi_ranks_rank(run.ranks);
+    report->ranks = wlmi_ranks_count(run.ranks);
     if (status == WLM_OK)
         status = train(&run, report, error);
     wlmi_run_close(&run);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# layers.sh: includes point downward; pcap.h and dnnl.h stand in one file each; every source file says what it is,
+# layers.sh: includes point downward; pcap.h, dnnl.h and mpi.h stand in one file each; every source file says what it is,
 # and stays small enough to be one room.
 set -u
 cd "$WIRELM_ROOT"
@@ -30,7 +30,7 @@ for file in cli/*.[ch]; do
         case "$header" in wirelm.h | cli.h) ;; *) complain "$file includes $header: the command line sees only wirelm.h" ;; esac
     done
 done
-for header in 'pcap.h' 'pcap/pcap.h' 'dnnl.h' 'oneapi/dnnl/dnnl.h'; do
+for header in 'pcap.h' 'pcap/pcap.h' 'dnnl.h' 'oneapi/dnnl/dnnl.h' 'mpi.h'; do
     n=$(grep -lE "# *include <$header>" -r src cli include | wc -l)
     [ "$n" -le 1 ] || complain "$header is included in $n files"
 done

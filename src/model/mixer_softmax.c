@@ -19,8 +19,8 @@ static void forward(const wlmi_mixer_rows *r)
 {
     const wlmi_backend *b = r->backend;
     int heads = r->group->heads, K = r->head_width;
-    b->rotary(r->q, r->segments, 0, r->stride, heads, K, 1);
-    b->rotary(r->k, r->segments, 0, r->stride, heads, K, 1);
+    b->rotary(r->q, r->segments, r->stride, heads, K, 1);
+    b->rotary(r->k, r->segments, r->stride, heads, K, 1);
     b->attention_forward(r->o, r->o_stride, r->kept, r->q, r->k, r->v, r->stride, r->segments, heads, K,
                          window_of(r->group));
 }
@@ -31,8 +31,8 @@ static void backward(const wlmi_mixer_rows *r)
     int heads = r->group->heads, K = r->head_width;
     b->attention_backward(r->dq, r->dk, r->dv, r->d_o, r->o, r->o_stride, r->kept, r->q, r->k, r->v, r->stride,
                           r->segments, heads, K, window_of(r->group));
-    b->rotary(r->dq, r->segments, 0, r->stride, heads, K, -1);
-    b->rotary(r->dk, r->segments, 0, r->stride, heads, K, -1);
+    b->rotary(r->dq, r->segments, r->stride, heads, K, -1);
+    b->rotary(r->dk, r->segments, r->stride, heads, K, -1);
 }
 
 static int slots_of(const wlmi_head_group *group, int room)

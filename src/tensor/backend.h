@@ -16,7 +16,6 @@
 typedef struct wlmi_real wlmi_real;
 
 enum { WLMI_MAX_HEAD_WIDTH = 512 };
-#define WLMI_TURN 6.283185307179586
 
 typedef struct wlmi_segments {
     int count;
@@ -101,12 +100,11 @@ typedef struct wlmi_backend {
     /* The mixers below read and write head blocks inside wider rows: x points at the first head's first value of
      * token 0, tokens are `stride` values apart, heads K values apart. */
 
-    /* Rotary positions (Su et al., 2021), in place, pairs (i, i + K/2), base 10000, position = index in segment.
-     * sign +1 rotates, -1 rotates back (which is also the backward). position0: position of each segment's first
-     * token (0 in training). */
-    void (*rotary)(wlmi_real *x, wlmi_segments segments, int position0, int stride, int heads, int K, int sign);
+    /* Rotary positions (Su et al., 2021), in place, pairs (i, i + K/2), base 10000, position = index in segment;
+     * turns.h says how angles are counted. sign +1 rotates, -1 rotates back (which is also the backward). */
+    void (*rotary)(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign);
     /* The same in two halves, for tokens anywhere in their streams: angles [T,K], cosines [K/2] then sines of each
-     * token's position. A phase is a count of 2^-64 turns that wraps, so that no position is too far. */
+     * token's position. */
     void (*rotary_angles)(wlmi_real *angles, const uint64_t *position, int T, int K);
     void (*rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K);
 

@@ -1,16 +1,15 @@
 /* ref_mixers.h: the scalar ops that mix tokens of a segment: rotary positions and the kinds of heads. See ref_table.h.
  * Linear heads are the plain recurrence here, never chunked. */
-/* The angle is taken in double: positions reach millions, where float has no fraction left. */
-static void rotary(wlmi_real *x_, wlmi_segments segments, int position0, int stride, int heads, int K, int sign)
+static void rotary(wlmi_real *x_, wlmi_segments segments, int stride, int heads, int K, int sign)
 {
     REAL *x = (REAL *)x_;
     for (int s = 0; s < segments.count; s++) {
         for (int t = segments.starts[s]; t < segments.starts[s + 1]; t++) {
-            double position = (double)position0 + (t - segments.starts[s]);
+            uint64_t position = (uint64_t)(t - segments.starts[s]);
             for (int h = 0; h < heads; h++) {
                 for (int i = 0; i < K / 2; i++) {
                     REAL *a = x + (size_t)t * stride + h * K + i, *b = a + K / 2;
-                    double angle = sign * position * pow(10000, -2.0 * i / K);
+                    double angle = sign * wlmi_turn_radians(position * wlmi_turn_speed(i, K));
                     REAL c = (REAL)cos(angle), z = (REAL)sin(angle), u = *a, w = *b;
                     *a = u * c - w * z;
                     *b = u * z + w * c;
@@ -25,9 +24,9 @@ static void rotary_angles(wlmi_real *angles_, const uint64_t *position, int T, i
     REAL *angles = (REAL *)angles_;
     for (int t = 0; t < T; t++, angles += K) {
         for (int i = 0; i < K / 2; i++) {
-            uint64_t turns = (uint64_t)ldexp(pow(10000, -2.0 * i / K) / WLMI_TURN, 64) * position[t];
-            angles[i] = (REAL)cos(WLMI_TURN * ldexp((double)turns, -64));
-            angles[K / 2 + i] = (REAL)sin(WLMI_TURN * ldexp((double)turns, -64));
+            double angle = wlmi_turn_radians(position[t] * wlmi_turn_speed(i, K));
+            angles[i] = (REAL)cos(angle);
+            angles[K / 2 + i] = (REAL)sin(angle);
         }
     }
 }

@@ -4,6 +4,7 @@
 #include <tgmath.h>
 
 #include "tensor/backend.h"
+#include "tensor/turns.h"
 
 static void zero(wlmi_real *x_, size_t n)
 {

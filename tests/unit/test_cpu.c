@@ -307,6 +307,54 @@ static void large_values(void **state)
     free(x), free(d_o);
 }
 
+/* Attention over turned rows sees distances alone: positions from p on are as good as from 0 on. */
+static void far_positions(void **state)
+{
+    enum { H = 2, K = 32, W = H * K, ROW = 3 * W + 3 };
+    static const int32_t starts[] = {0, T};
+    static const uint64_t first[] = {0, 1000000, (UINT64_C(1) << 31) - 7, UINT64_C(1) << 40};
+    const wlmi_segments one = {1, starts};
+    float *x = randoms(T * ROW), *angles = randoms(T * K);
+    float *o[4], lse[T * H];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        float *y = copy(x, T * ROW);
+        uint64_t position[T];
+        for (int t = 0; t < T; t++)
+            position[t] = first[i] + (uint64_t)t;
+        cpu->rotary_angles(R(angles), position, T, K);
+        cpu->rotary_turn(R(y), R(angles), T, ROW, 2 * H, K);
+        o[i] = randoms(T * W);
+        cpu->attention_forward(R(o[i]), W, R(lse), R(y), R(y + W), R(y + 2 * W), ROW, one, H, K, 100);
+        assert_close("o", o[i], o[0], T * W, 2e-6);
+        free(y);
+    }
+    for (int i = 0; i < 4; i++)
+        free(o[i]);
+    free(x), free(angles);
+}
+
+/* What comes later changes no bit of what came before, keys that would overflow an exponential included. */
+static void the_future_does_not_leak(void **state)
+{
+    enum { H = 2, K = 20, ROW = 3 * H * K + 3, O_ROW = H * K + 2, AT = 200 };
+    static const int32_t starts[] = {0, T};
+    static const int windows[] = {LINEAR, 70, INT_MAX};
+    const wlmi_segments one = {1, starts};
+    float *x = randoms(T * ROW), *later = copy(x, T * ROW), *d_o = randoms(T * O_ROW);
+    (void)state;
+    for (int i = AT * ROW; i < T * ROW; i++)
+        later[i] *= 1e4f;
+    for (int w = 0; w < 3; w++) {
+        mixed a = mix(cpu, x, d_o, one, H, K, windows[w]), b = mix(cpu, later, d_o, one, H, K, windows[w]);
+        assert_same_bits("o", a.o, b.o, AT * O_ROW);
+        for (size_t i = 0; i < b.n_o; i++)
+            assert_true(isfinite(b.o[i]));
+        mixed_free(&a), mixed_free(&b);
+    }
+    free(x), free(later), free(d_o);
+}
+
 static void shift_and_rotary(void **state)
 {
     enum { H = 3, K = 10, D = H * K + 1 };
@@ -319,8 +367,8 @@ static void shift_and_rotary(void **state)
     cpu->shift_backward(R(b), R(x), packed, D);
     assert_close("shift_backward", b, a, T * D, 0);
     for (int i = 0; i < 2; i++) {
-        ref->rotary(R(a), packed, i * 1000003, D, H, K, 1 - 2 * i);
-        cpu->rotary(R(b), packed, i * 1000003, D, H, K, 1 - 2 * i);
+        ref->rotary(R(a), packed, D, H, K, 1 - 2 * i);
+        cpu->rotary(R(b), packed, D, H, K, 1 - 2 * i);
         assert_close("rotary", b, a, T * D, 1e-6);
     }
     assert_int_equal(cpu->status(NULL), WLM_OK);
@@ -390,7 +438,7 @@ static void no_memory(void **state)
     for (uint64_t k = 1; k <= 2; k++) {
         wlmi_alloc_fail_at(k);
         cpu->attention_forward(R(o), 16, R(lse), R(x), R(x), R(x), 16, s, 1, 16, 9);
-        cpu->rotary(R(o), s, 0, 16, 1, 16, 1);
+        cpu->rotary(R(o), s, 16, 1, 16, 1);
         wlmi_alloc_fail_at(0);
         assert_int_equal(cpu->status(&error), WLM_ERR_MEMORY);
         assert_string_equal(error.cause, "out of memory");
@@ -410,6 +458,8 @@ int main(void)
         cmocka_unit_test(many_products),
         cmocka_unit_test(rows),
         cmocka_unit_test(flat),
+        cmocka_unit_test(far_positions),
+        cmocka_unit_test(the_future_does_not_leak),
         cmocka_unit_test(shift_and_rotary),
         cmocka_unit_test(mixers),
         cmocka_unit_test(packed_as_separate),

@@ -259,6 +259,22 @@ static void packed_as_separate(void **state)
     drop(&all);
 }
 
+/* What comes later changes no bit of what came before. */
+static void the_future_does_not_leak(void **state)
+{
+    enum { AT = 70 };
+    static const int32_t starts[] = {0, 150};
+    heads a = make(cpu, (wlmi_segments){1, starts}, 2, 32, 1, -3, 6), b = make(cpu, a.segments, 2, 32, 1, -3, 6);
+    (void)state;
+    for (size_t i = AT * (size_t)a.row; i < a.n[X]; i++)
+        set(&b, b.in[X], i, 1e4 * get(&a, a.in[X], i));
+    forward(&a), forward(&b);
+    assert_memory_equal(a.y, b.y, AT * (size_t)(a.W + 2) * sizeof(float));
+    for (size_t i = 0; i < (size_t)b.T * (size_t)(b.W + 2); i++)
+        assert_true(isfinite(get(&b, b.y, i)));
+    drop(&a), drop(&b);
+}
+
 /* Several streams a token at a time, against whole segments. */
 static void steps_agree(const wlmi_backend *b, int K, double tolerance)
 {
@@ -330,6 +346,7 @@ int main(void)
         cmocka_unit_test(large_and_small_values),
         cmocka_unit_test(same_bits),
         cmocka_unit_test(packed_as_separate),
+        cmocka_unit_test(the_future_does_not_leak),
         cmocka_unit_test(steps_are_whole_segments),
         cmocka_unit_test(no_memory),
     };

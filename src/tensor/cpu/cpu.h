@@ -48,7 +48,7 @@ void wlmi_cpu_matmul_backward_input(wlmi_real *dx, const wlmi_real *dy, const wl
 void wlmi_cpu_matmul_backward_weight(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K);
 
 /* rotary.c */
-void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int position0, int stride, int heads, int K, int sign);
+void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign);
 
 /* attention.c */
 void wlmi_cpu_attention_forward(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,

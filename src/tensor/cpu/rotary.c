@@ -7,12 +7,13 @@
 #include "tensor/cpu/block.h"
 #include "tensor/cpu/cpu.h"
 #include "tensor/cpu/simd.h"
+#include "tensor/turns.h"
 
-/* cosines [K/2] then sines [K/2] of a position; in double, as positions reach millions. */
-static void fill_angles(float *to, double position, int K)
+/* cosines [K/2] then sines [K/2] of a position. */
+static void fill_angles(float *to, int position, const uint64_t *speed, int K)
 {
     for (int i = 0; i < K / 2; i++) {
-        double angle = position * pow(10000, -2.0 * i / K);
+        const double angle = wlmi_turn_radians(speed[i] * (uint64_t)position);
         to[i] = (float)cos(angle);
         to[K / 2 + i] = (float)sin(angle);
     }
@@ -40,14 +41,17 @@ CLONES static void rotate_block(float *restrict x, int rows, int stride, int hea
     }
 }
 
-void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int position0, int stride, int heads, int K, int sign)
+void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign)
 {
     const int T = segments.starts[segments.count], threads = wlmi_cpu_threads(2.0 * T * heads * K);
+    uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2];
     int count, longest = 0;
     size_t step;
     wlmi_block *blocks = wlmi_block_cut(segments, &count);
     float *place = wlmi_cpu_scratch(1, (size_t)WLMI_BLOCK * K, &step);
     float *scratch = wlmi_cpu_scratch(threads, 2 * (size_t)K, &step);
+    for (int i = 0; i < K / 2; i++)
+        speed[i] = wlmi_turn_speed(i, K);
     if (blocks && place && scratch) {
         for (int i = 0; i < count; i++)
             longest = blocks[i].to - blocks[i].from > longest ? blocks[i].to - blocks[i].from : longest;
@@ -56,12 +60,12 @@ void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int position0, int st
             float *first = scratch + step * omp_get_thread_num(), *turn = first + K;
 #pragma omp for schedule(static)
             for (int r = 0; r < longest; r++)
-                fill_angles(place + (size_t)r * K, r, K);
+                fill_angles(place + (size_t)r * K, r, speed, K);
 #pragma omp for schedule(static)
             for (int i = 0; i < count; i++) {
                 const wlmi_block *b = &blocks[i];
                 wlmi_block_fetch((float *)x + (size_t)b->from * stride, stride, b->to - b->from, heads * K);
-                fill_angles(first, (double)position0 + (b->from - b->start), K);
+                fill_angles(first, b->from - b->start, speed, K);
                 rotate_block((float *)x + (size_t)b->from * stride, b->to - b->from, stride, heads, K, (float)sign,
                              place, first, turn);
             }

@@ -6,6 +6,7 @@
 #include "tensor/cpu/cpu.h"
 #include "tensor/cpu/linear.h"
 #include "tensor/cpu/simd.h"
+#include "tensor/turns.h"
 
 enum { PIECE = 64 };
 
@@ -14,14 +15,14 @@ enum { PIECE = 64 };
 void wlmi_cpu_rotary_angles(wlmi_real *angles, const uint64_t *position, int T, int K)
 {
     const int half = K / 2;
-    uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2]; /* 2^-64 turns per token */
+    uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2];
     for (int i = 0; i < half; i++)
-        speed[i] = (uint64_t)ldexp(pow(10000, -2.0 * i / K) / WLMI_TURN, 64);
+        speed[i] = wlmi_turn_speed(i, K);
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(20.0 * T * K))
     for (int t = 0; t < T; t++) {
         float *to = (float *)angles + (size_t)t * K;
         for (int i = 0; i < half; i++) {
-            const double angle = WLMI_TURN * ldexp((double)(speed[i] * position[t]), -64);
+            const double angle = wlmi_turn_radians(speed[i] * position[t]);
             to[i] = (float)cos(angle);
             to[half + i] = (float)sin(angle);
         }

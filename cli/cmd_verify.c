@@ -1,6 +1,7 @@
 /* cmd_verify.c: wirelm verify. */
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 
@@ -56,15 +57,39 @@ static double ratio(double a, uint64_t b)
     return b ? a / (double)b : 0;
 }
 
+static json_t *reasons_json(const uint64_t raw[WLM_RAW_REASONS])
+{
+    json_t *reasons = json_object();
+    for (size_t i = 0; i < WLM_RAW_REASONS; i++)
+        json_object_set_new(reasons, wlm_raw_reason_name(i), json_integer((json_int_t)raw[i]));
+    return reasons;
+}
+
+/* Raw packets of each link type, by its number. */
+static json_t *links_json(const wlm_token_counter *counter)
+{
+    json_t *links = json_object();
+    wlm_link_stats link;
+    for (size_t i = 0; wlm_token_counter_link(counter, i, &link); i++) {
+        uint64_t raw = 0;
+        char name[16];
+        for (size_t r = 0; r < WLM_RAW_REASONS; r++)
+            raw += link.raw[r];
+        snprintf(name, sizeof name, "%u", link.link_type);
+        json_object_set_new(links, name, json_pack("{s:I, s:I, s:f, s:o}", "packets", (json_int_t)link.packets, "raw",
+                                                   (json_int_t)raw, "share", ratio((double)raw, link.packets),
+                                                   "reasons", reasons_json(link.raw)));
+    }
+    return links;
+}
+
 static json_t *stats_json(const wlm_token_counter *counter)
 {
     wlm_token_stats s;
-    json_t *reasons = json_object();
     wlm_token_counter_read(counter, &s);
     uint64_t packets = s.packets[WLM_TOKENS_TCP] + s.packets[WLM_TOKENS_UDP] + s.packets[WLM_TOKENS_OTHER];
-    for (size_t i = 0; i < WLM_RAW_REASONS; i++)
-        json_object_set_new(reasons, wlm_raw_reason_name(i), json_integer((json_int_t)s.raw[i]));
-    return json_pack("{s:{s:f, s:f, s:f, s:f, s:f}, s:{s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I, s:o, s:f}",
+    return json_pack("{s:{s:f, s:f, s:f, s:f, s:f}, s:{s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I, s:o, s:o,"
+                     " s:f, s:{s:I, s:I, s:I}}",
                      "tokens_per_packet", "tcp", ratio((double)s.tokens[0], s.packets[0]), "udp",
                      ratio((double)s.tokens[1], s.packets[1]), "other", ratio((double)s.tokens[2], s.packets[2]),
                      "continuing", ratio((double)s.continuing_tokens, s.continuing_packets), "opening",
@@ -74,8 +99,10 @@ static json_t *stats_json(const wlm_token_counter *counter)
                      ratio((double)s.transport_tokens, packets), "raw", ratio((double)s.raw_tokens, packets),
                      "packets_by_class", "tcp", (json_int_t)s.packets[0], "udp", (json_int_t)s.packets[1], "other",
                      (json_int_t)s.packets[2], "flows", (json_int_t)s.flows, "payload_tokens",
-                     (json_int_t)s.payload_tokens, "raw_packets", reasons, "header_bits_per_packet",
-                     ratio(s.header_bits, packets));
+                     (json_int_t)s.payload_tokens, "raw_packets", reasons_json(s.raw), "raw_packets_by_link_type",
+                     links_json(counter), "header_bits_per_packet", ratio(s.header_bits, packets), "bytes", "capture",
+                     (json_int_t)s.capture_bytes, "gzip_9", (json_int_t)s.gzip_bytes, "zstd_19",
+                     (json_int_t)s.zstd_bytes);
 }
 
 static int run(const command *self, int argc, char **argv)
@@ -98,6 +125,9 @@ static int run(const command *self, int argc, char **argv)
     int exit_status = parse_options(self, table, argc, argv, &rest);
     if (exit_status < 0 && rest.count)
         exit_status = usage_error(self, "'%s' is not expected here", rest.item[0]);
+    for (size_t i = 0; i < in.count && exit_status < 0 && stats; i++)
+        if (!strcmp(in.item[i], "-"))
+            exit_status = usage_error(self, "--stats reads a capture more than once, which standard input cannot be");
     if (exit_status < 0 && wlm_token_options_check(&v.options, &error) != WLM_OK)
         exit_status = report_error(&error);
     if (exit_status < 0 && stats && wlm_token_counter_new(&v.counter, &v.options, &error) != WLM_OK)

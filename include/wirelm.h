@@ -238,7 +238,13 @@ typedef struct wlm_token_stats {
     uint64_t time_tokens, link_tokens, network_tokens, transport_tokens, raw_tokens, payload_tokens;
     uint64_t raw[WLM_RAW_REASONS];                  /* packets that had to be told as bytes, by reason */
     double header_bits;                             /* of all but payload, under one adaptive order-2 coder */
+    uint64_t capture_bytes, gzip_bytes, zstd_bytes; /* of the captures, and of each under gzip -9 and zstd -19 */
 } wlm_token_stats;
+
+typedef struct wlm_link_stats {
+    uint32_t link_type;                             /* LINKTYPE_ number */
+    uint64_t packets, raw[WLM_RAW_REASONS];         /* all; those told as bytes, by reason */
+} wlm_link_stats;
 
 typedef struct wlm_token_counter wlm_token_counter;
 /* options NULL: the defaults. */
@@ -247,6 +253,8 @@ WLM_API wlm_status wlm_token_counter_new(wlm_token_counter **counter, const wlm_
 /* Adds a capture; of a damaged one what stands before the damage. */
 WLM_API wlm_status wlm_token_counter_add(wlm_token_counter *counter, const char *path, wlm_error *error);
 WLM_API void wlm_token_counter_read(const wlm_token_counter *counter, wlm_token_stats *stats);
+/* The i-th link type seen, in ascending order. 0: there are no more. */
+WLM_API int wlm_token_counter_link(const wlm_token_counter *counter, size_t i, wlm_link_stats *stats);
 WLM_API void wlm_token_counter_free(wlm_token_counter *counter);
 
 /* ---------------------------------------------------------------- data */

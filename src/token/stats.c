@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/scale.h"
 #include "capture/flow.h"
 #include "token/codec.h"
 
@@ -23,6 +24,9 @@ struct wlm_token_counter {
     uint16_t *chance;    /* of a one, in 1/65536, by context and bits read so far */
     uint32_t before[2];  /* last header tokens */
     wlm_token_stats stats;
+    wlm_link_stats *link; /* ascending */
+    size_t links, link_room;
+    wlmi_scale *scale;
     wlm_status status;   /* of what happened in expired() */
 };
 
@@ -46,8 +50,12 @@ wlm_status wlm_token_counter_new(wlm_token_counter **counter, const wlm_token_op
     }
     for (size_t i = 0; i < (size_t)1 << TABLE_BITS; i++)
         c->chance[i] = HALF;
-    *counter = c;
-    return WLM_OK;
+    wlm_status status = wlmi_scale_new(&c->scale, error);
+    if (status == WLM_OK)
+        *counter = c;
+    else
+        wlm_token_counter_free(c);
+    return status;
 }
 
 void wlm_token_counter_free(wlm_token_counter *c)
@@ -57,6 +65,8 @@ void wlm_token_counter_free(wlm_token_counter *c)
     while (c->spares)
         c->codec->drop(c->spare[--c->spares]);
     wlmi_tokens_free(&c->tokens);
+    wlmi_scale_free(c->scale);
+    wlmi_free(c->link);
     wlmi_free(c->chance);
     wlmi_free(c);
 }
@@ -143,6 +153,21 @@ static wlm_status begin(wlm_token_counter *c, tracked *t, const wlm_packet *p, w
     return WLM_OK;
 }
 
+/* The link type's counts, made where they are new; NULL: out of memory. */
+static wlm_link_stats *link_of(wlm_token_counter *c, uint32_t link_type)
+{
+    size_t at = c->links;
+    while (at > 0 && c->link[at - 1].link_type >= link_type)
+        at--;
+    if (at < c->links && c->link[at].link_type == link_type)
+        return &c->link[at];
+    if (!wlmi_grow(&c->link, &c->link_room, c->links + 1, sizeof *c->link))
+        return NULL;
+    memmove(&c->link[at + 1], &c->link[at], (c->links++ - at) * sizeof *c->link);
+    c->link[at] = (wlm_link_stats){.link_type = link_type};
+    return &c->link[at];
+}
+
 static wlm_status count_packet(wlm_token_counter *c, wlmi_flow_table *flows, const wlm_packet *p, wlm_error *error)
 {
     wlmi_headers headers;
@@ -167,9 +192,25 @@ static wlm_status count_packet(wlm_token_counter *c, wlmi_flow_table *flows, con
         *(t->spoke[backward] ? &c->stats.continuing_tokens : &c->stats.opening_tokens) += told;
     }
     t->spoke[backward] = 1;
+    wlm_link_stats *link = link_of(c, p->link_type);
+    if (!link)
+        return WLMI_NO_MEMORY(error);
     int reason = c->codec->raw ? c->codec->raw(t->coder) : 0;
-    if (reason > 0 && reason <= WLM_RAW_REASONS)
+    link->packets++;
+    if (reason > 0 && reason <= WLM_RAW_REASONS) {
+        link->raw[reason - 1]++;
         c->stats.raw[reason - 1]++;
+    }
+    return WLM_OK;
+}
+
+static wlm_status count_bytes(wlm_token_counter *c, const char *path, wlm_error *error)
+{
+    wlmi_sizes sizes = {0, 0, 0};
+    WLMI_TRY(wlmi_scale_add(c->scale, path, &sizes, error));
+    c->stats.capture_bytes += sizes.plain;
+    c->stats.gzip_bytes += sizes.gzip;
+    c->stats.zstd_bytes += sizes.zstd;
     return WLM_OK;
 }
 
@@ -197,12 +238,20 @@ wlm_status wlm_token_counter_add(wlm_token_counter *c, const char *path, wlm_err
     wlm_capture_close(capture);
     if (status == WLM_END || status == WLM_ERR_FORMAT) /* packets before damage count */
         status = c->status == WLM_OK ? WLM_OK : WLMI_NO_MEMORY(error);
-    return status;
+    return status == WLM_OK ? count_bytes(c, path, error) : status;
 }
 
 void wlm_token_counter_read(const wlm_token_counter *c, wlm_token_stats *stats)
 {
     *stats = c->stats;
+}
+
+int wlm_token_counter_link(const wlm_token_counter *c, size_t i, wlm_link_stats *stats)
+{
+    if (i >= c->links)
+        return 0;
+    *stats = c->link[i];
+    return 1;
 }
 
 const char *wlm_raw_reason_name(size_t i)

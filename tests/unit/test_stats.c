@@ -1,7 +1,10 @@
 /* test_stats.c: what captures cost in tokens: everything is counted once, in its place. */
 #include "support/support.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "support/packets.h"
 #include "token/codec.h"
@@ -24,6 +27,20 @@ static void write_capture(const char *path)
     static const uint8_t odd[20] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x12, 0x34};
     wlm_packet p = {.time_ns = 9000000, .captured = 20, .wire = 20, .link_type = 1, .data = odd};
     assert_ok(wlm_writer_packet(writer, &p, &error), &error);
+    assert_ok(wlm_writer_finish(writer, &error), &error);
+}
+
+static void write_frames(const char *path)
+{
+    wlm_writer *writer;
+    wlm_error error;
+    wlm_writer_options options = {.format = WLM_FORMAT_PCAP, .link_type = 195};
+    assert_ok(wlm_writer_open(&writer, path, &options, &error), &error);
+    for (int i = 0; i < 40; i++) {
+        const uint8_t frame[9] = {0x41, 0x88, (uint8_t)i, 1, 2, 3, 4, 5, 6};
+        wlm_packet p = {.time_ns = 1000000 * i, .captured = 9, .wire = 9, .link_type = 195, .data = frame};
+        assert_ok(wlm_writer_packet(writer, &p, &error), &error);
+    }
     assert_ok(wlm_writer_finish(writer, &error), &error);
 }
 
@@ -63,6 +80,55 @@ static void all_is_counted_once(void **state)
             assert_int_equal(s.transport_tokens, 3 * 20 + 2 * 8);
         }
     }
+}
+
+static void raw_packets_are_counted_by_link_type(void **state)
+{
+    const wlm_token_options options = {.codec = "fields", .payload = WLM_PAYLOAD_FULL};
+    wlm_token_counter *counter;
+    wlm_link_stats link;
+    wlm_error error;
+    (void)state;
+    write_capture(test_path("few.pcap"));
+    write_frames(test_path("frames.pcap"));
+    assert_ok(wlm_token_counter_new(&counter, &options, &error), &error);
+    assert_ok(wlm_token_counter_add(counter, test_path("frames.pcap"), &error), &error);
+    assert_ok(wlm_token_counter_add(counter, test_path("few.pcap"), &error), &error);
+    assert_true(wlm_token_counter_link(counter, 0, &link));
+    assert_int_equal(link.link_type, 1);
+    assert_int_equal(link.packets, 6);
+    assert_int_equal(link.raw[0], 1);
+    assert_true(wlm_token_counter_link(counter, 1, &link));
+    assert_int_equal(link.link_type, 195);
+    assert_int_equal(link.packets, 40);
+    assert_int_equal(link.raw[0], 40);
+    assert_int_equal(link.raw[1] + link.raw[2] + link.raw[3], 0);
+    assert_false(wlm_token_counter_link(counter, 2, &link));
+    wlm_token_counter_free(counter);
+}
+
+static uint64_t size_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+/* Against what the compressors themselves make of the file, where they are installed. */
+static void bytes_for_scale_are_those_of_the_compressors(void **state)
+{
+    char command[1200];
+    wlm_token_stats s = stats_of("fields", 2);
+    (void)state;
+    assert_int_equal(s.capture_bytes, 2 * size_of(test_path("few.pcap")));
+    assert_true(s.gzip_bytes > 100 && s.gzip_bytes < s.capture_bytes);
+    assert_true(s.zstd_bytes > 100 && s.zstd_bytes < s.capture_bytes);
+    snprintf(command, sizeof command, "gzip -9 -n -c '%s' > '%s.gz'", test_path("few.pcap"), test_path("few.pcap"));
+    if (system(command) == 0)
+        assert_int_equal(s.gzip_bytes, 2 * size_of(test_path("few.pcap.gz")));
+    snprintf(command, sizeof command, "zstd -q -f -19 --no-check '%s'", test_path("few.pcap"));
+    if (system(command) == 0)
+        assert_int_equal(s.zstd_bytes, 2 * size_of(test_path("few.pcap.zst")));
 }
 
 static void fields_need_fewer_tokens_and_bits(void **state)
@@ -128,6 +194,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_counted_once),
+        cmocka_unit_test(raw_packets_are_counted_by_link_type),
+        cmocka_unit_test(bytes_for_scale_are_those_of_the_compressors),
         cmocka_unit_test(fields_need_fewer_tokens_and_bits),
         cmocka_unit_test(text_tells_what_was_told_and_what_was_predicted),
         cmocka_unit_test(what_is_no_capture_is_an_error),

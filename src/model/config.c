@@ -13,8 +13,22 @@ static const wlmi_config presets[] = {
      .plan = {2, {{WLMI_MIXER_WINDOW, 4, 256}, {WLMI_MIXER_LINEAR, 2, 0}}}, .hidden = 320, .shift = 1, .context = 1024},
     {.preset = "trafficgpt-tiny", .width = 384, .layers = 3, .head_width = 32,
      .plan = {2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}}, .hidden = 576, .shift = 1, .context = 2048},
+    /* The published shape, but for the embedding (512 wide rather than 256 and a matrix) and SwiGLU, of as many
+     * parameters as an MLP of width 2048 without a gate. */
+    {.preset = "trafficgpt-paper", .width = 512, .layers = 24, .head_width = 256,
+     .plan = {2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}}, .hidden = 1360, .shift = 1,
+     .context = 12032},
     {.preset = "wire-nano", .width = 256, .layers = 2, .head_width = 32, .plan = {1, {{WLMI_MIXER_DELTA, 6, 0}}},
      .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 4, 0}, {WLMI_MIXER_WINDOW, 2, 512}}}, .hidden = 320, .context = 2048},
+    /* A stream's whole state is 430 KiB in f32: 174 KiB, and 256 KiB for the window once it is full. */
+    {.preset = "wire-tiny", .width = 384, .layers = 3, .head_width = 32, .plan = {1, {{WLMI_MIXER_DELTA, 12, 0}}},
+     .every = 3, .other = {2, {{WLMI_MIXER_DELTA, 10, 0}, {WLMI_MIXER_WINDOW, 2, 512}}}, .hidden = 512, .context = 4096},
+    {.preset = "wire-small", .width = 768, .layers = 4, .head_width = 64, .plan = {1, {{WLMI_MIXER_DELTA, 12, 0}}},
+     .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 10, 0}, {WLMI_MIXER_WINDOW, 2, 1024}}}, .hidden = 1280,
+     .context = 4096},
+    {.preset = "wire-base", .width = 1024, .layers = 8, .head_width = 64, .plan = {1, {{WLMI_MIXER_DELTA, 16, 0}}},
+     .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 14, 0}, {WLMI_MIXER_WINDOW, 2, 1536}}}, .hidden = 2304,
+     .context = 4096},
 };
 
 enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,

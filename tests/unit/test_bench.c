@@ -46,7 +46,9 @@ static double mixers_flops(const wlmi_config *c, int context)
             for (int t = 0; t < context; t++) {
                 const wlmi_head_group *group = &plan->group[g];
                 int seen = group->kind == WLMI_MIXER_WINDOW && group->window < t + 1 ? group->window : t + 1;
-                sum += group->heads * 4.0 * c->head_width * (group->kind == WLMI_MIXER_LINEAR ? c->head_width : seen);
+                double each = group->kind == WLMI_MIXER_DELTA ? 1.5 * c->head_width :
+                              group->kind == WLMI_MIXER_LINEAR ? c->head_width : seen;
+                sum += group->heads * 4.0 * c->head_width * each;
             }
     }
     return sum;
@@ -54,9 +56,9 @@ static double mixers_flops(const wlmi_config *c, int context)
 
 static void counted_flops_are_those_of_the_products(void **state)
 {
-    static const char *const presets[] = {"netgpt-nano", "trafficgpt-nano"};
+    static const char *const presets[] = {"netgpt-nano", "trafficgpt-nano", "wire-nano"};
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         wlm_bench_model_options options = wlm_bench_model_options_default();
         wlmi_bench_model m;
         wlm_error error;

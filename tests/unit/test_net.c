@@ -1,11 +1,13 @@
 /* test_net.c: the whole model: gradients, packing, tasks, refused batches. */
 #include "support/support.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "model/mixer.h"
 #include "model/params.h"
 #include "support/model.h"
 
@@ -211,19 +213,48 @@ static void same_seed_same_values(void **state)
 
 static void presets_are_valid_and_of_their_size(void **state)
 {
+    static const struct {
+        const char *size;
+        double millions;
+    } sizes[] = {{"nano", 1}, {"tiny", 4}, {"small", 25}, {"base", 100}, {"paper", 202}};
     (void)state;
     for (size_t i = 0; wlmi_preset_name(i); i++) {
+        const char *name = wlmi_preset_name(i), *size = strchr(name, '-') + 1;
+        size_t s = 0;
         wlmi_config config;
         wlmi_net *net;
         wlm_error error;
-        double millions, wanted = strstr(wlmi_preset_name(i), "nano") ? 1 : 4;
-        assert_ok(wlmi_config_preset(&config, wlmi_preset_name(i), &error), &error);
+        double millions;
+        while (strcmp(sizes[s].size, size))
+            assert_true(++s < sizeof sizes / sizeof *sizes);
+        assert_ok(wlmi_config_preset(&config, name, &error), &error);
         config.vocabulary = 320;
+        assert_ok(wlmi_config_check(&config, &error), &error);
+        millions = (double)wlmi_config_count(&config) / 1e6;
+        assert_true(millions > 0.7 * sizes[s].millions && millions < 1.3 * sizes[s].millions);
+        if (millions > 10)
+            continue;
         assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
-        millions = (double)net->count / 1e6;
-        assert_true(millions > 0.7 * wanted && millions < 1.3 * wanted);
+        assert_int_equal(net->count, wlmi_config_count(&config));
         wlmi_net_free(net);
     }
+}
+
+/* What one stream of wire-tiny remembers, windows full: 512 KiB in f32 at the most. */
+static void wire_tiny_remembers_little(void **state)
+{
+    wlmi_config config;
+    wlm_error error;
+    size_t values = 0;
+    (void)state;
+    assert_ok(wlmi_config_preset(&config, "wire-tiny", &error), &error);
+    for (int l = 0; l < config.layers; l++) {
+        const wlmi_plan *plan = wlmi_config_layer(&config, l).plan;
+        for (int g = 0; g < plan->groups; g++)
+            values += wlmi_mixer_of(plan->group[g].kind)->state_size(&plan->group[g], config.head_width, INT_MAX);
+    }
+    assert_true(values * sizeof(float) <= 512 * 1024);
+    assert_int_equal(values * sizeof(float) / 1024, 430);
 }
 
 /* Everything once, with the k-th allocation failing, those inside the backend's ops included. */
@@ -270,6 +301,7 @@ int main(void)
         cmocka_unit_test(bad_batches_are_refused),
         cmocka_unit_test(same_seed_same_values),
         cmocka_unit_test(presets_are_valid_and_of_their_size),
+        cmocka_unit_test(wire_tiny_remembers_little),
         cmocka_unit_test(failed_allocations_leak_nothing),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);

@@ -133,6 +133,9 @@ static void explain(const wlm_classify_report *r)
     if (r->flows_evicted)
         fprintf(stderr, "wirelm: %llu flows were labelled early because too many were open at once\n",
                 (unsigned long long)r->flows_evicted);
+    if (r->states_dropped)
+        fprintf(stderr, "wirelm: %llu states were dropped for want of room, %llu of them computed again\n",
+                (unsigned long long)r->states_dropped, (unsigned long long)r->states_recomputed);
     if (r->flows == 0)
         fprintf(stderr, "wirelm: no flows: %s\n",
                 r->files == 0     ? "no files there"
@@ -152,6 +155,7 @@ static int run(const command *self, int argc, char **argv)
     const char *model_path = NULL;
     list reads = {NULL, 0};
     uint32_t top = (uint32_t)options.top, threads = 0;
+    uint64_t state_bytes = options.state_bytes;
     int json = 0, exit_status;
     const option table[] = {
         {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
@@ -160,6 +164,9 @@ static int run(const command *self, int argc, char **argv)
         {0, "task", OPTION_TEXT, "T[,T]|all", &options.tasks, "what to ask (the model's first task)", 0},
         {0, "top", OPTION_U32, "N", &top, "most likely labels to list (%default)", 0},
         {0, "threshold", OPTION_REAL, "P", &options.threshold, "say 'unknown' below this confidence (%default)", 0},
+        {0, "every", OPTION_U32, "N", &options.every, "also label after each N packets of a flow, marked open (0: never)", 0},
+        {0, "early", OPTION_FLAG, NULL, &options.early, "label once the model has seen all packets it looks at", 0},
+        {0, "state-bytes", OPTION_U64, "N", &state_bytes, "with --every: memory for what flows left in the model (%default)", 0},
         {0, "max-packets", OPTION_U32, "N", &options.max_packets, "packets of a flow to look at (0: as trained)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide,
          "what to hide from the model: none, ids, implicit, shape (%default)", 0},
@@ -177,6 +184,7 @@ static int run(const command *self, int argc, char **argv)
     if (!json && isatty(1))
         out.text = 1;
     options.top = out.top = top;
+    options.state_bytes = (size_t)state_bytes;
     options.result = on_result;
     options.user = &out;
     options.stop = install_stop();

@@ -132,11 +132,13 @@ typedef enum wlm_flow_end {
     WLM_END_TIMEOUT, /* idle, or older than the active timeout */
     WLM_END_EOF,     /* the capture ended first */
     WLM_END_EVICTED, /* the flow table was full */
-    WLM_END_BUDGET   /* labelled and let go: enough packets were seen */
+    WLM_END_BUDGET,  /* labelled and let go: enough packets were seen */
+    WLM_END_OPEN     /* it has not ended: a label on the way */
 } wlm_flow_end;
 
 WLM_API const char *wlm_flow_start_name(wlm_flow_start start); /* syn, synack, mid, first */
-WLM_API const char *wlm_flow_end_name(wlm_flow_end end);       /* closed, timeout, eof, evicted, budget */
+WLM_API const char *wlm_flow_end_name(wlm_flow_end end);       /* closed, timeout, eof, evicted,
+                                                                   budget, open */
 
 /* Who talks to whom. Source is who opened the flow, as far as the packets tell. */
 typedef struct wlm_flow_key {
@@ -400,7 +402,13 @@ typedef struct wlm_classify_options {
     int force;                     /* allow a hide policy that the model was not trained on */
     const char *filter;            /* BPF expression or NULL */
     const char *write;             /* pcapng with labels as packet comments, or NULL */
-    void (*result)(void *user, const wlm_flow_result *result); /* once per flow and task */
+    uint32_t every;                /* also label after each so many packets that the model saw: end WLM_END_OPEN; 0: only
+                                      at a flow's end */
+    size_t state_bytes;            /* with every: bytes of model state that flows keep, the least recently used dropped
+                                      and, when asked about again, computed again */
+    int early;                     /* label as soon as the model has seen all the packets it looks at (WLM_END_BUDGET),
+                                      and not again */
+    void (*result)(void *user, const wlm_flow_result *result); /* once per flow, or label on the way, and task */
     void *user;
     wlm_progress_fn *progress;
     wlm_stop *stop;
@@ -409,6 +417,8 @@ typedef struct wlm_classify_options {
 typedef struct wlm_classify_report {
     uint64_t files, files_damaged, packets, packets_filtered, packets_unusable, flows;
     uint64_t flows_evicted;
+    uint64_t states_dropped, states_recomputed; /* for want of state_bytes */
+    uint64_t state_bytes;          /* most that were held */
     wlm_error damage;              /* the first damaged file; status WLM_OK where there was none */
 } wlm_classify_report;
 

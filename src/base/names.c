@@ -17,8 +17,8 @@ const char *wlm_flow_start_name(wlm_flow_start start)
 
 const char *wlm_flow_end_name(wlm_flow_end end)
 {
-    static const char *const name[] = {"closed", "timeout", "eof", "evicted", "budget"};
-    return (unsigned)end < 5 ? name[end] : "unknown";
+    static const char *const name[] = {"closed", "timeout", "eof", "evicted", "budget", "open"};
+    return (unsigned)end < 6 ? name[end] : "unknown";
 }
 
 const char *wlm_part_name(wlm_part part)

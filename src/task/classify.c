@@ -7,10 +7,11 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "task/classify_copy.h"
-#include "task/classify_queue.h"
+#include "task/labeller.h"
 #include "task/query.h"
 
 enum { BATCH_ROWS = 8192 };
+enum { DEFAULT_STATE_BYTES = 256 << 20 };
 enum { LIVE_WAIT_NS = 1000000000 }; /* a pipe's flows wait so long, in capture time, for a full batch */
 
 typedef struct run {
@@ -21,24 +22,21 @@ typedef struct run {
     int *task; /* [tasks] */
     int tasks;
     wlm_filter *filter;
-    wlmi_prefixes *pool;
-    wlmi_queue *queue;
     wlmi_copy *copy;
     uint64_t flows_before; /* flows of the files before this one */
     int in_folder;         /* the file was found, not named */
     double start_s, shown_s;
     /* The current file. */
     const char *path;
-    wlmi_flow_table *table;
+    wlmi_labeller *labeller;
     uint64_t packets;      /* read */
-    int64_t now_ns, waiting_since_ns;
-    wlm_status status;     /* of what the flow table's call-back did */
+    wlm_status status;     /* of what its call-back did */
     wlm_error error;
 } run;
 
 wlm_classify_options wlm_classify_options_default(void)
 {
-    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS};
+    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS, .state_bytes = DEFAULT_STATE_BYTES};
     return options;
 }
 
@@ -70,7 +68,7 @@ static void note(run *r, const wlm_flow_result *result)
     r->status = wlmi_copy_note(r->copy, result->first_packet, text, &r->error);
 }
 
-static void answered(void *owner, const wlmi_flow *flow, const wlmi_prefix *prefix, const wlmi_answer *answer)
+static void answered(void *owner, const wlmi_flow *flow, const wlmi_shown *shown, const wlmi_answer *answer)
 {
     run *r = owner;
     char community_id[40];
@@ -78,34 +76,23 @@ static void answered(void *owner, const wlmi_flow *flow, const wlmi_prefix *pref
         .file = r->path, .flow_id = r->flows_before + flow->id, .community_id = community_id, .key = flow->key,
         .first_ns = flow->first_ns, .last_ns = flow->last_ns, .start = flow->start, .end = flow->end,
         .oneway = !flow->packets[0] || !flow->packets[1], .packets = flow->packets[0] + flow->packets[1],
-        .packets_used = prefix->packets, .tokens_used = prefix->tokens.count, .first_packet = flow->first_packet,
+        .packets_used = shown->packets, .tokens_used = shown->tokens, .first_packet = flow->first_packet,
         .hide = r->view.hide, .model = r->model->id,
     };
-    result.truncated = prefix->clipped || result.packets_used < result.packets;
+    result.truncated = shown->clipped || result.packets_used < result.packets;
     wlmi_community_id(&flow->key, community_id);
     for (int i = 0; i < r->tasks; i++) {
         const wlmi_task *task = &r->model->net->task[answer[i].task];
         result.top_count = rank(task, answer[i].share, r->options->top, result.top);
         result.label = result.top[0].confidence < r->options->threshold ? "unknown" : result.top[0].label;
-        note(r, &result);
+        if (shown->last)
+            note(r, &result);
         if (r->options->result)
             r->options->result(r->options->user, &result);
     }
 }
 
 /* ---------------------------------------------------------------- one file */
-
-static void expired(void *owner, wlmi_flow *flow)
-{
-    run *r = owner;
-    r->report->flows++;
-    if (r->status == WLM_OK) {
-        if (!wlmi_queue_waiting(r->queue))
-            r->waiting_since_ns = r->now_ns;
-        r->status = wlmi_queue_add(r->queue, flow, flow->user, &r->error);
-    }
-    wlmi_prefix_free(r->pool, flow->user);
-}
 
 /* What went wrong inside a call-back. */
 static wlm_status failure(const run *r, wlm_error *error)
@@ -117,22 +104,15 @@ static wlm_status failure(const run *r, wlm_error *error)
 
 static wlm_status take_packet(run *r, const wlm_packet *packet, wlm_error *error)
 {
-    wlmi_headers headers;
-    wlmi_flow *flow;
-    int backward;
+    int used;
     if (r->filter && !wlm_filter_match(r->filter, packet)) {
         r->report->packets_filtered++;
         return WLM_OK;
     }
-    wlmi_decode(packet, &headers);
-    if (!headers.ip_version) {
-        r->report->packets_unusable++;
-        return WLM_OK;
-    }
-    r->now_ns = packet->time_ns;
-    WLMI_TRY(wlmi_flow_of(r->table, packet, &headers, &flow, &backward, error));
-    WLMI_TRY(failure(r, error));
-    return wlmi_prefix_take(r->pool, flow->user, &flow->key, packet, error);
+    WLMI_TRY(wlmi_labeller_packet(r->labeller, packet, &used, error));
+    r->report->packets_unusable += !used;
+    r->report->flows = r->flows_before + wlmi_labeller_flows(r->labeller);
+    return failure(r, error);
 }
 
 static int stopped(const run *r)
@@ -162,8 +142,8 @@ static wlm_status read_packets(run *r, wlm_capture *capture, wlm_error *error)
         if (live && r->copy)
             WLMI_TRY(wlmi_copy_spool(r->copy, &packet, error));
         WLMI_TRY(take_packet(r, &packet, error));
-        if (live && wlmi_queue_waiting(r->queue) && r->now_ns - r->waiting_since_ns > LIVE_WAIT_NS)
-            WLMI_TRY(wlmi_queue_run(r->queue, error));
+        if (live && wlmi_labeller_waited(r->labeller) > LIVE_WAIT_NS)
+            WLMI_TRY(wlmi_labeller_run(r->labeller, error));
         if (r->packets % 256 == 0)
             show(r);
     }
@@ -185,16 +165,36 @@ static wlm_status forgive(run *r, wlm_status status, wlm_error *error)
 
 static wlm_status finish_file(run *r, wlm_error *error)
 {
-    wlmi_flow_table_flush(r->table);
-    WLMI_TRY(failure(r, error));
-    WLMI_TRY(wlmi_queue_run(r->queue, error));
+    WLMI_TRY(wlmi_labeller_finish(r->labeller, error));
     WLMI_TRY(failure(r, error));
     return r->copy ? wlmi_copy_file(r->copy, r->path, r->packets, error) : WLM_OK;
 }
 
+static wlm_status make_labeller(run *r, wlm_error *error)
+{
+    const wlmi_labeller_options options = {
+        .queue = {.task = r->task, .tasks = r->tasks, .rows = BATCH_ROWS, .state_bytes = r->options->state_bytes,
+                  .answered = answered, .owner = r},
+        .every = r->options->every, .early = r->options->early};
+    return wlmi_labeller_new(&r->labeller, r->model, &r->view, &options, error);
+}
+
+/* Adds the file's counts to the report. */
+static void drop_labeller(run *r)
+{
+    const wlmi_states_report states = wlmi_labeller_states(r->labeller);
+    wlm_classify_report *report = r->report;
+    report->flows = r->flows_before + wlmi_labeller_flows(r->labeller);
+    report->flows_evicted += wlmi_labeller_evictions(r->labeller);
+    report->states_dropped += states.dropped;
+    report->states_recomputed += states.recomputed;
+    report->state_bytes = states.most_bytes > report->state_bytes ? states.most_bytes : report->state_bytes;
+    wlmi_labeller_free(r->labeller);
+    r->labeller = NULL;
+}
+
 static wlm_status classify_file(run *r, const char *path, wlm_error *error)
 {
-    wlmi_flow_options flow_options = {.user_size = sizeof(wlmi_prefix)};
     wlm_capture *capture = NULL;
     wlm_error local;
     wlm_status status;
@@ -206,21 +206,16 @@ static wlm_status classify_file(run *r, const char *path, wlm_error *error)
     status = wlm_capture_open(&capture, path, &local);
     if (status == WLM_OK) {
         r->report->files++;
-        status = wlmi_flow_table_new(&r->table, &flow_options, expired, r, &local);
+        status = make_labeller(r, &local);
     }
     if (status == WLM_OK)
         status = read_packets(r, capture, &local);
     wlm_capture_close(capture);
     status = forgive(r, status, &local);
-    if (status == WLM_OK && r->table)
+    if (status == WLM_OK && r->labeller)
         status = finish_file(r, &local);
-    if (r->table) {
-        r->status = status; /* after a failure the flush only releases what flows hold */
-        wlmi_flow_table_flush(r->table);
-        r->report->flows_evicted += wlmi_flow_table_evictions(r->table);
-        wlmi_flow_table_free(r->table);
-        r->table = NULL;
-    }
+    if (r->labeller)
+        drop_labeller(r);
     if (status != WLM_OK && error)
         *error = local;
     return status;
@@ -271,15 +266,10 @@ static wlm_status check(const wlm_classify_options *o, size_t path_count, wlm_er
 static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_classify_options *o = r->options;
-    wlmi_queue_options queue = {.rows = BATCH_ROWS, .answered = answered, .owner = r};
     WLMI_TRY(wlmi_query_view(r->model, o->hide, o->force, o->max_packets, &r->view, error));
     WLMI_TRY(choose_tasks(r, error));
     if (o->filter)
         WLMI_TRY(wlm_filter_new(&r->filter, o->filter, error));
-    WLMI_TRY(wlmi_prefixes_new(&r->pool, &r->view, error));
-    queue.task = r->task;
-    queue.tasks = r->tasks;
-    WLMI_TRY(wlmi_queue_new(&r->queue, r->model, r->pool, &queue, error));
     return o->write ? wlmi_copy_new(&r->copy, o->write, r->filter, error) : WLM_OK;
 }
 
@@ -298,8 +288,6 @@ static wlm_status classify_path(run *r, const char *path, wlm_error *error)
 static void release(run *r)
 {
     wlmi_copy_discard(r->copy);
-    wlmi_queue_free(r->queue);
-    wlmi_prefixes_free(r->pool);
     wlm_filter_free(r->filter);
     wlmi_free(r->task);
 }

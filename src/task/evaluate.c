@@ -122,7 +122,7 @@ static wlm_status run_batch(run *r, wlm_error *error)
         return WLM_OK;
     if (!wlmi_grow(&r->share, &r->share_capacity, (size_t)r->rows.segments * (size_t)labels, sizeof *r->share))
         return WLMI_NO_MEMORY(error);
-    WLMI_TRY(wlmi_query_run(r->model, &batch, r->task, r->share, error));
+    WLMI_TRY(wlmi_query_run(r->model, &batch, NULL, r->task, r->share, error));
     for (int s = 0; s < r->rows.segments; s++) {
         const float *share = r->share + (size_t)s * (size_t)labels;
         int best = 0;

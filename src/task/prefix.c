@@ -152,16 +152,31 @@ void wlmi_prefix_free(wlmi_prefixes *pool, wlmi_prefix *prefix)
     wlmi_tokens_free(&prefix->tokens);
 }
 
+static void put(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from, size_t to, wlmi_rows *rows)
+{
+    const wlmi_tokens *t = &prefix->tokens;
+    if (from == 0)
+        wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_FLOW_ROW, 0, (int32_t)codec->roles);
+    for (size_t i = from ? from - 1 : 0; i + 1 < to; i++)
+        wlmi_rows_put(rows, t->token[i], (int32_t)t->packet[i], t->role[i]);
+}
+
+wlm_status wlmi_prefix_rows(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from, size_t to, wlmi_rows *rows,
+                            wlm_error *error)
+{
+    WLMI_TRY(wlmi_rows_reserve(rows, to - from, error));
+    put(prefix, codec, from, to, rows);
+    wlmi_rows_close(rows);
+    return WLM_OK;
+}
+
 wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, int task,
                            wlmi_rows *rows, wlm_error *error)
 {
-    const wlmi_tokens *t = &prefix->tokens;
-    int32_t vocabulary = (int32_t)codec->vocabulary, none = (int32_t)codec->roles, packets = (int32_t)prefix->packets;
-    WLMI_TRY(wlmi_rows_reserve(rows, t->count + WLMI_QUERY_ROWS, error));
-    wlmi_rows_put(rows, vocabulary + WLMI_FLOW_ROW, 0, none);
-    for (size_t i = 0; i < t->count; i++)
-        wlmi_rows_put(rows, t->token[i], (int32_t)t->packet[i], t->role[i]);
-    wlmi_rows_put(rows, vocabulary + WLMI_ASK_ROW, packets, none);
+    int32_t none = (int32_t)codec->roles, packets = (int32_t)prefix->packets;
+    WLMI_TRY(wlmi_rows_reserve(rows, prefix->tokens.count + WLMI_QUERY_ROWS, error));
+    put(prefix, codec, 0, 1 + prefix->tokens.count, rows);
+    wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_ASK_ROW, packets, none);
     wlmi_rows_put(rows, net->task[task].row, packets, none);
     wlmi_rows_close(rows);
     return WLM_OK;

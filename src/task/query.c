@@ -90,7 +90,18 @@ static void softmax(float *x, int n)
         x[i] = (float)(x[i] / sum);
 }
 
-wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, int task, float *out, wlm_error *error)
+wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wlmi_rows *rows, wlm_error *error)
+{
+    const int32_t none = (int32_t)model->codec->roles;
+    WLMI_TRY(wlmi_rows_reserve(rows, 2, error));
+    wlmi_rows_put(rows, (int32_t)model->codec->vocabulary + WLMI_ASK_ROW, packets, none);
+    wlmi_rows_put(rows, model->net->task[task].row, packets, none);
+    wlmi_rows_close(rows);
+    return WLM_OK;
+}
+
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
+                          wlm_error *error)
 {
     const wlmi_task *t = &model->net->task[task];
     int n = batch->segments.count;
@@ -100,7 +111,8 @@ wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, int task, f
         return WLMI_NO_MEMORY(error);
     for (int s = 0; s < n; s++)
         last[s] = batch->segments.starts[s + 1] - 1;
-    status = wlmi_net_logits(model->net, batch, NULL, 0, last, n, t->row + 1, t->row + 1 + t->labels, out, error);
+    status = wlmi_net_logits(model->net, batch, streams, 0, last, n, t->row + 1, t->row + 1 + t->labels, out,
+                             error);
     wlmi_free(last);
     for (int s = 0; status == WLM_OK && s < n; s++)
         softmax(out + (size_t)s * (size_t)t->labels, t->labels);

@@ -15,8 +15,11 @@ wlm_status wlmi_query_view(const wlm_model *model, wlm_hide hide, int force, uin
 wlm_status wlmi_query_task(const wlm_model *model, const char *name, int *task, wlm_error *error);
 wlm_status wlmi_query_label(const wlm_model *model, int task, const char *name, int *label, wlm_error *error);
 
-/* Probabilities of a task's labels at the end of each segment of a batch of classify prompts.
- * out [segments, labels of the task]. */
-wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, int task, float *out, wlm_error *error);
+/* Appends <ask> <task>, a segment that asks after so many packets. */
+wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wlmi_rows *rows, wlm_error *error);
+/* Probabilities of a task's labels at the end of each segment of a batch of classify prompts; with streams [segments],
+ * of what wlmi_query_rows wrote, peeking at these. out [segments, labels of the task]. */
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
+                          wlm_error *error);
 
 #endif

@@ -286,6 +286,89 @@ static void labels_become_packet_comments(void **state)
     wlm_model_free(model);
 }
 
+/* ---- labels on the way */
+
+static int same_flow(const wlm_flow_result *a, const wlm_flow_result *b)
+{
+    return a->flow_id == b->flow_id && a->end == b->end && a->packets == b->packets &&
+           a->packets_used == b->packets_used && a->tokens_used == b->tokens_used;
+}
+
+/* The labels at the ends are those without labels on the way, in the same order, whatever room states have; a label on the way
+ * is that of a flow which ends there. */
+static void labels_on_the_way(void **state)
+{
+    static kept end, way, cut;
+    wlm_model *model = plain_model();
+    wlm_classify_options options = wlm_classify_options_default();
+    wlm_classify_report report;
+    wlm_error error;
+    const char *path = test_path("way.pcap");
+    (void)state;
+    test_capture_file(path, WLM_FORMAT_PCAP);
+    assert_ok(classify(model, path, options, &end, &report, &error), &error);
+    assert_int_equal(report.state_bytes, 0);
+    options.max_packets = 2;
+    assert_ok(classify(model, path, options, &cut, &report, &error), &error);
+    options.max_packets = 0;
+    for (int room = 0; room < 2; room++) {
+        size_t ends = 0, opens = 0, wanted = 0;
+        options.every = 2;
+        options.state_bytes = room ? 1 << 20 : 1;
+        assert_ok(classify(model, path, options, &way, &report, &error), &error);
+        assert_int_equal(report.flows, TEST_CAPTURE_FLOWS);
+        for (size_t i = 0; i < way.count; i++) {
+            const wlm_flow_result *r = &way.result[i];
+            if (r->end == WLM_END_OPEN) {
+                opens++;
+                assert_int_equal(r->packets_used % 2, 0);
+                for (size_t j = 0; j < cut.count && r->packets_used == 2; j++)
+                    if (cut.result[j].flow_id == r->flow_id)
+                        assert_true(fabs(cut.result[j].top[0].confidence - r->top[0].confidence) < 1e-3);
+            } else {
+                assert_true(same_flow(r, &end.result[ends]));
+                wanted += r->packets_used / 2;
+                assert_true(fabs(r->top[0].confidence - end.result[ends++].top[0].confidence) < 1e-3);
+            }
+        }
+        assert_int_equal(ends, end.count);
+        assert_int_equal(opens, wanted);
+        assert_true(room ? !report.states_dropped && report.state_bytes > 0
+                         : report.states_dropped && report.states_recomputed && !report.state_bytes);
+    }
+    wlm_model_free(model);
+}
+
+static void early_labels(void **state)
+{
+    static kept end, early;
+    wlm_model *model = plain_model();
+    wlm_classify_options options = wlm_classify_options_default();
+    wlm_classify_report report;
+    wlm_error error;
+    const char *path = test_path("early.pcap");
+    size_t budgets = 0;
+    (void)state;
+    test_capture_file(path, WLM_FORMAT_PCAP);
+    options.max_packets = 2;
+    assert_ok(classify(model, path, options, &end, &report, &error), &error);
+    options.early = 1;
+    for (options.every = 0; options.every < 2; options.every++) {
+        assert_ok(classify(model, path, options, &early, &report, &error), &error);
+        assert_int_equal(report.flows, TEST_CAPTURE_FLOWS);
+        for (size_t i = 0; i < early.count; i++) {
+            const wlm_flow_result *r = &early.result[i];
+            budgets += r->end == WLM_END_BUDGET;
+            assert_true((r->end == WLM_END_BUDGET) == (r->packets_used == 2) || r->end == WLM_END_OPEN);
+            for (size_t j = 0; j < end.count; j++)
+                if (end.result[j].flow_id == r->flow_id && r->packets_used == end.result[j].packets_used)
+                    assert_true(fabs(r->top[0].confidence - end.result[j].top[0].confidence) < 1e-3);
+        }
+    }
+    assert_true(budgets > 0);
+    wlm_model_free(model);
+}
+
 /* ---- what the model sees */
 
 typedef struct flow_of_packets {
@@ -389,16 +472,18 @@ static void every_failed_allocation_is_a_status(void **state)
     wlm_classify_options options = wlm_classify_options_default();
     wlm_classify_report report;
     wlm_error error;
-    wlm_status status = WLM_ERR_MEMORY;
     (void)state;
     test_capture_file(test_path("i.pcap"), WLM_FORMAT_PCAP);
     options.write = test_path("i.pcapng");
     options.tasks = "all";
-    for (uint64_t n = 1; status != WLM_OK; n++) {
-        wlmi_alloc_fail_at(n);
-        status = classify(model, test_path("i.pcap"), options, &k, &report, &error);
-        wlmi_alloc_fail_at(0);
-        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+    for (options.every = 0; options.every < 6; options.every += 3) {
+        wlm_status status = WLM_ERR_MEMORY;
+        for (uint64_t n = 1; status != WLM_OK; n++) {
+            wlmi_alloc_fail_at(n);
+            status = classify(model, test_path("i.pcap"), options, &k, &report, &error);
+            wlmi_alloc_fail_at(0);
+            assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+        }
     }
     wlm_model_free(model);
 }
@@ -414,6 +499,8 @@ int main(void)
         cmocka_unit_test(damage_ends_a_file_but_not_the_run),
         cmocka_unit_test(a_stop_labels_what_is_open),
         cmocka_unit_test(labels_become_packet_comments),
+        cmocka_unit_test(labels_on_the_way),
+        cmocka_unit_test(early_labels),
         cmocka_unit_test(packet_by_packet_is_the_classify_prompt),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };

@@ -40,39 +40,108 @@ static int run_tokens(const command *self, int argc, char **argv)
     return print_result(status, text, &error);
 }
 
-static int run_train(const command *self, int argc, char **argv)
+/* ---------------------------------------------------------------- models */
+
+typedef wlm_status model_bench(const wlm_bench_model_options *options, char **json, wlm_error *error);
+
+/* After each pass: one line on stderr, then waits for one on standard input, so that two programs can take turns. */
+static void wait_for_turn(void *user, const wlm_progress *p)
 {
-    wlm_bench_model_options options = wlm_bench_model_options_default();
+    char line[64];
+    (void)user;
+    fprintf(stderr, "%llu/%llu\n", (unsigned long long)p->done, (unsigned long long)p->total);
+    if (p->done < p->total && !fgets(line, sizeof line, stdin))
+        return;
+}
+
+enum { COMMON = 9, OWN_MOST = 5 };
+
+/* own: the command's further options, ending in a NULL name. */
+static int run_model(const command *self, int argc, char **argv, wlm_bench_model_options *options, const option *own,
+                     model_bench *measure)
+{
     list in = {NULL, 0};
     uint32_t threads = 0;
+    int paced = 0, n = 0, exit_status;
     char *text = NULL;
     wlm_error error;
     wlm_status status;
-    const option table[] = {
-        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
-        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "whose vocabulary (the default codec's)", 0},
-        {'r', "read", OPTION_LIST, "IN", &in, "captures and folders to train on (tokens drawn from the seed)", 0},
-        {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
-        {0, "tokens-per-batch", OPTION_U32, "N", &options.tokens_per_batch, "a step has as many segments as fit (2048)", 0},
-        {0, "runs", OPTION_U32, "N", &options.runs, "timed steps, at least 5 (%default)", 0},
+    const option common[COMMON] = {
+        {0, "codec", OPTION_TEXT, "NAME", &options->codec, "whose vocabulary (the default codec's)", 0},
+        {'r', "read", OPTION_LIST, "IN", &in, "captures and folders whose tokens to take (drawn from the seed)", 0},
+        {0, "tokens-per-batch", OPTION_U32, "N", &options->tokens_per_batch, "as many segments as fit (2048)", 0},
+        {0, "runs", OPTION_U32, "N", &options->runs, "timed passes, at least 5 (%default)", 0},
         {0, "threads", OPTION_U32, "N", &threads, "0: one per processor (%default)", 0},
-        {0, "backend", OPTION_TEXT, "NAME", &options.backend, "cpu or ref (cpu)", 0},
-        {0, "seed", OPTION_U64, "N", &options.seed, "of first values and tokens (%default)", 0},
-        {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
+        {0, "backend", OPTION_TEXT, "NAME", &options->backend, "cpu or ref (cpu)", 0},
+        {0, "seed", OPTION_U64, "N", &options->seed, "of first values and tokens (%default)", 0},
+        {0, "paced", OPTION_FLAG, NULL, &paced, "wait for a line on standard input after each pass", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
-    int exit_status = parse_options(self, table, argc, argv, NULL);
+    option table[COMMON + OWN_MOST];
+    for (; own->name; own++)
+        table[n++] = *own;
+    for (int i = 0; i < COMMON; i++)
+        table[n++] = common[i];
+    exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
     if (threads > 4096)
         return usage_error(self, "option '--threads' cannot be '%u'", threads);
-    options.threads = (int)threads;
-    options.paths = in.item;
-    options.path_count = in.count;
-    options.stop = install_stop();
-    options.progress = show_progress;
-    status = wlm_bench_train(&options, &text, &error);
+    options->threads = (int)threads;
+    options->paths = in.item;
+    options->path_count = in.count;
+    options->stop = install_stop();
+    options->progress = paced ? wait_for_turn : show_progress;
+    status = measure(options, &text, &error);
     return print_result(status, text, &error);
+}
+
+static int run_train(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
+        {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_train);
+}
+
+static int run_threads(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_threads);
+}
+
+static int run_length(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-nano)", 0},
+        {0, "context", OPTION_U32, "N", &options.context, "the longer sequences (65536)", 0},
+        {0, "short", OPTION_U32, "N", &options.short_context, "the shorter ones (2048)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_length);
+}
+
+static int run_stream(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "context", OPTION_U32, "N", &options.context, "tokens that each stream holds at first (256)", 0},
+        {0, "streams", OPTION_U32, "N", &options.streams, "stepped together (256)", 0},
+        {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_stream);
 }
 
 static const command parts[] = {
@@ -80,6 +149,12 @@ static const command parts[] = {
      "-r FILE [--codec NAME] [--runs N]", run_tokens},
     {"bench train", "tokens per second of whole training steps, and how near they come to oneDNN's products",
      "[--preset P] [--context N] [--tokens-per-batch N] [--threads N] [-r IN...]", run_train},
+    {"bench threads", "what more threads bring to a training step, against what they bring to oneDNN's products",
+     "[--preset P] [--context N] [--tokens-per-batch N] [--threads N]", run_threads},
+    {"bench length", "what a token costs in a long sequence against a short one, in training and in use",
+     "[--preset P] [--context N] [--short N]", run_length},
+    {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N]",
+     run_stream},
     {NULL, NULL, NULL, NULL},
 };
 

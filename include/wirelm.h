@@ -508,6 +508,8 @@ typedef struct wlm_bench_model_options {
     const char *dump;              /* train: writes DUMP.safetensors, the first values, and DUMP.npy, the tokens of all
                                       steps, int32 [steps, segments, context + 1]; NULL: neither */
     uint32_t context;              /* tokens per segment; 0: the preset's */
+    uint32_t short_context;        /* length: the shorter sequences, of which the context is a multiple; 0: 2048 */
+    uint32_t streams;              /* stream: 0: 256 */
     uint32_t tokens_per_batch;     /* a step has as many whole segments as fit, one at least; 0: 2048 */
     uint32_t runs;
     int threads;                   /* 0: as many as there are processors */
@@ -522,6 +524,14 @@ WLM_API wlm_bench_model_options wlm_bench_model_options_default(void);
  * reaches on the matrix products of a step, in turn: docs/BENCH.md has the fields. WLM_ERR_REFUSED while another
  * thread of the process measures a model. */
 WLM_API wlm_status wlm_bench_train(const wlm_bench_model_options *options, char **json, wlm_error *error);
+
+/* *json: how much faster a step is with several threads than with one, over how much faster oneDNN's products are. */
+WLM_API wlm_status wlm_bench_threads(const wlm_bench_model_options *options, char **json, wlm_error *error);
+/* *json: what a token costs in sequences of `context` tokens (0: 65536) over what it costs in shorter ones, in training
+ * and in use, and the memory for activations. preset NULL: wire-nano. */
+WLM_API wlm_status wlm_bench_length(const wlm_bench_model_options *options, char **json, wlm_error *error);
+/* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take one token more at a time. */
+WLM_API wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error);
 
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);

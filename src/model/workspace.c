@@ -103,3 +103,12 @@ wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int
     w->scored = scored;
     return WLM_OK;
 }
+
+size_t wlmi_workspace_bytes(const wlmi_net *net, int tokens, int segments, int scored)
+{
+    wlmi_workspace *w = net->work, kept = *w;
+    carver c = {NULL, 0};
+    lay_out(&c, net, (size_t)tokens, segments, (size_t)scored);
+    *w = kept;
+    return c.used;
+}

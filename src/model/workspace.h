@@ -44,5 +44,7 @@ wlmi_workspace *wlmi_workspace_new(void); /* NULL: out of memory */
 void wlmi_workspace_free(wlmi_workspace *work);
 /* Lays it out for T tokens in so many segments, N of them scored; backward's part only with grad. */
 wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int scored, wlm_error *error);
+/* Bytes that such a layout takes. */
+size_t wlmi_workspace_bytes(const wlmi_net *net, int tokens, int segments, int scored);
 
 #endif

@@ -194,6 +194,18 @@ json_t *wlmi_bench_model_json(const wlmi_bench_model *m, const char *bench)
                      m->backend->describe(), "threads", m->threads, "parameters", (json_int_t)m->net->count, "runs", (int)m->options->runs);
 }
 
+wlm_status wlmi_bench_report(const wlmi_bench_model *m, const char *bench, json_t *figures, char **text,
+                             wlm_error *error)
+{
+    json_t *root = wlmi_bench_model_json(m, bench);
+    if (!root || !figures || json_object_update(root, figures)) {
+        json_decref(root);
+        root = NULL;
+    }
+    json_decref(figures);
+    return wlmi_bench_text(root, text, error);
+}
+
 json_t *wlmi_bench_model_optimiser_json(void)
 {
     const wlmi_rates *r = &step_options.rates;

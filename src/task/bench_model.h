@@ -42,9 +42,16 @@ wlm_status wlmi_bench_model_batch(wlmi_bench_model *model, int context, int segm
 wlm_status wlmi_bench_model_step(wlmi_bench_model *model, double *seconds, double *loss, wlm_error *error);
 /* WLM_STOPPED where the caller's flag is set. */
 wlm_status wlmi_bench_model_stopped(const wlmi_bench_model *model);
+/* Writes DUMP.safetensors, the net as it is, and DUMP.npy, the tokens of the first batches of that shape, int32 [batches,
+ * segments, context + 1] in NumPy's format. */
+wlm_status wlmi_bench_model_dump(const wlmi_bench_model *model, int context, int segments, int batches,
+                                 wlm_error *error);
 /* {"bench", "preset", "codec", "backend", "threads", "parameters", ...}: what was measured. NULL: out of memory. */
 json_t *wlmi_bench_model_json(const wlmi_bench_model *model, const char *bench);
-/* The same step's settings: {"name", "rate", "beta1", ...}. */
+/* That and the figures, an object whose reference is taken, as text. */
+wlm_status wlmi_bench_report(const wlmi_bench_model *model, const char *bench, json_t *figures, char **text,
+                             wlm_error *error);
+/* The step's settings: {"name", "rate", "beta1", ...}. */
 json_t *wlmi_bench_model_optimiser_json(void);
 
 #endif

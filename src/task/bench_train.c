@@ -1,6 +1,6 @@
 /* bench_train.c: wlm_bench_train: a training step against the clock and against oneDNN's own products. */
-#include <stdio.h>
-#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
@@ -10,16 +10,14 @@
 #include "task/bench_model.h"
 #include "task/bench_product.h"
 
-enum {
-    WARM_UP = 2, /* steps that are not timed: memory is touched, oneDNN compiles */
-    NPY_HEADER = 128
-};
+enum { WARM_UP = 2 }; /* steps that are not timed: memory is touched, oneDNN compiles */
 
 typedef struct measurement {
     wlmi_bench_model model;
     wlmi_bench_products products;
     double flops;                /* of the model, a step */
     double *step_s, *products_s; /* [runs] */
+    double *step_cpu_s;          /* [runs]: of all threads together, which a busy machine sways less */
     double *share, *inside;      /* [runs]: gemm_share; share of the step's time in products */
     double *loss;                /* [WARM_UP + runs] */
     double called_s[WLMI_METER_MOST], alone_s[WLMI_METER_MOST]; /* each product: in steps, by itself; all runs */
@@ -28,54 +26,6 @@ typedef struct measurement {
 static int steps(const measurement *m)
 {
     return WARM_UP + (int)m->model.options->runs;
-}
-
-/* ---------------------------------------------------------------- what others need to do the same */
-
-static wlm_status write_tokens(measurement *m, const char *path, wlm_error *error)
-{
-    wlmi_bench_model *model = &m->model;
-    wlmi_output *out;
-    char header[NPY_HEADER + 1], text[NPY_HEADER - 10];
-    size_t n = (size_t)model->context + 1, room = 0;
-    int32_t *sequence = NULL;
-    wlm_status status;
-    /* NumPy's format 1.0: magic, version, length of the description, which is padded to a multiple of 64 in all. */
-    snprintf(text, sizeof text, "{'descr': '<i4', 'fortran_order': False, 'shape': (%d, %d, %zu), }", steps(m),
-             model->segments, n);
-    snprintf(header, sizeof header, "%cNUMPY%c%c%c%c%-*s\n", 0x93, 1, 1, NPY_HEADER - 10, 1, NPY_HEADER - 11, text);
-    header[7] = header[9] = 0;
-    WLMI_TRY(wlmi_output_open(&out, path, error));
-    if (!wlmi_grow(&sequence, &room, n, sizeof *sequence))
-        status = WLMI_NO_MEMORY(error);
-    else
-        status = wlmi_output_write(out, header, NPY_HEADER, error);
-    for (uint64_t i = 0; status == WLM_OK && i < (uint64_t)steps(m) * (uint64_t)model->segments; i++) {
-        wlmi_bench_model_sequence(model, i, sequence, n);
-        status = wlmi_output_write(out, sequence, n * sizeof *sequence, error);
-    }
-    wlmi_free(sequence);
-    if (status == WLM_OK)
-        return wlmi_output_finish(out, error);
-    wlmi_output_discard(out);
-    return status;
-}
-
-static wlm_status dump(measurement *m, wlm_error *error)
-{
-    const char *prefix = m->model.options->dump;
-    size_t size = strlen(prefix) + sizeof ".safetensors";
-    char *path = wlmi_alloc(size);
-    wlm_status status;
-    if (!path)
-        return WLMI_NO_MEMORY(error);
-    snprintf(path, size, "%s.safetensors", prefix);
-    status = wlmi_checkpoint_save(m->model.net, path, error);
-    snprintf(path, size, "%s.npy", prefix);
-    if (status == WLM_OK)
-        status = write_tokens(m, path, error);
-    wlmi_free(path);
-    return status;
 }
 
 /* ---------------------------------------------------------------- measuring */
@@ -87,10 +37,18 @@ static wlm_status set_up(measurement *m, wlm_error *error)
     m->flops = wlmi_flops_per_token(m->model.net, m->model.context) * m->model.context * m->model.segments;
     m->step_s = wlmi_alloc_zero(runs, sizeof *m->step_s);
     m->products_s = wlmi_alloc_zero(runs, sizeof *m->products_s);
+    m->step_cpu_s = wlmi_alloc_zero(runs, sizeof *m->step_cpu_s);
     m->share = wlmi_alloc_zero(runs, sizeof *m->share);
     m->inside = wlmi_alloc_zero(runs, sizeof *m->inside);
     m->loss = wlmi_alloc_zero(runs + WARM_UP, sizeof *m->loss);
-    return m->step_s && m->products_s && m->share && m->inside && m->loss ? WLM_OK : WLMI_NO_MEMORY(error);
+    return m->step_s && m->step_cpu_s && m->products_s && m->share && m->inside && m->loss ? WLM_OK : WLMI_NO_MEMORY(error);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static wlm_status step(measurement *m, int i, double *seconds, wlm_error *error)
@@ -121,14 +79,16 @@ static void keep(measurement *m, uint32_t run, double step_s, double products_s)
 static wlm_status measure(measurement *m, wlm_error *error)
 {
     const wlm_bench_model_options *o = m->model.options;
-    double start_s = wlmi_clock(), step_s, products_s;
+    double start_s = wlmi_clock(), cpu_s, step_s, products_s;
     for (int i = 0; i < WARM_UP; i++)
         WLMI_TRY(step(m, i, &step_s, error));
     WLMI_TRY(wlmi_bench_products_new(&m->products, &m->model.meter, error));
     WLMI_TRY(wlmi_bench_products_run(&m->products, m->model.threads, &products_s, error));
     for (uint32_t run = 0; run < o->runs; run++) {
         WLMI_TRY(wlmi_bench_model_stopped(&m->model));
+        cpu_s = cpu_seconds();
         WLMI_TRY(step(m, WARM_UP + (int)run, &step_s, error));
+        m->step_cpu_s[run] = cpu_seconds() - cpu_s;
         WLMI_TRY(wlmi_bench_products_run(&m->products, m->model.threads, &products_s, error));
         keep(m, run, step_s, products_s);
         wlmi_bench_show(o->progress, o->user, run + 1, o->runs, start_s);
@@ -159,27 +119,29 @@ static json_t *losses_json(const measurement *m)
     return list;
 }
 
+/* The most memory that the process ever had. */
+static json_int_t peak_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (json_int_t)usage.ru_maxrss * 1024 : 0;
+}
+
 static wlm_status report(measurement *m, char **json, wlm_error *error)
 {
     const wlmi_bench_model *model = &m->model;
     size_t runs = model->options->runs;
     double tokens = (double)model->context * model->segments;
-    json_t *root = wlmi_bench_model_json(model, "train"), *figures;
-    figures = json_pack("{s:i,s:i,s:i,s:o,s:o,s:f,s:o,s:s,s:o,s:f,s:o,s:f,s:o,s:I,s:o,s:o}", "context", model->context, "segments", model->segments, "tokens_per_step", (int)tokens,
+    json_t *figures;
+    figures = json_pack("{s:i,s:i,s:i,s:o,s:o,s:o,s:f,s:o,s:s,s:o,s:f,s:o,s:f,s:o,s:I,s:I,s:o,s:o}", "context", model->context, "segments", model->segments, "tokens_per_step", (int)tokens,
                         "tokens_per_s", wlmi_rate_json(tokens, m->step_s, runs), "step_s",
-                        wlmi_spread_json(m->step_s, runs), "flops_per_token", m->flops / tokens, "flops_per_s",
+                        wlmi_spread_json(m->step_s, runs), "step_cpu_s", wlmi_spread_json(m->step_cpu_s, runs), "flops_per_token", m->flops / tokens, "flops_per_s",
                         wlmi_rate_json(m->flops, m->step_s, runs), "onednn_type", m->products.bf16 ? "bf16" : "f32",
                         "onednn_flops_per_s", wlmi_rate_json(m->products.flops, m->products_s, runs), "gemm_share",
                         wlmi_median(m->share, runs), "gemm_share_spread", wlmi_spread_json(m->share, runs),
                         "product_time_share", wlmi_median(m->inside, runs), "products", products_json(m),
-                        "activation_bytes", (json_int_t)model->net->work->size, "losses", losses_json(m), "optimiser",
+                        "activation_bytes", (json_int_t)model->net->work->size, "peak_bytes", peak_bytes(), "losses", losses_json(m), "optimiser",
                         wlmi_bench_model_optimiser_json());
-    if (!root || !figures || json_object_update(root, figures)) {
-        json_decref(root);
-        root = NULL;
-    }
-    json_decref(figures);
-    return wlmi_bench_text(root, json, error);
+    return wlmi_bench_report(model, "train", figures, json, error);
 }
 
 static wlm_status run(measurement *m, const wlm_bench_model_options *options, char **json, wlm_error *error)
@@ -187,7 +149,7 @@ static wlm_status run(measurement *m, const wlm_bench_model_options *options, ch
     WLMI_TRY(wlmi_bench_model_open(&m->model, options, error));
     WLMI_TRY(set_up(m, error));
     if (options->dump)
-        WLMI_TRY(dump(m, error));
+        WLMI_TRY(wlmi_bench_model_dump(&m->model, m->model.context, m->model.segments, steps(m), error));
     WLMI_TRY(measure(m, error));
     return report(m, json, error);
 }
@@ -204,6 +166,7 @@ wlm_status wlm_bench_train(const wlm_bench_model_options *options, char **json, 
     wlmi_bench_model_close(&m->model);
     wlmi_free(m->step_s);
     wlmi_free(m->products_s);
+    wlmi_free(m->step_cpu_s);
     wlmi_free(m->share);
     wlmi_free(m->inside);
     wlmi_free(m->loss);

@@ -40,14 +40,35 @@ assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fiel
     2> progress || fail "bench train: $(cat progress)"
 "$WIRELM" bench train --preset netgpt-nano --context 32 --tokens-per-batch 32 -r a.pcap > capture.json 2> progress ||
     fail "bench train -r: $(cat progress)"
+"$WIRELM" bench threads --preset wire-nano --threads 2 --context 32 --tokens-per-batch 64 > threads.json 2> progress ||
+    fail "bench threads: $(cat progress)"
+"$WIRELM" bench length --context 64 --short 16 > length.json 2> progress || fail "bench length: $(cat progress)"
+yes | "$WIRELM" bench stream --preset wire-nano --context 20 --streams 5 --paced --dump s > stream.json 2> turns ||
+    fail "bench stream: $(cat turns)"
 python3 - <<'PYTHON'
 import json, struct
+def in_order(r):
+    assert 0 < r["min"] <= r["median"] <= r["max"], r
+report = json.load(open("threads.json"))
+assert report["threads"] == 2 and report["relative_scaling"] > 0, report
+for key in "tokens_per_s_1", "tokens_per_s", "onednn_scaling", "step_scaling", "relative_scaling_spread":
+    in_order(report[key])
+report = json.load(open("length.json"))
+assert report["train_64_over_16"] > 0 and report["infer_64_over_16"] > 0 and report["tokens_per_step"] == 64, report
+assert report["infer_64_over_16"] == max(report[k]["median"] for k in ("chunk_ratio", "step_ratio")), report
+assert [m["context"] for m in report["memory"]] == [8, 16, 32, 64], report
+memory = [m["activation_bytes"] for m in report["memory"]]
+assert all(1.5 * a < b < 2.5 * a for a, b in zip(memory, memory[1:])), report
+report = json.load(open("stream.json"))
+assert report["streams"] == 5 and report["tokens_before"] == 20 and report["state_bytes"] > 0, report
+in_order(report["tokens_per_s"])
+assert open("turns").read().split() == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+assert b"'shape': (1, 5, 21)" in open("s.npy", "rb").read(128)
 report = json.load(open("train.json"))
 assert report["bench"] == "train" and report["preset"] == "trafficgpt-nano" and report["data"] == "synthetic", report
 assert (report["context"], report["segments"], report["tokens_per_step"], report["runs"]) == (48, 2, 96, 6), report
 for rate in "tokens_per_s", "step_s", "flops_per_s", "onednn_flops_per_s":
-    r = report[rate]
-    assert 0 < r["min"] <= r["median"] <= r["max"], report
+    in_order(report[rate])
 assert 0 < report["product_time_share"] < 1 and report["gemm_share"] > 0 and report["activation_bytes"] > 0, report
 assert len(report["losses"]) == 8 and report["losses"][-1] < report["losses"][0], report
 products = sum(2 * p["m"] * p["n"] * p["k"] * p["calls"] for p in report["products"])
@@ -67,6 +88,8 @@ status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
 [ "$(status "$WIRELM" bench tokens -r a.pcap --runs 4)" = 2 ] || fail "four runs make no median"
 [ "$(status "$WIRELM" bench tokens -r a.pcap --codec none)" = 2 ] || fail "a codec that is not there"
 [ "$(status "$WIRELM" bench train --preset none)" = 2 ] || fail "a preset that is not there"
+[ "$(status "$WIRELM" bench length --context 100 --short 30)" = 2 ] || fail "no multiple"
+[ "$(status "$WIRELM" bench threads --threads 1)" = 2 ] || fail "one thread does not scale"
 [ "$(status "$WIRELM" bench train --runs 1)" = 2 ] || fail "one run makes no median"
 [ "$(status "$WIRELM" bench)" = 2 ] || fail "bench what?"
 [ "$(status "$WIRELM" bench nothing)" = 2 ] || fail "bench nothing"

@@ -1,0 +1,69 @@
+/* bench_stream.c: wlm_bench_stream: many flows classified as they grow, all of them stepped together. */
+#include "base/alloc.h"
+#include "base/io.h"
+#include "task/bench.h"
+#include "task/bench_streams.h"
+
+enum { STEPS = 16, MOST_STREAMS = 1 << 16, DEFAULT_STREAMS = 256, DEFAULT_BEFORE = 256 };
+
+typedef struct measurement {
+    wlmi_bench_model model;
+    wlmi_bench_streams streams;
+    int before;      /* tokens that each stream holds when a clock first runs */
+    double *seconds; /* [runs]: of STEPS steps */
+} measurement;
+
+static wlm_status measure(measurement *m, wlm_error *error)
+{
+    const wlm_bench_model_options *o = m->model.options;
+    double start_s = wlmi_clock(), unused = 0;
+    WLMI_TRY(wlmi_bench_streams_feed(&m->streams, m->before, &unused, error));
+    WLMI_TRY(wlmi_bench_streams_feed(&m->streams, 1, &unused, error));
+    for (uint32_t run = 0; run < o->runs; run++) {
+        WLMI_TRY(wlmi_bench_model_stopped(&m->model));
+        for (int i = 0; i < STEPS; i++)
+            WLMI_TRY(wlmi_bench_streams_feed(&m->streams, 1, &m->seconds[run], error));
+        wlmi_bench_show(o->progress, o->user, run + 1, o->runs, start_s);
+    }
+    return WLM_OK;
+}
+
+static wlm_status report(measurement *m, char **json, wlm_error *error)
+{
+    size_t runs = m->model.options->runs, bytes = wlmi_stream_bytes(&m->streams.stream[0], m->model.net);
+    double tokens = (double)m->streams.count * STEPS;
+    json_t *figures = json_pack("{s:i,s:i,s:I,s:o,s:o}", "streams", m->streams.count, "tokens_before", m->before,
+                                "state_bytes", (json_int_t)bytes, "tokens_per_s",
+                                wlmi_rate_json(tokens, m->seconds, runs), "step_s_16",
+                                wlmi_spread_json(m->seconds, runs));
+    return wlmi_bench_report(&m->model, "stream", figures, json, error);
+}
+
+static wlm_status run(measurement *m, const wlm_bench_model_options *options, char **json, wlm_error *error)
+{
+    uint32_t count = options->streams ? options->streams : DEFAULT_STREAMS;
+    if (count > MOST_STREAMS)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "at most %d streams", MOST_STREAMS);
+    WLMI_TRY(wlmi_bench_model_open(&m->model, options, error));
+    m->before = options->context ? m->model.context : DEFAULT_BEFORE;
+    m->seconds = wlmi_alloc_zero(options->runs, sizeof *m->seconds);
+    if (!m->seconds)
+        return WLMI_NO_MEMORY(error);
+    WLMI_TRY(wlmi_bench_streams_new(&m->streams, &m->model, (int)count, error));
+    if (options->dump)
+        WLMI_TRY(wlmi_bench_model_dump(&m->model, m->before, (int)count, 1, error));
+    WLMI_TRY(measure(m, error));
+    return report(m, json, error);
+}
+
+wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error)
+{
+    measurement m = {.before = 0};
+    wlm_status status;
+    *json = NULL;
+    status = run(&m, options, json, error);
+    wlmi_bench_streams_free(&m.streams);
+    wlmi_bench_model_close(&m.model);
+    wlmi_free(m.seconds);
+    return status;
+}

@@ -100,7 +100,7 @@ static int run_train(const command *self, int argc, char **argv)
 {
     wlm_bench_model_options options = wlm_bench_model_options_default();
     const option own[] = {
-        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
         {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
@@ -112,7 +112,7 @@ static int run_threads(const command *self, int argc, char **argv)
 {
     wlm_bench_model_options options = wlm_bench_model_options_default();
     const option own[] = {
-        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
@@ -123,7 +123,7 @@ static int run_length(const command *self, int argc, char **argv)
 {
     wlm_bench_model_options options = wlm_bench_model_options_default();
     const option own[] = {
-        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-nano)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "the longer sequences (65536)", 0},
         {0, "short", OPTION_U32, "N", &options.short_context, "the shorter ones (2048)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
@@ -135,7 +135,7 @@ static int run_stream(const command *self, int argc, char **argv)
 {
     wlm_bench_model_options options = wlm_bench_model_options_default();
     const option own[] = {
-        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(trafficgpt-tiny)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "tokens that each stream holds at first (256)", 0},
         {0, "streams", OPTION_U32, "N", &options.streams, "stepped together (256)", 0},
         {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},

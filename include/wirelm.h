@@ -500,7 +500,7 @@ WLM_API wlm_status wlm_bench_tokens(const char *path, const wlm_bench_options *o
 
 /* What a new model is measured with. Each bench reads what it needs. */
 typedef struct wlm_bench_model_options {
-    const char *preset;            /* NULL: trafficgpt-tiny */
+    const char *preset;            /* NULL: wire-tiny */
     const char *codec;             /* whose vocabulary; NULL: the default */
     const char *backend;           /* NULL: cpu */
     const char *const *paths;      /* captures and folders whose tokens are trained on; none: drawn from the seed */
@@ -528,7 +528,7 @@ WLM_API wlm_status wlm_bench_train(const wlm_bench_model_options *options, char 
 /* *json: how much faster a step is with several threads than with one, over how much faster oneDNN's products are. */
 WLM_API wlm_status wlm_bench_threads(const wlm_bench_model_options *options, char **json, wlm_error *error);
 /* *json: what a token costs in sequences of `context` tokens (0: 65536) over what it costs in shorter ones, in training
- * and in use, and the memory for activations. preset NULL: wire-nano. */
+ * and in use, and the memory for activations. */
 WLM_API wlm_status wlm_bench_length(const wlm_bench_model_options *options, char **json, wlm_error *error);
 /* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take one token more at a time. */
 WLM_API wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error);

@@ -9,7 +9,6 @@
 
 enum { SHORT, LONG, LENGTHS };
 enum { DEFAULT_SHORT = 2048, DEFAULT_LONG = 65536, STEPS = 64, MEMORY_LENGTHS = 4 };
-static const char default_preset[] = "wire-nano";
 
 typedef struct measurement {
     wlm_bench_model_options options; /* context: the longer one */
@@ -140,8 +139,6 @@ wlm_status wlm_bench_length(const wlm_bench_model_options *options, char **json,
     measurement m = {.options = *options};
     wlm_status status;
     *json = NULL;
-    if (!m.options.preset)
-        m.options.preset = default_preset;
     if (!m.options.context)
         m.options.context = DEFAULT_LONG;
     status = run(&m, json, error);

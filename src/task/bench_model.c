@@ -10,7 +10,7 @@
 #include "task/bench.h"
 #include "task/handle.h"
 
-static const char default_preset[] = "trafficgpt-tiny";
+static const char default_preset[] = "wire-tiny";
 static const uint32_t default_tokens = 2048;
 static const wlmi_step_options step_options = {.rates = {.rate = 1e-3, .clip = 1, .decay = 0.1}, .accumulate = 1};
 enum { MOST_TOKENS = 1 << 24, PACKET_TOKENS = 64 };

@@ -42,7 +42,7 @@ assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fiel
     fail "bench train -r: $(cat progress)"
 "$WIRELM" bench threads --preset wire-nano --threads 2 --context 32 --tokens-per-batch 64 > threads.json 2> progress ||
     fail "bench threads: $(cat progress)"
-"$WIRELM" bench length --context 64 --short 16 > length.json 2> progress || fail "bench length: $(cat progress)"
+"$WIRELM" bench length --preset wire-nano --context 64 --short 16 > length.json 2> progress || fail "bench length: $(cat progress)"
 yes | "$WIRELM" bench stream --preset wire-nano --context 20 --streams 5 --paced --dump s > stream.json 2> turns ||
     fail "bench stream: $(cat turns)"
 python3 - <<'PYTHON'

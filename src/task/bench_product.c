@@ -7,16 +7,13 @@
 #include "base/io.h"
 #include "tensor/onednn.h"
 
-typedef struct operands { /* c [M,N] = a b, K inside; see onednn.h */
-    int a_transposed, b_transposed, M, N, K, accumulate;
-} operands;
-
-static operands operands_of(const wlmi_noted_product *p)
+static wlmi_product product_of(const wlmi_noted_product *p, int bf16)
 {
+    const wlmi_number in = bf16 ? WLMI_BF16 : WLMI_F32;
     switch (p->way) {
-    case WLMI_FORWARD: return (operands){0, 1, p->M, p->N, p->K, 0};
-    case WLMI_BACKWARD_INPUT: return (operands){0, 0, p->M, p->K, p->N, 0};
-    default: return (operands){1, 0, p->N, p->K, p->M, 1};
+    case WLMI_FORWARD: return (wlmi_product){p->M, p->N, p->K, 0, 1, 0, in, WLMI_F32};
+    case WLMI_BACKWARD_INPUT: return (wlmi_product){p->M, p->K, p->N, 0, 0, 0, in, WLMI_F32};
+    default: return (wlmi_product){p->N, p->K, p->M, 1, 0, 1, in, WLMI_F32};
     }
 }
 
@@ -46,10 +43,10 @@ wlm_status wlmi_bench_products_new(wlmi_bench_products *p, const wlmi_meter *ste
     size_t a = 1, b = 1, c = 1, size;
     memset(p, 0, sizeof *p);
     p->step = *step;
-    p->bf16 = !strcmp(wlmi_onednn_type(), "bf16");
+    p->bf16 = wlmi_onednn_has_bf16();
     size = p->bf16 ? sizeof(uint16_t) : sizeof(float);
     for (int i = 0; i < step->count; i++) {
-        const operands o = operands_of(&step->product[i]);
+        const wlmi_product o = product_of(&step->product[i], p->bf16);
         a = more(a, o.M, o.K);
         b = more(b, o.K, o.N);
         c = more(c, o.M, o.N);
@@ -65,23 +62,14 @@ wlm_status wlmi_bench_products_new(wlmi_bench_products *p, const wlmi_meter *ste
     return WLM_OK;
 }
 
-static wlm_status run_one(wlmi_bench_products *p, const operands *o, int threads, wlm_error *error)
-{
-    if (p->bf16)
-        return wlmi_onednn_product_bf16(p->c, p->a, o->a_transposed, p->b, o->b_transposed, o->M, o->N, o->K,
-                                        o->accumulate, threads, error);
-    return wlmi_onednn_product(p->c, p->a, o->a_transposed, p->b, o->b_transposed, o->M, o->N, o->K, o->accumulate,
-                               threads, error);
-}
-
 wlm_status wlmi_bench_products_run(wlmi_bench_products *p, int threads, double *seconds, wlm_error *error)
 {
     *seconds = 0;
     for (int i = 0; i < p->step.count; i++) {
-        const operands o = operands_of(&p->step.product[i]);
+        const wlmi_product o = product_of(&p->step.product[i], p->bf16);
         double start_s = wlmi_clock();
         for (uint64_t call = 0; call < p->step.product[i].calls; call++)
-            WLMI_TRY(run_one(p, &o, threads, error));
+            WLMI_TRY(wlmi_onednn_product(&o, p->c, p->a, p->b, NULL, threads, error));
         p->seconds[i] = wlmi_clock() - start_s;
         *seconds += p->seconds[i];
     }

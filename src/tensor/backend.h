@@ -50,7 +50,8 @@ typedef struct wlmi_ring {
 
 typedef struct wlmi_backend {
     const char *name;
-    size_t real_size; /* 4 or 8 */
+    const char *level; /* the instructions it is compiled for, "avx2" say; NULL: there is no choice */
+    size_t real_size;  /* 4 or 8 */
     const char *(*describe)(void); /* e.g. "oneDNN 2.6.3, bf16, 2 threads" */
     /* Threads of every op called from now on, in all threads of the process; 0: as many as OpenMP would take by
      * itself. The caller's own OpenMP settings stay as they are. */
@@ -187,9 +188,11 @@ typedef struct wlmi_backend {
 
 extern const wlmi_backend wlmi_backend_ref;    /* scalar float */
 extern const wlmi_backend wlmi_backend_ref64;  /* the same source as double: the gradient oracle */
-extern const wlmi_backend wlmi_backend_cpu;    /* oneDNN products, OpenMP */
+/* The cpu backend, oneDNN's products and OpenMP, at each level that this processor has, the best first. NULL past the
+ * last, which is "baseline". */
+const wlmi_backend *wlmi_backend_cpu(size_t i);
 
-/* "cpu", "ref", "ref64"; NULL name: "cpu". NULL where there is none. */
+/* "cpu", "cpu-LEVEL", "ref", "ref64"; NULL name: "cpu". NULL where there is none. */
 const wlmi_backend *wlmi_backend_find(const char *name);
 
 static inline wlmi_real *wlmi_at(const wlmi_backend *b, const wlmi_real *x, size_t n)

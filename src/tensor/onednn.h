@@ -1,25 +1,41 @@
-/* onednn.h: matrix products through oneDNN, the only door to it. */
+/* onednn.h: matrix products through oneDNN, the only door to it.
+ *
+ * Same shape, inputs and threads: same bits. WLM_ERR_MEMORY and WLM_ERR_UNSUPPORTED leave results undefined. */
 #ifndef WLMI_ONEDNN_H
 #define WLMI_ONEDNN_H
 
 #include "base/status.h"
 
-/* c [M,N] = a b, or += with accumulate, row-major. a is stored [M,K], or [K,M] where a_transposed;
- * b is stored [K,N], or [N,K] where b_transposed. M, N, K >= 1.
- * Inputs are rounded to bf16 where the processor multiplies it faster; sums and c are float either way.
- * Same dimensions, inputs and threads: same bits. WLM_ERR_MEMORY and WLM_ERR_UNSUPPORTED leave c undefined. */
-wlm_status wlmi_onednn_product(float *c, const float *a, int a_transposed, const float *b, int b_transposed, int M,
-                               int N, int K, int accumulate, int threads, wlm_error *error);
+typedef enum wlmi_number { WLMI_F32, WLMI_BF16 } wlmi_number; /* float, or uint16_t: its upper half */
 
-/* The same with inputs in bf16: what oneDNN by itself can do. Not on every processor: see wlmi_onednn_type(). */
-wlm_status wlmi_onednn_product_bf16(float *c, const uint16_t *a, int a_transposed, const uint16_t *b, int b_transposed,
-                                    int M, int N, int K, int accumulate, int threads, wlm_error *error);
+/* c [M,N] = a b, row-major; M, N, K >= 1. Sums are float whatever the types. */
+typedef struct wlmi_product {
+    int M, N, K;
+    int a_transposed; /* a is stored [K,M], not [M,K] */
+    int b_transposed; /* b is stored [N,K], not [K,N] */
+    int accumulate;   /* c +=, not c = */
+    wlmi_number in;   /* a, b; bf16 only where wlmi_onednn_has_bf16() */
+    wlmi_number out;  /* c */
+} wlmi_product;
 
-/* "bf16" or "f32": how inputs are multiplied; and oneDNN's version. */
-const char *wlmi_onednn_type(void);
+/* base: NULL, or float [M,N], apart from c, which is added. */
+wlm_status wlmi_onednn_product(const wlmi_product *product, void *c, const void *a, const void *b, const float *base,
+                               int threads, wlm_error *error);
+
+/* A matrix b [K,N] in the order in which products read it fastest, for many of them. */
+typedef struct wlmi_packed wlmi_packed;
+/* Without values. */
+wlm_status wlmi_onednn_packed_new(wlmi_packed **packed, int N, int K, wlmi_number type, int b_transposed,
+                                  wlm_error *error);
+/* Takes b's values, stored [K,N], or [N,K] where b_transposed. */
+wlm_status wlmi_onednn_pack(wlmi_packed *packed, const float *b, int threads, wlm_error *error);
+void wlmi_onednn_packed_free(wlmi_packed *packed);
+/* The product's N, K and `in` are those of b; b_transposed is not read. */
+wlm_status wlmi_onednn_packed_product(const wlmi_product *product, void *c, const void *a, const wlmi_packed *b,
+                                      const float *base, int threads, wlm_error *error);
+
+/* Whether the processor multiplies bf16, in oneDNN's eyes, which ONEDNN_MAX_CPU_ISA closes. */
+int wlmi_onednn_has_bf16(void);
 void wlmi_onednn_version(int *major, int *minor, int *patch);
-
-/* Tests: 0 multiplies float inputs as they are on every processor; 1 goes back to what the processor has. */
-void wlmi_onednn_use_bf16(int use);
 
 #endif

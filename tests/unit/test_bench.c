@@ -11,8 +11,6 @@
 #include "task/bench.h"
 #include "task/bench_model.h"
 #include "task/bench_product.h"
-#include "tensor/cpu/flat.h"
-#include "tensor/onednn.h"
 
 static void medians_are_those_of_sorted_values(void **state)
 {
@@ -124,28 +122,6 @@ static void synthetic_tokens_can_be_foretold(void **state)
     free(next);
 }
 
-static void products_of_bf16_inputs_are_those_of_the_same_floats(void **state)
-{
-    enum { M = 37, N = 50, K = 41 };
-    float a[M * K], b[K * N], c[M * N], d[M * N];
-    uint16_t near_a[M * K], near_b[K * N];
-    wlm_error error;
-    (void)state;
-    if (strcmp(wlmi_onednn_type(), "bf16"))
-        skip();
-    for (int i = 0; i < M * K; i++)
-        a[i] = (float)((i * 37) % 101 - 50) / 64;
-    for (int i = 0; i < K * N; i++)
-        b[i] = (float)((i * 53) % 89 - 40) / 64;
-    wlmi_cpu_round_bf16(near_a, a, M * K, 1);
-    wlmi_cpu_round_bf16(near_b, b, K * N, 1);
-    for (int way = 0; way < 4; way++) {
-        assert_ok(wlmi_onednn_product(c, a, way & 1, b, way >> 1, M, N, K, 0, 1, &error), &error);
-        assert_ok(wlmi_onednn_product_bf16(d, near_a, way & 1, near_b, way >> 1, M, N, K, 0, 1, &error), &error);
-        assert_memory_equal(c, d, sizeof c);
-    }
-}
-
 static void products_alone_are_those_of_the_step(void **state)
 {
     wlmi_meter step = {.product = {{WLMI_FORWARD, 33, 20, 10, 2, 0}, {WLMI_BACKWARD_INPUT, 33, 20, 10, 1, 0},
@@ -169,7 +145,6 @@ int main(void)
         cmocka_unit_test(counted_flops_are_those_of_the_products),
         cmocka_unit_test(a_process_measures_one_model_at_a_time),
         cmocka_unit_test(synthetic_tokens_can_be_foretold),
-        cmocka_unit_test(products_of_bf16_inputs_are_those_of_the_same_floats),
         cmocka_unit_test(products_alone_are_those_of_the_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

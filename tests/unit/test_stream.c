@@ -40,7 +40,7 @@ static double largest_difference(const float *x, const float *y, int n)
 /* Logits of a stream fed in pieces of 1, 2, 3 ... rows against those of the whole sequence at once. */
 static void pieces_equal_forward(void **state)
 {
-    static const wlmi_backend *const backends[] = {&wlmi_backend_ref64, &wlmi_backend_cpu};
+    const wlmi_backend *const backends[] = {&wlmi_backend_ref64, wlmi_backend_find("cpu")};
     /* ref64: both are rounded to float when they leave the net; cpu: bf16 products, 8 bits, over logits of about 0.3 */
     static const double bounds[] = {5e-7, 0.02};
     (void)state;
@@ -71,7 +71,7 @@ static void pieces_equal_forward(void **state)
 /* Streams at different places, fed together a few rows each, against each by itself. */
 static void together_as_alone(void **state)
 {
-    static const wlmi_backend *const backends[] = {&wlmi_backend_ref64, &wlmi_backend_cpu};
+    const wlmi_backend *const backends[] = {&wlmi_backend_ref64, wlmi_backend_find("cpu")};
     enum { S = 5 };
     static const int32_t starts[] = {0, 1, 4, 5, 12, 14};
     (void)state;
@@ -114,7 +114,7 @@ static void a_peek_leaves_no_trace(void **state)
 {
     (void)state;
     for (size_t k = 0; k < KINDS; k++) {
-        wlmi_net *net = test_net(kinds[k], &wlmi_backend_cpu);
+        wlmi_net *net = test_net(kinds[k], wlmi_backend_find("cpu"));
         test_batch b;
         wlm_error error;
         test_batch_fill(&b, net, longer, 10);
@@ -169,7 +169,7 @@ static void saved_streams_come_back(void **state)
 {
     (void)state;
     for (size_t k = 0; k < KINDS; k++) {
-        wlmi_net *net = test_net(kinds[k], &wlmi_backend_cpu);
+        wlmi_net *net = test_net(kinds[k], wlmi_backend_find("cpu"));
         test_batch b;
         wlm_error error;
         test_batch_fill(&b, net, longer, 12);
@@ -211,7 +211,7 @@ static void damaged_bytes_are_refused(void **state)
     (void)state;
     wlmi_rng_seed(&rng, 5);
     for (size_t k = 0; k < KINDS; k++) {
-        wlmi_net *net = test_net(kinds[k], &wlmi_backend_cpu);
+        wlmi_net *net = test_net(kinds[k], wlmi_backend_find("cpu"));
         wlmi_stream stream, back = {0};
         test_batch b;
         wlm_error error;
@@ -252,8 +252,8 @@ static void damaged_bytes_are_refused(void **state)
 static void a_million_rows_cost_no_more(void **state)
 {
     static const uint64_t far[] = {1000000, UINT64_C(1) << 31, UINT64_C(1) << 40};
-    wlmi_net *net = test_net("trafficgpt-nano", &wlmi_backend_cpu), *wire = test_net("wire-nano", &wlmi_backend_cpu);
-    wlmi_net *full = test_net("netgpt-nano", &wlmi_backend_cpu);
+    wlmi_net *net = test_net("trafficgpt-nano", wlmi_backend_find("cpu")), *wire = test_net("wire-nano", wlmi_backend_find("cpu"));
+    wlmi_net *full = test_net("netgpt-nano", wlmi_backend_find("cpu"));
     wlmi_stream stream, growing;
     float logits[N * R_MOST];
     test_batch b;
@@ -313,7 +313,7 @@ static void failed_allocations_leak_nothing(void **state)
 {
     (void)state;
     for (uint64_t k = 1, done = 0, kind = 0; kind < 2; kind += done, k = done ? 1 : k + 1) {
-        wlmi_net *net = test_net(kinds[2 + kind], &wlmi_backend_cpu);
+        wlmi_net *net = test_net(kinds[2 + kind], wlmi_backend_find("cpu"));
         wlmi_stream stream = {0}, copy = {0};
         void *bytes = NULL;
         wlmi_alloc_fail_at(k);

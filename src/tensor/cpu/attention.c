@@ -5,9 +5,8 @@
 #include <math.h>
 #include <omp.h>
 
-#include "base/alloc.h"
 #include "tensor/cpu/block.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { B = WLMI_BLOCK };
@@ -29,7 +28,7 @@ static int first_key_block(const wlmi_block *b, int query, int window)
 
 /* Scores s [rows, B] of queries from token `query` on become exp(score - top) with 0 where nothing is seen; top and
  * total [rows] take the block in, and o [rows, width] so far is scaled to the new top. fade [B] is working room. */
-CLONES static void softmax_block(float *restrict s, float *restrict top, float *restrict total, float *restrict fade,
+static void softmax_block(float *restrict s, float *restrict top, float *restrict total, float *restrict fade,
                                  float *restrict o, int width, int rows, int query, int key, int keys, int window)
 {
     const int padded = wlmi_round16(keys);
@@ -61,7 +60,7 @@ CLONES static void softmax_block(float *restrict s, float *restrict top, float *
     }
 }
 
-CLONES static void write_rows(float *restrict o, int o_stride, float *restrict lse, int heads,
+static void write_rows(float *restrict o, int o_stride, float *restrict lse, int heads,
                               const float *restrict sum, const float *restrict top, const float *restrict total,
                               int rows, int K)
 {
@@ -95,28 +94,28 @@ static void forward_task(float *o, int o_stride, float *lse, const float *q, con
         total[r] = 0;
     }
     memset(sum, 0, (size_t)rows * width * sizeof *sum);
-    wlmi_block_copy(queries, q + (size_t)b->from * stride, stride, rows, K, 1 / sqrtf((float)K));
+    LEVEL(block_copy)(queries, q + (size_t)b->from * stride, stride, rows, K, 1 / sqrtf((float)K));
     for (int key = first_key_block(b, b->from, window); key < b->to; key += B) {
         const int n = b->end - key < B ? b->end - key : B, diagonal = key == b->from;
-        wlmi_block_transpose(keys, B, k + (size_t)key * stride, stride, n, K);
-        wlmi_block_copy(values, v + (size_t)key * stride, stride, n, K, 1);
-        wlmi_block_product(scores, B, queries, width, 1, keys, B, rows, wlmi_round16(n), K, 0,
+        LEVEL(block_transpose)(keys, B, k + (size_t)key * stride, stride, n, K);
+        LEVEL(block_copy)(values, v + (size_t)key * stride, stride, n, K, 1);
+        LEVEL(block_product)(scores, B, queries, width, 1, keys, B, rows, wlmi_round16(n), K, 0,
                            diagonal ? WLMI_C_LOWER : WLMI_ALL);
         softmax_block(scores, top, total, fade, sum, width, rows, b->from, key, n, window);
-        wlmi_block_product(sum, width, scores, B, 1, values, width, rows, width, n, 1,
+        LEVEL(block_product)(sum, width, scores, B, 1, values, width, rows, width, n, 1,
                            diagonal ? WLMI_A_LOWER : WLMI_ALL);
     }
     write_rows(o + (size_t)b->from * o_stride, o_stride, lse + (size_t)b->from * heads, heads, sum, top, total, rows,
                K);
 }
 
-void wlmi_cpu_attention_forward(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
+void LEVEL(attention_forward)(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
                                 const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
 {
     const int threads = wlmi_cpu_threads(64.0 * segments.starts[segments.count] * heads * K);
     int count;
     size_t step;
-    wlmi_block *blocks = wlmi_block_cut(segments, &count);
+    wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
     float *scratch = wlmi_cpu_scratch(threads, forward_room(K), &step);
     if (blocks && scratch) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -127,12 +126,12 @@ void wlmi_cpu_attention_forward(wlmi_real *o, int o_stride, wlmi_real *lse, cons
                          window, scratch + step * omp_get_thread_num());
         }
     }
-    wlmi_free(scratch);
-    wlmi_free(blocks);
+    wlmi_cpu_release(scratch);
+    wlmi_cpu_release(blocks);
 }
 
 /* delta [rows] = d_o . o. */
-CLONES static void dots(float *restrict delta, const float *restrict d_o, const float *restrict o, int stride,
+static void dots(float *restrict delta, const float *restrict d_o, const float *restrict o, int stride,
                         int rows, int K)
 {
     for (int r = 0; r < rows; r++) {
@@ -145,7 +144,7 @@ CLONES static void dots(float *restrict delta, const float *restrict d_o, const 
 }
 
 /* Scores s [rows, B] become probabilities p = exp(score - lse), and dp = d_o . v becomes p * (dp - delta). */
-CLONES static void unsoftmax_block(float *restrict s, float *restrict dp, const float *restrict lse, int heads,
+static void unsoftmax_block(float *restrict s, float *restrict dp, const float *restrict lse, int heads,
                                    const float *restrict delta, int rows, int query, int key, int keys, int window)
 {
     const int padded = wlmi_round16(keys);
@@ -157,16 +156,15 @@ CLONES static void unsoftmax_block(float *restrict s, float *restrict dp, const 
             for (int j = 0; j < padded; j++)
                 s[j] = j >= from && j < to ? s[j] : nothing;
         for (int j = 0; j < padded; j++) {
-            float p = exp_float(s[j] - base);
-            p = s[j] == nothing ? 0 : p;
-            s[j] = p;
-            dp[j] = p * (dp[j] - d);
+            const float p = exp_float(s[j] - base), dscore = p * (dp[j] - d);
+            dp[j] = s[j] == nothing ? 0 : dscore;
+            s[j] = s[j] == nothing ? 0 : p;
         }
     }
 }
 
 /* y [rows, K] += factor * x [rows, round16(K)]. */
-CLONES static void add_rows(float *restrict y, int stride, const float *restrict x, int rows, int K, float factor)
+static void add_rows(float *restrict y, int stride, const float *restrict x, int rows, int K, float factor)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++)
@@ -209,23 +207,23 @@ static void backward_task(const gradients *g, int n, float *room)
     for (int key = 0; key < n; key += B) {
         const int columns = n - key < B ? n - key : B, padded = wlmi_round16(columns);
         const size_t at = (size_t)key * stride;
-        wlmi_block_copy(keys, g->k + at, stride, columns, K, 1);
-        wlmi_block_transpose(turned_keys, B, g->k + at, stride, columns, K);
-        wlmi_block_transpose(turned_values, B, g->v + at, stride, columns, K);
+        LEVEL(block_copy)(keys, g->k + at, stride, columns, K, 1);
+        LEVEL(block_transpose)(turned_keys, B, g->k + at, stride, columns, K);
+        LEVEL(block_transpose)(turned_values, B, g->v + at, stride, columns, K);
         memset(dkeys, 0, (size_t)columns * width * sizeof *dkeys);
         memset(dvalues, 0, (size_t)columns * width * sizeof *dvalues);
         for (int query = key; query < n && query - (key + columns - 1) < g->window; query += B) {
             const int rows = n - query < B ? n - query : B, diagonal = query == key;
             const wlmi_part lower = diagonal ? WLMI_C_LOWER : WLMI_ALL, upper = diagonal ? WLMI_A_UPPER : WLMI_ALL;
-            wlmi_block_copy(queries, g->q + (size_t)query * stride, stride, rows, K, factor);
-            wlmi_block_copy(outputs, g->d_o + (size_t)query * g->o_stride, g->o_stride, rows, K, 1);
-            wlmi_block_product(p, B, queries, width, 1, turned_keys, B, rows, padded, K, 0, lower);
-            wlmi_block_product(dp, B, outputs, width, 1, turned_values, B, rows, padded, K, 0, lower);
+            LEVEL(block_copy)(queries, g->q + (size_t)query * stride, stride, rows, K, factor);
+            LEVEL(block_copy)(outputs, g->d_o + (size_t)query * g->o_stride, g->o_stride, rows, K, 1);
+            LEVEL(block_product)(p, B, queries, width, 1, turned_keys, B, rows, padded, K, 0, lower);
+            LEVEL(block_product)(dp, B, outputs, width, 1, turned_values, B, rows, padded, K, 0, lower);
             unsoftmax_block(p, dp, g->lse + (size_t)query * g->heads, g->heads, delta + query, rows, query, key,
                             columns, g->window);
-            wlmi_block_product(dvalues, width, p, 1, B, outputs, width, columns, width, rows, 1, upper);
-            wlmi_block_product(dkeys, width, dp, 1, B, queries, width, columns, width, rows, 1, upper);
-            wlmi_block_product(dqueries, width, dp, B, 1, keys, width, rows, width, columns, 0,
+            LEVEL(block_product)(dvalues, width, p, 1, B, outputs, width, columns, width, rows, 1, upper);
+            LEVEL(block_product)(dkeys, width, dp, 1, B, queries, width, columns, width, rows, 1, upper);
+            LEVEL(block_product)(dqueries, width, dp, B, 1, keys, width, rows, width, columns, 0,
                                diagonal ? WLMI_A_LOWER : WLMI_ALL);
             add_rows(g->dq + (size_t)query * stride, stride, dqueries, rows, K, factor);
         }
@@ -234,7 +232,7 @@ static void backward_task(const gradients *g, int n, float *room)
     }
 }
 
-void wlmi_cpu_attention_backward(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
+void LEVEL(attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
                                  int o_stride, const wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
                                  const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
 {
@@ -263,5 +261,5 @@ void wlmi_cpu_attention_backward(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, co
         };
         backward_task(&g, segments.starts[s + 1] - start, scratch + step * omp_get_thread_num());
     }
-    wlmi_free(scratch);
+    wlmi_cpu_release(scratch);
 }

@@ -1,27 +1,24 @@
 /* block.c: small dense blocks. */
 #include "tensor/cpu/block.h"
 
-#include "base/alloc.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 /* 16 floats that need not be aligned; the compiler splits them where registers are narrower. */
 typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
 
-wlmi_block *wlmi_block_cut(wlmi_segments segments, int *count)
+wlmi_block *LEVEL(block_cut)(wlmi_segments segments, int *count)
 {
     wlmi_block *blocks;
+    size_t step;
     int n = 0;
     for (int s = 0; s < segments.count; s++)
         n += (segments.starts[s + 1] - segments.starts[s] + WLMI_BLOCK - 1) / WLMI_BLOCK;
-    blocks = wlmi_alloc_array((size_t)n, sizeof *blocks);
     *count = 0;
-    if (!blocks) {
-        wlm_error error;
-        wlmi_cpu_failed(WLMI_NO_MEMORY(&error), &error);
+    blocks = (wlmi_block *)(void *)wlmi_cpu_scratch(1, (size_t)n * sizeof *blocks / sizeof(float), &step);
+    if (!blocks)
         return NULL;
-    }
     for (int s = 0; s < segments.count; s++) {
         const int start = segments.starts[s], end = segments.starts[s + 1];
         for (int from = start; from < end; from += WLMI_BLOCK)
@@ -67,8 +64,8 @@ INLINE void band(float *c, int c_row, const float *a, int a_row, int a_column, c
         tile(c + j, c_row, a, a_row, a_column, b + j, b_row, to - from, add, rows, 1);
 }
 
-CLONES static void product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
-                           int m, int n, int k, int add, wlmi_part part)
+void LEVEL(block_product)(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
+                          int m, int n, int k, int add, wlmi_part part)
 {
     int i = 0;
     for (; i + 4 <= m; i += 4)
@@ -77,14 +74,8 @@ CLONES static void product(float *c, int c_row, const float *a, int a_row, int a
         band(c, c_row, a, a_row, a_column, b, b_row, i, n, k, add, part, 1);
 }
 
-void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
-                        int n, int k, int add, wlmi_part part)
-{
-    product(c, c_row, a, a_row, a_column, b, b_row, m, n, k, add, part);
-}
-
-CLONES static void copy(float *restrict to, const float *restrict from, int from_row, int rows, int columns,
-                        float factor)
+void LEVEL(block_copy)(float *restrict to, const float *restrict from, int from_row, int rows, int columns,
+                       float factor)
 {
     const int to_row = wlmi_round16(columns);
     for (int r = 0; r < rows; r++) {
@@ -95,13 +86,8 @@ CLONES static void copy(float *restrict to, const float *restrict from, int from
     }
 }
 
-void wlmi_block_copy(float *to, const float *from, int from_row, int rows, int columns, float factor)
-{
-    copy(to, from, from_row, rows, columns, factor);
-}
-
 /* 4 x 4 at a time, which two rounds of two-way merges transpose in registers. */
-void wlmi_block_transpose(float *restrict to, int to_row, const float *restrict from, int from_row, int rows,
+void LEVEL(block_transpose)(float *restrict to, int to_row, const float *restrict from, int from_row, int rows,
                           int columns)
 {
     const int rows4 = rows & ~3, columns4 = columns & ~3;

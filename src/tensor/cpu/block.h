@@ -2,7 +2,7 @@
 #ifndef WLMI_BLOCK_H
 #define WLMI_BLOCK_H
 
-#include "tensor/backend.h"
+#include "tensor/cpu/cpu.h"
 
 enum { WLMI_BLOCK = 64 }; /* tokens per block */
 
@@ -11,8 +11,8 @@ typedef struct wlmi_block {
     int start, from, to, end;
 } wlmi_block;
 
-/* Cuts segments into blocks; *count of them. NULL on failure, which status() reports. Release with wlmi_free. */
-wlmi_block *wlmi_block_cut(wlmi_segments segments, int *count);
+/* Cuts segments into blocks; *count of them. NULL on failure, which status() reports. Release with wlmi_cpu_release. */
+wlmi_block *LEVEL(block_cut)(wlmi_segments segments, int *count);
 
 static inline int wlmi_round16(int n)
 {
@@ -37,11 +37,11 @@ typedef enum wlmi_part {
 
 /* c [m,n] = a b, or += with add. a [m,k]: element (i,p) at a[i * a_row + p * a_column], so that a transposed block is
  * one with its strides exchanged; b [k,n]. n must be a multiple of 16. */
-void wlmi_block_product(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row, int m,
-                        int n, int k, int add, wlmi_part part);
+void LEVEL(block_product)(float *c, int c_row, const float *a, int a_row, int a_column, const float *b, int b_row,
+                          int m, int n, int k, int add, wlmi_part part);
 /* to [rows, round16(columns)] = factor * from [rows, columns], the rest 0. */
-void wlmi_block_copy(float *to, const float *from, int from_row, int rows, int columns, float factor);
+void LEVEL(block_copy)(float *to, const float *from, int from_row, int rows, int columns, float factor);
 /* to [columns, round16(rows)] = from [rows, columns] transposed, the rest 0. */
-void wlmi_block_transpose(float *to, int to_row, const float *from, int from_row, int rows, int columns);
+void LEVEL(block_transpose)(float *to, int to_row, const float *from, int from_row, int rows, int columns);
 
 #endif

@@ -1,9 +1,8 @@
 /* conv.c: causal convolution of width 4 over columns, with SiLU. */
 #include <omp.h>
 
-#include "base/alloc.h"
 #include "tensor/cpu/block.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { TAPS = 4, COLUMNS = 64, SPAN = WLMI_BLOCK };
@@ -23,7 +22,7 @@ INLINE const float *tap_row(const float *x, int stride, const float *zeros, int 
     return from < start ? zeros : x + (size_t)from * stride;
 }
 
-CLONES static void conv_rows(float *restrict y, int y_stride, const float *restrict x, int stride,
+static void conv_rows(float *restrict y, int y_stride, const float *restrict x, int stride,
                              const float *restrict taps, const float *restrict zeros, int start, int from, int to,
                              int C)
 {
@@ -39,13 +38,13 @@ CLONES static void conv_rows(float *restrict y, int y_stride, const float *restr
     }
 }
 
-void wlmi_cpu_conv_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
+void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
                            wlmi_segments segments, int C)
 {
     const int threads = wlmi_cpu_threads(8.0 * segments.starts[segments.count] * C);
     int count;
     size_t step;
-    wlmi_block *blocks = wlmi_block_cut(segments, &count);
+    wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
     float *taps = wlmi_cpu_scratch(1, (TAPS + 1) * (size_t)C, &step), *zeros = taps + (size_t)TAPS * C;
     if (blocks && taps) {
         turn_taps(taps, (const float *)w, C);
@@ -55,13 +54,13 @@ void wlmi_cpu_conv_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x
             conv_rows((float *)y, y_stride, (const float *)x, x_stride, taps, zeros, blocks[i].start, blocks[i].from,
                       blocks[i].to, C);
     }
-    wlmi_free(taps);
-    wlmi_free(blocks);
+    wlmi_cpu_release(taps);
+    wlmi_cpu_release(blocks);
 }
 
 /* Some columns of one block's rows: d [SPAN + 3, COLUMNS] are the gradients before SiLU of its tokens and of the three
  * that follow in the segment; every input row gets from four of them. sums [TAPS, COLUMNS] += the taps' gradient. */
-CLONES static void conv_block_backward(float *restrict dx, float *restrict sums, const float *restrict dy,
+static void conv_block_backward(float *restrict dx, float *restrict sums, const float *restrict dy,
                                        int y_stride, const float *restrict x, int stride, const float *restrict taps,
                                        const wlmi_block *b, int columns)
 {
@@ -94,12 +93,12 @@ CLONES static void conv_block_backward(float *restrict dx, float *restrict sums,
 }
 
 /* Each task owns some columns, so that the taps' gradients are summed in order of t. */
-void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
+void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                             int x_stride, const wlmi_real *w, wlmi_segments segments, int C)
 {
     const int threads = wlmi_cpu_threads(16.0 * segments.starts[segments.count] * C);
     int count;
-    wlmi_block *blocks = wlmi_block_cut(segments, &count);
+    wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
     if (!blocks)
         return;
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -122,10 +121,10 @@ void wlmi_cpu_conv_backward(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, i
                     gradient[c * TAPS + j] += sums[j * COLUMNS + c];
         }
     }
-    wlmi_free(blocks);
+    wlmi_cpu_release(blocks);
 }
 
-CLONES static void conv_token(float *restrict x, float *restrict last, const float *restrict w, int C)
+static void conv_token(float *restrict x, float *restrict last, const float *restrict w, int C)
 {
     for (int c = 0; c < C; c++) {
         const float now = x[c];
@@ -138,7 +137,7 @@ CLONES static void conv_token(float *restrict x, float *restrict last, const flo
     }
 }
 
-void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
+void LEVEL(conv_step)(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
                         const wlmi_real *w, int C, int keep)
 {
     const int threads = wlmi_cpu_threads(8.0 * rows.starts[rows.count] * C);
@@ -155,5 +154,5 @@ void wlmi_cpu_conv_step(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_rea
                 conv_token((float *)x + (size_t)t * x_stride, last, (const float *)w, C);
         }
     }
-    wlmi_free(own);
+    wlmi_cpu_release(own);
 }

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <omp.h>
 
-#include "base/alloc.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { B = WLMI_BLOCK };
@@ -21,12 +20,12 @@ static size_t state_values(int K)
     return (size_t)K * wlmi_round16(K);
 }
 
-size_t wlmi_cpu_delta_kept_size(int T, int segments, int heads, int K)
+size_t LEVEL(delta_kept_size)(int T, int segments, int heads, int K)
 {
     return ((size_t)T / B + (size_t)segments) * (size_t)heads * state_values(K);
 }
 
-CLONES static void fade(float *restrict to, const float *restrict from, float part, size_t n)
+static void fade(float *restrict to, const float *restrict from, float part, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = part * from[i];
@@ -40,37 +39,37 @@ static void write_rows(float *to, int stride, const float *from, int rows, int K
 
 static size_t forward_room(int K)
 {
-    return wlmi_delta_chunk_room(K) + (size_t)B * wlmi_round16(K);
+    return LEVEL(delta_chunk_room)(K) + (size_t)B * wlmi_round16(K);
 }
 
 static void forward_task(const wlmi_delta_head *h, float *room)
 {
     const int K = h->K, width = wlmi_round16(K);
     wlmi_delta_chunk c;
-    float *out = wlmi_delta_chunk_place(&c, room, K), *state = h->states;
+    float *out = LEVEL(delta_chunk_place)(&c, room, K), *state = h->states;
     memset(state, 0, state_values(K) * sizeof *state);
-    wlmi_delta_fetch(h, 0);
+    LEVEL(delta_fetch)(h, 0);
     for (int from = 0; from < h->n; from += B) {
-        wlmi_delta_chunk_read(&c, h, from);
-        wlmi_delta_fetch(h, from + B);
-        wlmi_delta_chunk_solve(&c, state, K);
-        wlmi_delta_scale_rows(c.queries, c.queries, c.e, 1, c.rows, width);
-        wlmi_block_product(out, width, c.queries, width, 1, state, width, c.rows, width, K, 0, WLMI_ALL);
-        wlmi_block_product(out, width, c.scores, B, 1, c.writes, width, c.rows, width, c.rows, 1, WLMI_A_LOWER);
+        LEVEL(delta_chunk_read)(&c, h, from);
+        LEVEL(delta_fetch)(h, from + B);
+        LEVEL(delta_chunk_solve)(&c, state, K);
+        LEVEL(delta_scale_rows)(c.queries, c.queries, c.e, 1, c.rows, width);
+        LEVEL(block_product)(out, width, c.queries, width, 1, state, width, c.rows, width, K, 0, WLMI_ALL);
+        LEVEL(block_product)(out, width, c.scores, B, 1, c.writes, width, c.rows, width, c.rows, 1, WLMI_A_LOWER);
         write_rows(h->o + (size_t)from * h->o_stride, h->o_stride, out, c.rows, K);
         if (from + B < h->n) {
             float *next = state + h->state_step;
             fade(next, state, c.e[c.rows - 1], state_values(K));
-            wlmi_delta_scale_rows(c.keys, c.keys, c.rest, 1, c.rows, width);
-            wlmi_block_product(next, width, c.keys, 1, width, c.writes, width, K, width, c.rows, 1, WLMI_ALL);
+            LEVEL(delta_scale_rows)(c.keys, c.keys, c.rest, 1, c.rows, width);
+            LEVEL(block_product)(next, width, c.keys, 1, width, c.writes, width, K, width, c.rows, 1, WLMI_ALL);
             state = next;
         }
     }
 }
 
-void wlmi_cpu_delta_forward(const wlmi_delta *d, wlmi_real *kept)
+void LEVEL(delta_forward)(const wlmi_delta *d, wlmi_real *kept)
 {
-    wlmi_delta_run(forward_task, forward_room(d->K), d, NULL, kept);
+    LEVEL(delta_run)(forward_task, forward_room(d->K), d, NULL, kept);
 }
 
 static wlmi_delta_head head_of(const wlmi_delta *d, const wlmi_delta_gradient *g, int s, int h, float *kept)
@@ -98,7 +97,7 @@ static wlmi_delta_head head_of(const wlmi_delta *d, const wlmi_delta_gradient *g
     return head;
 }
 
-void wlmi_delta_run(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
+void LEVEL(delta_run)(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
                     const wlmi_delta_gradient *gradient, wlmi_real *kept)
 {
     const int T = d->segments.starts[d->segments.count], tasks = d->segments.count * d->heads;
@@ -118,6 +117,6 @@ void wlmi_delta_run(void (*task)(const wlmi_delta_head *, float *), size_t room,
             ((float *)gradient->d_bias)[i % d->heads] += sums[2 * i + 1];
         }
     }
-    wlmi_free(sums);
-    wlmi_free(scratch);
+    wlmi_cpu_release(sums);
+    wlmi_cpu_release(scratch);
 }

@@ -36,21 +36,21 @@ typedef struct wlmi_delta_chunk {
     float *q_part, *k_part;         /* q^ = q q_part, k^ = k k_part [rows] */
 } wlmi_delta_chunk;
 
-size_t wlmi_delta_chunk_room(int K);
+size_t LEVEL(delta_chunk_room)(int K);
 /* Lays the chunk out; returns the room behind it. */
-float *wlmi_delta_chunk_place(wlmi_delta_chunk *c, float *room, int K);
+float *LEVEL(delta_chunk_place)(wlmi_delta_chunk *c, float *room, int K);
 /* Starts loading what the chunk from token `from` on reads, if there is one. */
-void wlmi_delta_fetch(const wlmi_delta_head *h, int from);
+void LEVEL(delta_fetch)(const wlmi_delta_head *h, int from);
 /* Fills all of *c but writes, from the tokens from `from` on. */
-void wlmi_delta_chunk_read(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from);
+void LEVEL(delta_chunk_read)(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from);
 /* writes = U. */
-void wlmi_delta_chunk_solve(wlmi_delta_chunk *c, const float *state, int K);
+void LEVEL(delta_chunk_solve)(wlmi_delta_chunk *c, const float *state, int K);
 /* x [rows, width] = (I - N)^-1 x, or (I - N^T)^-1 x with transposed. */
-void wlmi_delta_solve(float *x, const float *below, int rows, int width, int transposed);
+void LEVEL(delta_solve)(float *x, const float *below, int rows, int width, int transposed);
 /* to [rows, width] = factor * part[row] * from, which may be the same. */
-void wlmi_delta_scale_rows(float *to, const float *from, const float *part, float factor, int rows, int width);
+void LEVEL(delta_scale_rows)(float *to, const float *from, const float *part, float factor, int rows, int width);
 /* Runs a task for every head of every segment; every value is written by one task: any schedule gives the same bits. */
-void wlmi_delta_run(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
+void LEVEL(delta_run)(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
                     const wlmi_delta_gradient *gradient, wlmi_real *kept);
 
 #endif

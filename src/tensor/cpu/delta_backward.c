@@ -7,7 +7,7 @@
  * so that fast decays leave no rounding of theirs behind. */
 #include <math.h>
 
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/delta.h"
 #include "tensor/cpu/simd.h"
 
@@ -29,7 +29,7 @@ typedef struct gradients {
 static size_t backward_room(int K)
 {
     const size_t width = (size_t)wlmi_round16(K);
-    return wlmi_delta_chunk_room(K) + 3 * B * width + 2 * (size_t)B * B + 2 * (size_t)K * width + 3 * B;
+    return LEVEL(delta_chunk_room)(K) + 3 * B * width + 2 * (size_t)B * B + 2 * (size_t)K * width + 3 * B;
 }
 
 static void place(gradients *g, float *room, int K)
@@ -47,7 +47,7 @@ static void place(gradients *g, float *room, int K)
     g->more = g->dots + B;
 }
 
-CLONES static float dot(const float *restrict x, const float *restrict y, size_t n)
+static float dot(const float *restrict x, const float *restrict y, size_t n)
 {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -57,7 +57,7 @@ CLONES static float dot(const float *restrict x, const float *restrict y, size_t
 }
 
 /* dots [rows] = x . y. */
-CLONES static void row_dots(float *restrict dots, const float *restrict x, const float *restrict y, int rows,
+static void row_dots(float *restrict dots, const float *restrict x, const float *restrict y, int rows,
                             int width)
 {
     for (int r = 0; r < rows; r++) {
@@ -71,7 +71,7 @@ CLONES static void row_dots(float *restrict dots, const float *restrict x, const
 
 /* d_scores, dP, becomes dP . L; d_below, dN, becomes the gradient of K K^T: -b (dN . L), below the diagonal; dg [rows]
  * is what P and N give to g. */
-CLONES static void through_decay(float *restrict d_scores, float *restrict d_below, float *restrict dg,
+static void through_decay(float *restrict d_scores, float *restrict d_below, float *restrict dg,
                                  const float *restrict scores, const float *restrict below,
                                  const float *restrict decay, const float *restrict write, int rows)
 {
@@ -96,7 +96,7 @@ CLONES static void through_decay(float *restrict d_scores, float *restrict d_bel
 }
 
 /* dv = b dR; d_write = (1 - b) dR . U. */
-CLONES static void write_values(float *restrict dv, float *restrict d_write, const wlmi_delta_head *h,
+static void write_values(float *restrict dv, float *restrict d_write, const wlmi_delta_head *h,
                                 const wlmi_delta_chunk *c, const gradients *g)
 {
     const int K = h->K, width = wlmi_round16(K);
@@ -123,7 +123,7 @@ static void write_forget(float *d_forget, const wlmi_delta_head *h, const wlmi_d
 }
 
 /* Through x^ = x part: dx = part (dx^ - scale x^ (dx^ . x^)), scale = K for queries and 1 for keys. */
-CLONES static void write_units(float *restrict dx, int stride, const float *restrict d_unit,
+static void write_units(float *restrict dx, int stride, const float *restrict d_unit,
                                const float *restrict unit, const float *restrict part, float scale, int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -142,19 +142,19 @@ CLONES static void write_units(float *restrict dx, int stride, const float *rest
 static void solve_backward(const wlmi_delta_chunk *c, gradients *g, int K)
 {
     const int width = wlmi_round16(K), rows = c->rows;
-    wlmi_delta_scale_rows(g->wide, c->keys, c->rest, 1, rows, width);
-    wlmi_block_product(g->d_writes, width, c->scores, 1, B, g->d_out, width, rows, width, rows, 0, WLMI_A_UPPER);
-    wlmi_block_product(g->d_writes, width, g->wide, width, 1, g->d_state, width, rows, width, K, 1, WLMI_ALL);
-    wlmi_delta_solve(g->d_writes, c->below, rows, width, 1);
+    LEVEL(delta_scale_rows)(g->wide, c->keys, c->rest, 1, rows, width);
+    LEVEL(block_product)(g->d_writes, width, c->scores, 1, B, g->d_out, width, rows, width, rows, 0, WLMI_A_UPPER);
+    LEVEL(block_product)(g->d_writes, width, g->wide, width, 1, g->d_state, width, rows, width, K, 1, WLMI_ALL);
+    LEVEL(delta_solve)(g->d_writes, c->below, rows, width, 1);
 }
 
 /* d_scores, d_below, dg from the scores. */
 static void score_gradients(const wlmi_delta_chunk *c, gradients *g, int K)
 {
     const int width = wlmi_round16(K), rows = c->rows, padded = wlmi_round16(rows);
-    wlmi_block_transpose(c->turned, B, c->writes, width, rows, K);
-    wlmi_block_product(g->d_scores, B, g->d_out, width, 1, c->turned, B, rows, padded, K, 0, WLMI_C_LOWER);
-    wlmi_block_product(g->d_below, B, g->d_writes, width, 1, c->turned, B, rows, padded, K, 0, WLMI_C_LOWER);
+    LEVEL(block_transpose)(c->turned, B, c->writes, width, rows, K);
+    LEVEL(block_product)(g->d_scores, B, g->d_out, width, 1, c->turned, B, rows, padded, K, 0, WLMI_C_LOWER);
+    LEVEL(block_product)(g->d_below, B, g->d_writes, width, 1, c->turned, B, rows, padded, K, 0, WLMI_C_LOWER);
     through_decay(g->d_scores, g->d_below, g->dg, c->scores, c->below, c->decay, c->write, rows);
 }
 
@@ -162,35 +162,35 @@ static void score_gradients(const wlmi_delta_chunk *c, gradients *g, int K)
 static void query_gradient(const wlmi_delta_chunk *c, gradients *g, const float *state, int K)
 {
     const int width = wlmi_round16(K), rows = c->rows;
-    wlmi_delta_scale_rows(g->d_out, g->d_out, c->e, 1, rows, width);
-    wlmi_block_transpose(g->turned_state, width, state, width, K, K);
-    wlmi_block_product(g->wide, width, g->d_out, width, 1, g->turned_state, width, rows, width, K, 0, WLMI_ALL);
+    LEVEL(delta_scale_rows)(g->d_out, g->d_out, c->e, 1, rows, width);
+    LEVEL(block_transpose)(g->turned_state, width, state, width, K, K);
+    LEVEL(block_product)(g->wide, width, g->d_out, width, 1, g->turned_state, width, rows, width, K, 0, WLMI_ALL);
     row_dots(g->dots, g->wide, c->queries, rows, width);
     for (int r = 0; r < rows; r++)
         g->dg[r] += g->dots[r];
-    wlmi_block_product(g->wide, width, g->d_scores, B, 1, c->keys, width, rows, width, rows, 1, WLMI_A_LOWER);
+    LEVEL(block_product)(g->wide, width, g->d_scores, B, 1, c->keys, width, rows, width, rows, 1, WLMI_A_LOWER);
 }
 
 /* wide = gradient of k^; turned_state is the state before the chunk, and becomes dS turned; writes become rest U. */
 static void key_gradient(const wlmi_delta_chunk *c, gradients *g, int K)
 {
     const int width = wlmi_round16(K), rows = c->rows;
-    wlmi_delta_scale_rows(g->d_writes, g->d_writes, c->e, -1, rows, width);
-    wlmi_delta_scale_rows(g->d_writes, g->d_writes, c->write, 1, rows, width);
-    wlmi_block_product(g->wide, width, g->d_writes, width, 1, g->turned_state, width, rows, width, K, 0, WLMI_ALL);
+    LEVEL(delta_scale_rows)(g->d_writes, g->d_writes, c->e, -1, rows, width);
+    LEVEL(delta_scale_rows)(g->d_writes, g->d_writes, c->write, 1, rows, width);
+    LEVEL(block_product)(g->wide, width, g->d_writes, width, 1, g->turned_state, width, rows, width, K, 0, WLMI_ALL);
     row_dots(g->dots, g->wide, c->keys, rows, width);
-    wlmi_delta_scale_rows(c->writes, c->writes, c->rest, 1, rows, width);
-    wlmi_block_transpose(g->turned_state, width, g->d_state, width, K, K);
-    wlmi_block_product(g->wide, width, c->writes, width, 1, g->turned_state, width, rows, width, K, 1, WLMI_ALL);
+    LEVEL(delta_scale_rows)(c->writes, c->writes, c->rest, 1, rows, width);
+    LEVEL(block_transpose)(g->turned_state, width, g->d_state, width, K, K);
+    LEVEL(block_product)(g->wide, width, c->writes, width, 1, g->turned_state, width, rows, width, K, 1, WLMI_ALL);
     row_dots(g->more, g->wide, c->keys, rows, width);
     for (int r = 0; r < rows; r++) {
         const float to_rest = g->more[r] - g->dots[r];
         g->dg[r] += g->dots[r] - to_rest;
         g->dg[rows - 1] += to_rest;
     }
-    wlmi_block_product(g->wide, width, g->d_scores, 1, B, c->queries, width, rows, width, rows, 1, WLMI_A_UPPER);
-    wlmi_block_product(g->wide, width, g->d_below, B, 1, c->keys, width, rows, width, rows, 1, WLMI_A_LOWER);
-    wlmi_block_product(g->wide, width, g->d_below, 1, B, c->keys, width, rows, width, rows, 1, WLMI_A_UPPER);
+    LEVEL(block_product)(g->wide, width, g->d_scores, 1, B, c->queries, width, rows, width, rows, 1, WLMI_A_UPPER);
+    LEVEL(block_product)(g->wide, width, g->d_below, B, 1, c->keys, width, rows, width, rows, 1, WLMI_A_LOWER);
+    LEVEL(block_product)(g->wide, width, g->d_below, 1, B, c->keys, width, rows, width, rows, 1, WLMI_A_UPPER);
 }
 
 /* d_state becomes that of the state before the chunk. */
@@ -201,8 +201,8 @@ static void state_gradient(const wlmi_delta_chunk *c, gradients *g, const float 
     for (int i = 0; i < K * width; i++)
         g->d_state[i] *= fade;
     g->dg[rows - 1] += dot(g->d_state, state, (size_t)K * width);
-    wlmi_block_product(g->d_state, width, c->queries, 1, width, g->d_out, width, K, width, rows, 1, WLMI_ALL);
-    wlmi_block_product(g->d_state, width, c->keys, 1, width, g->d_writes, width, K, width, rows, 1, WLMI_ALL);
+    LEVEL(block_product)(g->d_state, width, c->queries, 1, width, g->d_out, width, K, width, rows, 1, WLMI_ALL);
+    LEVEL(block_product)(g->d_state, width, c->keys, 1, width, g->d_writes, width, K, width, rows, 1, WLMI_ALL);
 }
 
 static void backward_task(const wlmi_delta_head *h, float *room)
@@ -210,17 +210,17 @@ static void backward_task(const wlmi_delta_head *h, float *room)
     const int K = h->K, width = wlmi_round16(K);
     wlmi_delta_chunk c;
     gradients g;
-    place(&g, wlmi_delta_chunk_place(&c, room, K), K);
+    place(&g, LEVEL(delta_chunk_place)(&c, room, K), K);
     memset(g.d_state, 0, (size_t)K * width * sizeof *g.d_state);
     h->sums[0] = h->sums[1] = 0;
-    wlmi_delta_fetch(h, (h->n - 1) / B * B);
+    LEVEL(delta_fetch)(h, (h->n - 1) / B * B);
     for (int from = (h->n - 1) / B * B; from >= 0; from -= B) {
         const size_t at = (size_t)from * h->stride, gate = (size_t)from * h->gate_stride;
         const float *state = h->states + (size_t)(from / B) * h->state_step;
-        wlmi_delta_chunk_read(&c, h, from);
-        wlmi_block_copy(g.d_out, h->d_o + (size_t)from * h->d_stride, h->d_stride, c.rows, K, 1);
-        wlmi_delta_chunk_solve(&c, state, K);
-        wlmi_delta_fetch(h, from - B);
+        LEVEL(delta_chunk_read)(&c, h, from);
+        LEVEL(block_copy)(g.d_out, h->d_o + (size_t)from * h->d_stride, h->d_stride, c.rows, K, 1);
+        LEVEL(delta_chunk_solve)(&c, state, K);
+        LEVEL(delta_fetch)(h, from - B);
         solve_backward(&c, &g, K);
         row_dots(g.dots, g.d_writes, c.writes, c.rows, width);
         write_values(h->dv + at, h->d_write + gate, h, &c, &g);
@@ -234,7 +234,7 @@ static void backward_task(const wlmi_delta_head *h, float *room)
     }
 }
 
-void wlmi_cpu_delta_backward(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept)
+void LEVEL(delta_backward)(const wlmi_delta *d, const wlmi_delta_gradient *gradient, wlmi_real *kept)
 {
-    wlmi_delta_run(backward_task, backward_room(d->K), d, gradient, kept);
+    LEVEL(delta_run)(backward_task, backward_room(d->K), d, gradient, kept);
 }

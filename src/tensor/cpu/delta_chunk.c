@@ -8,12 +8,12 @@ enum { B = WLMI_BLOCK, BAND = 16 };
 
 typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
 
-size_t wlmi_delta_chunk_room(int K)
+size_t LEVEL(delta_chunk_room)(int K)
 {
     return 3 * (size_t)B * B + 5 * (size_t)B * wlmi_round16(K) + 8 * (size_t)B;
 }
 
-float *wlmi_delta_chunk_place(wlmi_delta_chunk *c, float *room, int K)
+float *LEVEL(delta_chunk_place)(wlmi_delta_chunk *c, float *room, int K)
 {
     float **const wide[] = {&c->queries, &c->keys, &c->values, &c->turned, &c->writes};
     float **const square[] = {&c->decay, &c->below, &c->scores};
@@ -27,7 +27,7 @@ float *wlmi_delta_chunk_place(wlmi_delta_chunk *c, float *room, int K)
     return room;
 }
 
-void wlmi_delta_fetch(const wlmi_delta_head *h, int from)
+void LEVEL(delta_fetch)(const wlmi_delta_head *h, int from)
 {
     const int rows = h->n - from < B ? h->n - from : B;
     if (from < 0 || rows <= 0)
@@ -42,7 +42,7 @@ void wlmi_delta_fetch(const wlmi_delta_head *h, int from)
 }
 
 /* to [rows, width] = x / sqrt(scale (|x|^2 + 1e-6)), and that factor in part [rows]. */
-CLONES static void unit_rows(float *restrict to, float *restrict part, const float *restrict x, int stride, int rows,
+static void unit_rows(float *restrict to, float *restrict part, const float *restrict x, int stride, int rows,
                              int K, float scale)
 {
     const int width = wlmi_round16(K);
@@ -77,7 +77,7 @@ static void read_gates(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from)
 }
 
 /* L; N = -b (K K^T, which it holds, . L) below the diagonal; P = (Q K^T, which it holds) . L. Zeros elsewhere. */
-CLONES static void apply_decay(float *restrict decay, float *restrict below, float *restrict scores,
+static void apply_decay(float *restrict decay, float *restrict below, float *restrict scores,
                                const float *restrict g, const float *restrict write, int rows)
 {
     const int padded = wlmi_round16(rows);
@@ -95,27 +95,27 @@ CLONES static void apply_decay(float *restrict decay, float *restrict below, flo
     }
 }
 
-void wlmi_delta_chunk_read(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from)
+void LEVEL(delta_chunk_read)(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from)
 {
     const int K = h->K, width = wlmi_round16(K), stride = h->stride;
     const size_t at = (size_t)from * stride;
     c->rows = h->n - from < B ? h->n - from : B;
     unit_rows(c->queries, c->q_part, h->q + at, stride, c->rows, K, (float)K);
     unit_rows(c->keys, c->k_part, h->k + at, stride, c->rows, K, 1);
-    wlmi_block_copy(c->values, h->v + at, stride, c->rows, K, 1);
+    LEVEL(block_copy)(c->values, h->v + at, stride, c->rows, K, 1);
     read_gates(c, h, from);
     for (int r = c->rows; r < wlmi_round16(c->rows); r++)
         c->g[r] = c->g[c->rows - 1];
-    wlmi_block_transpose(c->turned, B, c->keys, width, c->rows, K);
-    wlmi_block_product(c->below, B, c->keys, width, 1, c->turned, B, c->rows, wlmi_round16(c->rows), K, 0,
+    LEVEL(block_transpose)(c->turned, B, c->keys, width, c->rows, K);
+    LEVEL(block_product)(c->below, B, c->keys, width, 1, c->turned, B, c->rows, wlmi_round16(c->rows), K, 0,
                        WLMI_C_LOWER);
-    wlmi_block_product(c->scores, B, c->queries, width, 1, c->turned, B, c->rows, wlmi_round16(c->rows), K, 0,
+    LEVEL(block_product)(c->scores, B, c->queries, width, 1, c->turned, B, c->rows, wlmi_round16(c->rows), K, 0,
                        WLMI_C_LOWER);
     apply_decay(c->decay, c->below, c->scores, c->g, c->write, c->rows);
 }
 
 /* Within a band of `rows` <= BAND rows: by substitution from the first row down. */
-CLONES static void solve_down(float *x, const float *below, int rows, int width)
+static void solve_down(float *x, const float *below, int rows, int width)
 {
     for (int c = 0; c < width; c += 16) {
         for (int i = 1; i < rows; i++) {
@@ -128,7 +128,7 @@ CLONES static void solve_down(float *x, const float *below, int rows, int width)
 }
 
 /* The same with N transposed, from the last row up. */
-CLONES static void solve_up(float *x, const float *below, int rows, int width)
+static void solve_up(float *x, const float *below, int rows, int width)
 {
     for (int c = 0; c < width; c += 16) {
         for (int i = rows - 2; i >= 0; i--) {
@@ -140,7 +140,7 @@ CLONES static void solve_up(float *x, const float *below, int rows, int width)
     }
 }
 
-void wlmi_delta_solve(float *x, const float *below, int rows, int width, int transposed)
+void LEVEL(delta_solve)(float *x, const float *below, int rows, int width, int transposed)
 {
     const int bands = (rows + BAND - 1) / BAND;
     for (int band = 0; band < bands; band++) {
@@ -148,18 +148,18 @@ void wlmi_delta_solve(float *x, const float *below, int rows, int width, int tra
         const float *diagonal = below + i * B + i;
         if (transposed) {
             if (i + n < rows)
-                wlmi_block_product(x + i * width, width, diagonal + n * B, 1, B, x + (i + n) * width, width, n, width,
+                LEVEL(block_product)(x + i * width, width, diagonal + n * B, 1, B, x + (i + n) * width, width, n, width,
                                    rows - i - n, 1, WLMI_ALL);
             solve_up(x + i * width, diagonal, n, width);
         } else {
             if (i > 0)
-                wlmi_block_product(x + i * width, width, below + i * B, B, 1, x, width, n, width, i, 1, WLMI_ALL);
+                LEVEL(block_product)(x + i * width, width, below + i * B, B, 1, x, width, n, width, i, 1, WLMI_ALL);
             solve_down(x + i * width, diagonal, n, width);
         }
     }
 }
 
-CLONES static void scale_rows(float *to, const float *from, const float *part, float factor, int rows, int width)
+void LEVEL(delta_scale_rows)(float *to, const float *from, const float *part, float factor, int rows, int width)
 {
     for (int r = 0; r < rows; r++) {
         const float f = factor * part[r];
@@ -169,13 +169,8 @@ CLONES static void scale_rows(float *to, const float *from, const float *part, f
     }
 }
 
-void wlmi_delta_scale_rows(float *to, const float *from, const float *part, float factor, int rows, int width)
-{
-    scale_rows(to, from, part, factor, rows, width);
-}
-
 /* r = b (v - e r). */
-CLONES static void missing_values(float *restrict r, const float *restrict values, const float *restrict write,
+static void missing_values(float *restrict r, const float *restrict values, const float *restrict write,
                                   const float *restrict e, int rows, int width)
 {
     for (int t = 0; t < rows; t++)
@@ -183,10 +178,10 @@ CLONES static void missing_values(float *restrict r, const float *restrict value
             r[t * width + i] = write[t] * (values[t * width + i] - e[t] * r[t * width + i]);
 }
 
-void wlmi_delta_chunk_solve(wlmi_delta_chunk *c, const float *state, int K)
+void LEVEL(delta_chunk_solve)(wlmi_delta_chunk *c, const float *state, int K)
 {
     const int width = wlmi_round16(K);
-    wlmi_block_product(c->writes, width, c->keys, width, 1, state, width, c->rows, width, K, 0, WLMI_ALL);
+    LEVEL(block_product)(c->writes, width, c->keys, width, 1, state, width, c->rows, width, K, 0, WLMI_ALL);
     missing_values(c->writes, c->values, c->write, c->e, c->rows, width);
-    wlmi_delta_solve(c->writes, c->below, c->rows, width, 0);
+    LEVEL(delta_solve)(c->writes, c->below, c->rows, width, 0);
 }

@@ -2,12 +2,11 @@
 #include <math.h>
 #include <omp.h>
 
-#include "base/alloc.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 /* S is read once for k^ S and q^ S, and once written: o = a q^ S + (q^ . k^) u. found [K]: working room. */
-CLONES static void delta_token(float *restrict o, float *restrict s, float *restrict found, const float *restrict q,
+static void delta_token(float *restrict o, float *restrict s, float *restrict found, const float *restrict q,
                                const float *restrict k, const float *restrict v, float a, float b, int K)
 {
     float qq = 0, kk = 0, qk = 0, q_part, k_part;
@@ -40,7 +39,7 @@ CLONES static void delta_token(float *restrict o, float *restrict s, float *rest
     }
 }
 
-void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, int keep)
+void LEVEL(delta_step)(const wlmi_delta *d, wlmi_real *const *state, int keep)
 {
     const int K = d->K, heads = d->heads, tasks = d->segments.count * heads;
     const int threads = wlmi_cpu_threads((double)d->segments.starts[d->segments.count] * heads * K * K / 4);
@@ -65,5 +64,5 @@ void wlmi_cpu_delta_step(const wlmi_delta *d, wlmi_real *const *state, int keep)
                         (const float *)d->k + row, (const float *)d->v + row, a, write, K);
         }
     }
-    wlmi_free(room);
+    wlmi_cpu_release(room);
 }

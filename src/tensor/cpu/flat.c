@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { PIECE = 8192 };
@@ -13,7 +13,7 @@ static size_t piece(size_t n, size_t at)
     return n - at < PIECE ? n - at : PIECE;
 }
 
-CLONES static void round_piece(uint16_t *restrict y, const float *restrict x, size_t n)
+static void round_piece(uint16_t *restrict y, const float *restrict x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -23,14 +23,14 @@ CLONES static void round_piece(uint16_t *restrict y, const float *restrict x, si
     }
 }
 
-void wlmi_cpu_round_bf16(uint16_t *y, const float *x, size_t n, int threads)
+void LEVEL(round_bf16)(uint16_t *y, const float *x, size_t n, int threads)
 {
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t at = 0; at < n; at += PIECE)
         round_piece(y + at, x + at, piece(n, at));
 }
 
-void wlmi_cpu_zero(wlmi_real *x, size_t n)
+void LEVEL(zero)(wlmi_real *x, size_t n)
 {
     float *to = (float *)x;
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
@@ -38,43 +38,43 @@ void wlmi_cpu_zero(wlmi_real *x, size_t n)
         memset(to + at, 0, piece(n, at) * sizeof(float));
 }
 
-CLONES static void add_piece(float *restrict y, const float *restrict x, size_t n)
+static void add_piece(float *restrict y, const float *restrict x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] += x[i];
 }
 
-void wlmi_cpu_add(wlmi_real *y, const wlmi_real *x, size_t n)
+void LEVEL(add)(wlmi_real *y, const wlmi_real *x, size_t n)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
     for (size_t at = 0; at < n; at += PIECE)
         add_piece((float *)y + at, (const float *)x + at, piece(n, at));
 }
 
-CLONES static void scale_piece(float *x, float factor, size_t n)
+static void scale_piece(float *x, float factor, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         x[i] *= factor;
 }
 
-void wlmi_cpu_scale(wlmi_real *x, double factor, size_t n)
+void LEVEL(scale)(wlmi_real *x, double factor, size_t n)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
     for (size_t at = 0; at < n; at += PIECE)
         scale_piece((float *)x + at, (float)factor, piece(n, at));
 }
 
-void wlmi_cpu_from_float(wlmi_real *y, const float *x, size_t n)
+void LEVEL(from_float)(wlmi_real *y, const float *x, size_t n)
 {
     memcpy(y, x, n * sizeof(float));
 }
 
-void wlmi_cpu_to_float(float *y, const wlmi_real *x, size_t n)
+void LEVEL(to_float)(float *y, const wlmi_real *x, size_t n)
 {
     memcpy(y, x, n * sizeof(float));
 }
 
-CLONES static double sum_piece(const float *x, size_t n)
+static double sum_piece(const float *x, size_t n)
 {
     double total = 0;
 #pragma omp simd reduction(+ : total)
@@ -83,7 +83,7 @@ CLONES static double sum_piece(const float *x, size_t n)
     return total;
 }
 
-CLONES static double squares_piece(const float *x, size_t n)
+static double squares_piece(const float *x, size_t n)
 {
     double total = 0;
 #pragma omp simd reduction(+ : total)
@@ -108,12 +108,12 @@ static double in_parts(double (*part)(const float *, size_t), const float *x, si
     return total;
 }
 
-double wlmi_cpu_sum(const wlmi_real *x, size_t n)
+double LEVEL(sum)(const wlmi_real *x, size_t n)
 {
     return in_parts(sum_piece, (const float *)x, n);
 }
 
-double wlmi_cpu_sum_squares(const wlmi_real *x, size_t n)
+double LEVEL(sum_squares)(const wlmi_real *x, size_t n)
 {
     return in_parts(squares_piece, (const float *)x, n);
 }
@@ -122,7 +122,7 @@ typedef struct rates {
     float grad_scale, beta1, beta2, rest1, rest2, move, unbias2, epsilon, shrink;
 } rates;
 
-CLONES static void adamw_piece(float *restrict param, float *restrict m, float *restrict v,
+static void adamw_piece(float *restrict param, float *restrict m, float *restrict v,
                                const float *restrict grad, size_t n, const rates *restrict r)
 {
     for (size_t i = 0; i < n; i++) {
@@ -133,7 +133,7 @@ CLONES static void adamw_piece(float *restrict param, float *restrict m, float *
     }
 }
 
-void wlmi_cpu_adamw(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
+void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
                     double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step)
 {
     const rates r = {

@@ -2,10 +2,9 @@
 #ifndef WLMI_FLAT_H
 #define WLMI_FLAT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "tensor/cpu/cpu.h"
 
 /* y = x rounded to bf16, ties to even; NaN stays NaN. */
-void wlmi_cpu_round_bf16(uint16_t *y, const float *x, size_t n, int threads);
+void LEVEL(round_bf16)(uint16_t *y, const float *x, size_t n, int threads);
 
 #endif

@@ -2,8 +2,7 @@
 #include <math.h>
 #include <omp.h>
 
-#include "base/alloc.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { PIECE = 64 };
@@ -17,7 +16,7 @@ INLINE float head_rstd(const float *x, int K)
     return 1 / sqrtf(squares / (float)K + 1e-6f);
 }
 
-CLONES static void norm_heads(float *y, int y_stride, const float *x, int x_stride, const float *restrict gate,
+static void norm_heads(float *y, int y_stride, const float *x, int x_stride, const float *restrict gate,
                               int gate_stride, const float *restrict g, int rows, int heads, int K)
 {
     for (int r = 0; r < rows; r++, y += y_stride, x += x_stride, gate += gate_stride) {
@@ -32,7 +31,7 @@ CLONES static void norm_heads(float *y, int y_stride, const float *x, int x_stri
     }
 }
 
-void wlmi_cpu_gate_norm_forward(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+void LEVEL(gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
                                 int gate_stride, const wlmi_real *g, int T, int heads, int K)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(6.0 * T * heads * K))
@@ -43,7 +42,7 @@ void wlmi_cpu_gate_norm_forward(wlmi_real *y, int y_stride, const wlmi_real *x, 
 }
 
 /* With e = dy g silu(gate), the gradient of x * rstd: dx = rstd (e - x rstd^2 mean(e x)). dg [K] +=. */
-CLONES static void norm_heads_backward(float *restrict dx, int dx_stride, float *restrict d_gate, float *restrict dg,
+static void norm_heads_backward(float *restrict dx, int dx_stride, float *restrict d_gate, float *restrict dg,
                                        const float *restrict dy, int y_stride, const float *restrict x, int x_stride,
                                        const float *restrict gate, int gate_stride, const float *restrict g, int rows,
                                        int heads, int K)
@@ -70,7 +69,7 @@ CLONES static void norm_heads_backward(float *restrict dx, int dx_stride, float 
 }
 
 /* The gain's gradient: sums of 64 rows each, then of those in order, so that any schedule gives the same bits. */
-void wlmi_cpu_gate_norm_backward(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
+void LEVEL(gate_norm_backward)(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
                                  int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
                                  int gate_stride, const wlmi_real *g, int T, int heads, int K)
 {
@@ -91,5 +90,5 @@ void wlmi_cpu_gate_norm_backward(wlmi_real *dx, int dx_stride, wlmi_real *d_gate
     for (int i = 0; i < pieces; i++)
         for (int c = 0; c < K; c++)
             ((float *)dg)[c] += sums[(size_t)i * step + c];
-    wlmi_free(sums);
+    wlmi_cpu_release(sums);
 }

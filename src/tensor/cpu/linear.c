@@ -5,9 +5,8 @@
 
 #include <omp.h>
 
-#include "base/alloc.h"
 #include "tensor/cpu/block.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 
 enum { B = WLMI_BLOCK };
 
@@ -34,12 +33,12 @@ static size_t state_values(int K)
     return (size_t)(K + 1) * wlmi_round16(K);
 }
 
-size_t wlmi_cpu_linear_state_size(int T, int segments, int heads, int K)
+size_t LEVEL(linear_state_size)(int T, int segments, int heads, int K)
 {
     return ((size_t)T / B + (size_t)segments) * (size_t)heads * state_values(K);
 }
 
-CLONES static void map_queries(float *restrict to, const float *restrict q, int stride, int rows, int K)
+static void map_queries(float *restrict to, const float *restrict q, int stride, int rows, int K)
 {
     const int width = wlmi_round16(K);
     const float root = sqrtf((float)K);
@@ -59,7 +58,7 @@ CLONES static void map_queries(float *restrict to, const float *restrict q, int 
     }
 }
 
-CLONES static void map_keys(float *restrict to, const float *restrict k, int stride, int rows, int K)
+static void map_keys(float *restrict to, const float *restrict k, int stride, int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, to += width, k += stride) {
@@ -71,7 +70,7 @@ CLONES static void map_keys(float *restrict to, const float *restrict k, int str
 }
 
 /* Keeps of a [rows, B] what is on or below the diagonal; c [rows] = its row sums + phi(q) z. */
-CLONES static void mask_and_norm(float *restrict a, float *restrict c, const float *restrict queries,
+static void mask_and_norm(float *restrict a, float *restrict c, const float *restrict queries,
                                  const float *restrict z, int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -93,7 +92,7 @@ CLONES static void mask_and_norm(float *restrict a, float *restrict c, const flo
     }
 }
 
-CLONES static void write_output(float *restrict o, int stride, const float *restrict n, const float *restrict c,
+static void write_output(float *restrict o, int stride, const float *restrict n, const float *restrict c,
                                 int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -105,7 +104,7 @@ CLONES static void write_output(float *restrict o, int stride, const float *rest
 }
 
 /* z [width] += sum of weight[r] * rows [rows, width]; weight NULL: all 1. */
-CLONES static void sum_rows(float *restrict z, const float *restrict x, const float *restrict weight, int rows,
+static void sum_rows(float *restrict z, const float *restrict x, const float *restrict weight, int rows,
                             int width)
 {
     for (int r = 0; r < rows; r++) {
@@ -138,8 +137,8 @@ static void chunk_scores(const head *h, int from, int rows, const float *state, 
     const int K = h->K, width = wlmi_round16(K);
     map_queries(queries, h->q + (size_t)from * h->stride, h->stride, rows, K);
     map_keys(keys, h->k + (size_t)from * h->stride, h->stride, rows, K);
-    wlmi_block_transpose(turned, B, keys, width, rows, K);
-    wlmi_block_product(scores, B, queries, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
+    LEVEL(block_transpose)(turned, B, keys, width, rows, K);
+    LEVEL(block_product)(scores, B, queries, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
     mask_and_norm(scores, c, queries, state + (size_t)K * width, rows, K);
 }
 
@@ -160,14 +159,14 @@ static void forward_task(const head *h, float *room)
         const int rows = h->n - from < B ? h->n - from : B;
         chunk_scores(h, from, rows, state, queries, keys, turned, scores, c);
         fetch_chunk(h, from + B);
-        wlmi_block_copy(values, h->v + (size_t)from * h->stride, h->stride, rows, K, 1);
-        wlmi_block_product(n, width, scores, B, 1, values, width, rows, width, rows, 0, WLMI_A_LOWER);
-        wlmi_block_product(n, width, queries, width, 1, state, width, rows, width, K, 1, WLMI_ALL);
+        LEVEL(block_copy)(values, h->v + (size_t)from * h->stride, h->stride, rows, K, 1);
+        LEVEL(block_product)(n, width, scores, B, 1, values, width, rows, width, rows, 0, WLMI_A_LOWER);
+        LEVEL(block_product)(n, width, queries, width, 1, state, width, rows, width, K, 1, WLMI_ALL);
         write_output(h->o + (size_t)from * h->o_stride, h->o_stride, n, c, rows, K);
         if (from + B < h->n) {
             float *next = state + h->state_step;
             memcpy(next, state, state_values(K) * sizeof *state);
-            wlmi_block_product(next, width, keys, 1, width, values, width, K, width, rows, 1, WLMI_ALL);
+            LEVEL(block_product)(next, width, keys, 1, width, values, width, K, width, rows, 1, WLMI_ALL);
             sum_rows(next + (size_t)K * width, keys, NULL, rows, width);
             state = next;
         }
@@ -175,7 +174,7 @@ static void forward_task(const head *h, float *room)
 }
 
 /* dn [rows, width] = d_o / max(c, floor), and c becomes dc = -(d_o . o) / c, or 0 at the floor. */
-CLONES static void output_gradient(float *restrict dn, float *restrict c, const float *restrict d_o,
+static void output_gradient(float *restrict dn, float *restrict c, const float *restrict d_o,
                                    const float *restrict o, int stride, int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -195,7 +194,7 @@ CLONES static void output_gradient(float *restrict dn, float *restrict c, const 
 }
 
 /* da [rows, B] = (dn V^T, which it holds, + dc) on or below the diagonal, else 0. */
-CLONES static void score_gradient(float *restrict da, const float *restrict dc, int rows)
+static void score_gradient(float *restrict da, const float *restrict dc, int rows)
 {
     const int padded = wlmi_round16(rows);
     for (int r = 0; r < rows; r++, da += B)
@@ -204,7 +203,7 @@ CLONES static void score_gradient(float *restrict da, const float *restrict dc, 
 }
 
 /* Through the softmax: dq = phi (dphi - sum(dphi phi) sqrt(K)), with dphi = df + dc z. */
-CLONES static void write_queries(float *restrict dq, int stride, float *restrict df, const float *restrict queries,
+static void write_queries(float *restrict dq, int stride, float *restrict df, const float *restrict queries,
                                  const float *restrict dc, const float *restrict z, int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -223,7 +222,7 @@ CLONES static void write_queries(float *restrict dq, int stride, float *restrict
 }
 
 /* Through the bounded exponential: dk = (df + dz) phi (1 - tanh(k / cap)^2). */
-CLONES static void write_keys(float *restrict dk, const float *restrict k, int stride, const float *restrict df,
+static void write_keys(float *restrict dk, const float *restrict k, int stride, const float *restrict df,
                               const float *restrict keys, const float *restrict dz, int rows, int K)
 {
     const int width = wlmi_round16(K);
@@ -262,27 +261,27 @@ static void backward_task(const head *h, float *room)
         const float *state = h->states + (size_t)(from / B) * h->state_step;
         chunk_scores(h, from, rows, state, queries, keys, turned, scores, c);
         fetch_chunk(h, from - B);
-        wlmi_block_copy(values, h->v + at, h->stride, rows, K, 1);
+        LEVEL(block_copy)(values, h->v + at, h->stride, rows, K, 1);
         output_gradient(dn, c, h->d_o + o_at, h->out + o_at, h->o_stride, rows, K);
-        wlmi_block_transpose(turned, B, values, width, rows, K);
-        wlmi_block_product(da, B, dn, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
+        LEVEL(block_transpose)(turned, B, values, width, rows, K);
+        LEVEL(block_product)(da, B, dn, width, 1, turned, B, rows, wlmi_round16(rows), K, 0, WLMI_C_LOWER);
         score_gradient(da, c, rows);
 
-        wlmi_block_transpose(turned_state, width, state, width, K, K);
-        wlmi_block_product(df, width, da, B, 1, keys, width, rows, width, rows, 0, WLMI_A_LOWER);
-        wlmi_block_product(df, width, dn, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
+        LEVEL(block_transpose)(turned_state, width, state, width, K, K);
+        LEVEL(block_product)(df, width, da, B, 1, keys, width, rows, width, rows, 0, WLMI_A_LOWER);
+        LEVEL(block_product)(df, width, dn, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
         write_queries(h->dq + at, h->stride, df, queries, c, state + (size_t)K * width, rows, K);
 
-        wlmi_block_transpose(turned_state, width, dstate, width, K, K);
-        wlmi_block_product(df, width, da, 1, B, queries, width, rows, width, rows, 0, WLMI_A_UPPER);
-        wlmi_block_product(df, width, values, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
+        LEVEL(block_transpose)(turned_state, width, dstate, width, K, K);
+        LEVEL(block_product)(df, width, da, 1, B, queries, width, rows, width, rows, 0, WLMI_A_UPPER);
+        LEVEL(block_product)(df, width, values, width, 1, turned_state, width, rows, width, K, 1, WLMI_ALL);
         write_keys(h->dk + at, h->k + at, h->stride, df, keys, dz, rows, K);
 
-        wlmi_block_product(df, width, scores, 1, B, dn, width, rows, width, rows, 0, WLMI_A_UPPER);
-        wlmi_block_product(df, width, keys, width, 1, dstate, width, rows, width, K, 1, WLMI_ALL);
+        LEVEL(block_product)(df, width, scores, 1, B, dn, width, rows, width, rows, 0, WLMI_A_UPPER);
+        LEVEL(block_product)(df, width, keys, width, 1, dstate, width, rows, width, K, 1, WLMI_ALL);
         write_values(h->dv + at, h->stride, df, rows, K);
 
-        wlmi_block_product(dstate, width, queries, 1, width, dn, width, K, width, rows, 1, WLMI_ALL);
+        LEVEL(block_product)(dstate, width, queries, 1, width, dn, width, K, width, rows, 1, WLMI_ALL);
         sum_rows(dz, queries, c, rows, width);
     }
 }
@@ -320,10 +319,10 @@ static void run(void (*task)(const head *, float *), size_t room, const head *al
         h.states += first_slot(segments, s) * h.state_step + (size_t)(i % heads) * state_values(K);
         task(&h, scratch + step * omp_get_thread_num());
     }
-    wlmi_free(scratch);
+    wlmi_cpu_release(scratch);
 }
 
-void wlmi_cpu_linear_forward(wlmi_real *o, int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
+void LEVEL(linear_forward)(wlmi_real *o, int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
 {
     const head all = {
@@ -333,7 +332,7 @@ void wlmi_cpu_linear_forward(wlmi_real *o, int o_stride, wlmi_real *state, const
     run(forward_task, forward_room(K), &all, segments, heads);
 }
 
-void wlmi_cpu_linear_backward(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
+void LEVEL(linear_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
                               int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
                               const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
 {

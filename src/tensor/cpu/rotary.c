@@ -3,9 +3,8 @@
 #include <math.h>
 #include <omp.h>
 
-#include "base/alloc.h"
 #include "tensor/cpu/block.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 #include "tensor/turns.h"
 
@@ -20,7 +19,7 @@ static void fill_angles(float *to, int position, const uint64_t *speed, int K)
 }
 
 /* place [rows, K]: angles of places in the block; first [K]: of the block's first token; turn [K]: working room. */
-CLONES static void rotate_block(float *restrict x, int rows, int stride, int heads, int K, float sign,
+static void rotate_block(float *restrict x, int rows, int stride, int heads, int K, float sign,
                                 const float *restrict place, const float *restrict first, float *restrict turn)
 {
     const int half = K / 2;
@@ -41,13 +40,13 @@ CLONES static void rotate_block(float *restrict x, int rows, int stride, int hea
     }
 }
 
-void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign)
+void LEVEL(rotary)(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign)
 {
     const int T = segments.starts[segments.count], threads = wlmi_cpu_threads(2.0 * T * heads * K);
     uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2];
     int count, longest = 0;
     size_t step;
-    wlmi_block *blocks = wlmi_block_cut(segments, &count);
+    wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
     float *place = wlmi_cpu_scratch(1, (size_t)WLMI_BLOCK * K, &step);
     float *scratch = wlmi_cpu_scratch(threads, 2 * (size_t)K, &step);
     for (int i = 0; i < K / 2; i++)
@@ -71,7 +70,7 @@ void wlmi_cpu_rotary(wlmi_real *x, wlmi_segments segments, int stride, int heads
             }
         }
     }
-    wlmi_free(scratch);
-    wlmi_free(place);
-    wlmi_free(blocks);
+    wlmi_cpu_release(scratch);
+    wlmi_cpu_release(place);
+    wlmi_cpu_release(blocks);
 }

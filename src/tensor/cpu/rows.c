@@ -1,7 +1,7 @@
 /* rows.c: ops that treat each token's row by itself. Rows go to threads in pieces of 64. */
 #include <math.h>
 
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
 enum { PIECE = 64, COLUMNS = 64 };
@@ -11,7 +11,7 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-void wlmi_cpu_embed_forward(wlmi_real *out_, const wlmi_real *table_, const int32_t *ids, int T, int D, int accumulate)
+void LEVEL(embed_forward)(wlmi_real *out_, const wlmi_real *table_, const int32_t *ids, int T, int D, int accumulate)
 {
     float *out = (float *)out_;
     const float *table = (const float *)table_;
@@ -28,7 +28,7 @@ void wlmi_cpu_embed_forward(wlmi_real *out_, const wlmi_real *table_, const int3
 }
 
 /* Each task owns some columns, so that every row gets its sums in order of t. */
-void wlmi_cpu_embed_backward(wlmi_real *dtable_, const wlmi_real *dout_, const int32_t *ids, int T, int R, int D)
+void LEVEL(embed_backward)(wlmi_real *dtable_, const wlmi_real *dout_, const int32_t *ids, int T, int R, int D)
 {
     float *dtable = (float *)dtable_;
     const float *dout = (const float *)dout_;
@@ -42,7 +42,7 @@ void wlmi_cpu_embed_backward(wlmi_real *dtable_, const wlmi_real *dout_, const i
     }
 }
 
-CLONES static void norm_rows(float *restrict y, float *restrict rstd, const float *restrict x, const float *restrict g,
+static void norm_rows(float *restrict y, float *restrict rstd, const float *restrict x, const float *restrict g,
                              int T, int D)
 {
     for (int t = 0; t < T; t++, x += D, y += D) {
@@ -56,7 +56,7 @@ CLONES static void norm_rows(float *restrict y, float *restrict rstd, const floa
     }
 }
 
-void wlmi_cpu_rmsnorm_forward(wlmi_real *y_, wlmi_real *rstd_, const wlmi_real *x_, const wlmi_real *g, int T, int D)
+void LEVEL(rmsnorm_forward)(wlmi_real *y_, wlmi_real *rstd_, const wlmi_real *x_, const wlmi_real *g, int T, int D)
 {
     float *y = (float *)y_, *rstd = (float *)rstd_;
     const float *x = (const float *)x_;
@@ -65,7 +65,7 @@ void wlmi_cpu_rmsnorm_forward(wlmi_real *y_, wlmi_real *rstd_, const wlmi_real *
         norm_rows(y + (size_t)t * D, rstd + t, x + (size_t)t * D, (const float *)g, least(PIECE, T - t), D);
 }
 
-CLONES static void norm_rows_input(float *restrict dx, const float *restrict dy, const float *restrict x,
+static void norm_rows_input(float *restrict dx, const float *restrict dy, const float *restrict x,
                                    const float *restrict g, const float *restrict rstd, int T, int D)
 {
     for (int t = 0; t < T; t++, x += D, dx += D, dy += D) {
@@ -81,7 +81,7 @@ CLONES static void norm_rows_input(float *restrict dx, const float *restrict dy,
 }
 
 /* Some columns of dg [D]: sums of 64 rows at a time, so that rounding does not grow with T. */
-CLONES static void norm_columns(float *restrict dg, const float *restrict dy, const float *restrict x,
+static void norm_columns(float *restrict dg, const float *restrict dy, const float *restrict x,
                                 const float *restrict rstd, int T, int D, int columns)
 {
     for (int from = 0; from < T; from += PIECE) {
@@ -94,7 +94,7 @@ CLONES static void norm_columns(float *restrict dg, const float *restrict dy, co
     }
 }
 
-void wlmi_cpu_rmsnorm_backward(wlmi_real *dx_, wlmi_real *dg_, const wlmi_real *dy_, const wlmi_real *x_,
+void LEVEL(rmsnorm_backward)(wlmi_real *dx_, wlmi_real *dg_, const wlmi_real *dy_, const wlmi_real *x_,
                                const wlmi_real *g, const wlmi_real *rstd_, int T, int D)
 {
     float *dx = (float *)dx_, *dg = (float *)dg_;
@@ -112,21 +112,21 @@ void wlmi_cpu_rmsnorm_backward(wlmi_real *dx_, wlmi_real *dg_, const wlmi_real *
     }
 }
 
-CLONES static void swiglu_rows(float *restrict y, const float *restrict gate, int T, int F)
+static void swiglu_rows(float *restrict y, const float *restrict gate, int T, int F)
 {
     for (int t = 0; t < T; t++, y += F, gate += 2 * (size_t)F)
         for (int f = 0; f < F; f++)
             y[f] = gate[f] * sigmoid_float(gate[f]) * gate[F + f];
 }
 
-void wlmi_cpu_swiglu_forward(wlmi_real *y, const wlmi_real *gu, int T, int F)
+void LEVEL(swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(4.0 * T * F))
     for (int t = 0; t < T; t += PIECE)
         swiglu_rows((float *)y + (size_t)t * F, (const float *)gu + 2 * (size_t)t * F, least(PIECE, T - t), F);
 }
 
-CLONES static void swiglu_rows_input(float *restrict dgate, const float *restrict dy, const float *restrict gate,
+static void swiglu_rows_input(float *restrict dgate, const float *restrict dy, const float *restrict gate,
                                      int T, int F)
 {
     for (int t = 0; t < T; t++, dy += F, gate += 2 * (size_t)F, dgate += 2 * (size_t)F) {
@@ -138,7 +138,7 @@ CLONES static void swiglu_rows_input(float *restrict dgate, const float *restric
     }
 }
 
-void wlmi_cpu_swiglu_backward(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F)
+void LEVEL(swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(4.0 * T * F))
     for (int t = 0; t < T; t += PIECE)
@@ -147,7 +147,7 @@ void wlmi_cpu_swiglu_backward(wlmi_real *dgu, const wlmi_real *dy, const wlmi_re
 }
 
 /* In parallel over segments: packed batches have many. */
-void wlmi_cpu_shift_forward(wlmi_real *y_, const wlmi_real *x_, wlmi_segments segments, int D)
+void LEVEL(shift_forward)(wlmi_real *y_, const wlmi_real *x_, wlmi_segments segments, int D)
 {
     float *y = (float *)y_;
     const float *x = (const float *)x_;
@@ -164,7 +164,7 @@ void wlmi_cpu_shift_forward(wlmi_real *y_, const wlmi_real *x_, wlmi_segments se
     }
 }
 
-void wlmi_cpu_shift_backward(wlmi_real *dx_, const wlmi_real *dy_, wlmi_segments segments, int D)
+void LEVEL(shift_backward)(wlmi_real *dx_, const wlmi_real *dy_, wlmi_segments segments, int D)
 {
     float *dx = (float *)dx_;
     const float *dy = (const float *)dy_;
@@ -194,12 +194,12 @@ INLINE float log_sum_exp(const float *x, int n)
     return top + logf(total);
 }
 
-CLONES static float row_loss(const float *x, int target, int n)
+static float row_loss(const float *x, int target, int n)
 {
     return log_sum_exp(x, n) - x[target];
 }
 
-CLONES static void row_loss_input(float *x, int target, int n, float weight)
+static void row_loss_input(float *x, int target, int n, float weight)
 {
     const float lse = log_sum_exp(x, n);
     for (int i = 0; i < n; i++)
@@ -207,7 +207,7 @@ CLONES static void row_loss_input(float *x, int target, int n, float weight)
     x[target] -= weight;
 }
 
-void wlmi_cpu_cross_entropy_forward(wlmi_real *loss_, const wlmi_real *logits_, const int32_t *target,
+void LEVEL(cross_entropy_forward)(wlmi_real *loss_, const wlmi_real *logits_, const int32_t *target,
                                     const int32_t *first, const int32_t *last, int T, int R)
 {
     float *loss = (float *)loss_;
@@ -218,7 +218,7 @@ void wlmi_cpu_cross_entropy_forward(wlmi_real *loss_, const wlmi_real *logits_, 
                                                last[t] - first[t]);
 }
 
-void wlmi_cpu_cross_entropy_backward(wlmi_real *logits_, const int32_t *target, const int32_t *first,
+void LEVEL(cross_entropy_backward)(wlmi_real *logits_, const int32_t *target, const int32_t *first,
                                      const int32_t *last, const float *weight, int T, int R)
 {
     float *logits = (float *)logits_;

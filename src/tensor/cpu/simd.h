@@ -1,19 +1,9 @@
-/* simd.h: how the cpu backend's inner loops are compiled.
- *
- * CLONES before a function of inner loops has it compiled for three levels of x86-64 (baseline, AVX2 with FMA,
- * AVX-512); the processor's best is bound when the program starts. Such functions are static, since clones would be
- * exported whatever the visibility, and hold no parallel regions, since what the compiler outlines is not cloned. */
+/* simd.h: elementary functions whose loops the compiler vectorises. */
 #ifndef WLMI_SIMD_H
 #define WLMI_SIMD_H
 
 #include <stdint.h>
 #include <string.h>
-
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define CLONES
-#endif
 
 #define INLINE static inline __attribute__((always_inline))
 

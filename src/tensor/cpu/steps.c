@@ -2,8 +2,7 @@
  * takes its tokens in order, so that how they are cut into calls and who else is there changes nothing. */
 #include <omp.h>
 
-#include "base/alloc.h"
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/ops.h"
 #include "tensor/cpu/linear.h"
 #include "tensor/cpu/simd.h"
 #include "tensor/turns.h"
@@ -12,7 +11,7 @@ enum { PIECE = 64 };
 
 /* ---------------------------------------------------------------- rotary positions */
 
-void wlmi_cpu_rotary_angles(wlmi_real *angles, const uint64_t *position, int T, int K)
+void LEVEL(rotary_angles)(wlmi_real *angles, const uint64_t *position, int T, int K)
 {
     const int half = K / 2;
     uint64_t speed[WLMI_MAX_HEAD_WIDTH / 2];
@@ -29,7 +28,7 @@ void wlmi_cpu_rotary_angles(wlmi_real *angles, const uint64_t *position, int T, 
     }
 }
 
-CLONES static void turn(float *restrict x, const float *restrict angles, int heads, int K)
+static void turn(float *restrict x, const float *restrict angles, int heads, int K)
 {
     const int half = K / 2;
     for (int h = 0; h < heads; h++) {
@@ -43,7 +42,7 @@ CLONES static void turn(float *restrict x, const float *restrict angles, int hea
     }
 }
 
-void wlmi_cpu_rotary_turn(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K)
+void LEVEL(rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)T * heads * K / 4))
     for (int t = 0; t < T; t++)
@@ -52,11 +51,11 @@ void wlmi_cpu_rotary_turn(wlmi_real *x, const wlmi_real *angles, int T, int stri
 
 /* ---------------------------------------------------------------- token shift */
 
-void wlmi_cpu_shift_step(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
+void LEVEL(shift_step)(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
                          int keep)
 {
     const size_t half = (size_t)D / 2;
-    wlmi_cpu_shift_forward(y_, x_, rows, D);
+    LEVEL(shift_forward)(y_, x_, rows, D);
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)rows.count * D))
     for (int s = 0; s < rows.count; s++) {
         memcpy((float *)y_ + (size_t)rows.starts[s] * D, before[s], half * sizeof(float));
@@ -76,7 +75,7 @@ typedef struct sight { /* what one head of a token sees: `old` tokens in the rin
 } sight;
 
 /* Scores are taken 64 tokens at a time, oldest first, with a running maximum. */
-CLONES static void attend(float *restrict o, const float *restrict q, const sight *s, int K)
+static void attend(float *restrict o, const float *restrict q, const sight *s, int K)
 {
     const float factor = 1 / sqrtf((float)K);
     float top = 0, total = 0;
@@ -148,7 +147,7 @@ static double tokens_seen(wlmi_segments rows, const wlmi_ring *ring, int window)
     return seen;
 }
 
-void wlmi_cpu_attention_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
                              int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
                              int keep)
 {
@@ -172,7 +171,7 @@ void wlmi_cpu_attention_step(wlmi_real *o, int o_stride, const wlmi_real *q, con
 
 /* ---------------------------------------------------------------- linear heads */
 
-CLONES static void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
+static void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
                                 const float *restrict k, const float *restrict v, int K)
 {
     const float shift = query_shift(q, K);
@@ -193,7 +192,7 @@ CLONES static void linear_token(float *restrict o, float *restrict s, float *res
         o[j] /= norm;
 }
 
-void wlmi_cpu_linear_step(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
+void LEVEL(linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
                           int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep)
 {
     const int tasks = rows.count * heads;
@@ -220,5 +219,5 @@ void wlmi_cpu_linear_step(wlmi_real *o, int o_stride, const wlmi_real *q, const 
             }
         }
     }
-    wlmi_free(own);
+    wlmi_cpu_release(own);
 }

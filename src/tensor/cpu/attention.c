@@ -29,7 +29,7 @@ static int first_key_block(const wlmi_block *b, int query, int window)
 /* Scores s [rows, B] of queries from token `query` on become exp(score - top) with 0 where nothing is seen; top and
  * total [rows] take the block in, and o [rows, width] so far is scaled to the new top. fade [B] is working room. */
 static void softmax_block(float *restrict s, float *restrict top, float *restrict total, float *restrict fade,
-                                 float *restrict o, int width, int rows, int query, int key, int keys, int window)
+                          float *restrict o, int width, int rows, int query, int key, int keys, int window)
 {
     const int padded = wlmi_round16(keys);
     for (int r = 0; r < rows; r++) {
@@ -61,8 +61,8 @@ static void softmax_block(float *restrict s, float *restrict top, float *restric
 }
 
 static void write_rows(float *restrict o, int o_stride, float *restrict lse, int heads,
-                              const float *restrict sum, const float *restrict top, const float *restrict total,
-                              int rows, int K)
+                       const float *restrict sum, const float *restrict top, const float *restrict total,
+                       int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++) {
@@ -110,7 +110,7 @@ static void forward_task(float *o, int o_stride, float *lse, const float *q, con
 }
 
 void LEVEL(attention_forward)(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
-                                const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
+                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
 {
     const int threads = wlmi_cpu_threads(64.0 * segments.starts[segments.count] * heads * K);
     int count;
@@ -132,7 +132,7 @@ void LEVEL(attention_forward)(wlmi_real *o, int o_stride, wlmi_real *lse, const 
 
 /* delta [rows] = d_o . o. */
 static void dots(float *restrict delta, const float *restrict d_o, const float *restrict o, int stride,
-                        int rows, int K)
+                 int rows, int K)
 {
     for (int r = 0; r < rows; r++) {
         float s = 0;
@@ -145,7 +145,7 @@ static void dots(float *restrict delta, const float *restrict d_o, const float *
 
 /* Scores s [rows, B] become probabilities p = exp(score - lse), and dp = d_o . v becomes p * (dp - delta). */
 static void unsoftmax_block(float *restrict s, float *restrict dp, const float *restrict lse, int heads,
-                                   const float *restrict delta, int rows, int query, int key, int keys, int window)
+                            const float *restrict delta, int rows, int query, int key, int keys, int window)
 {
     const int padded = wlmi_round16(keys);
     for (int r = 0; r < rows; r++, s += B, dp += B) {
@@ -233,8 +233,8 @@ static void backward_task(const gradients *g, int n, float *room)
 }
 
 void LEVEL(attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
-                                 int o_stride, const wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
-                                 const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
+                               int o_stride, const wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
+                               const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window)
 {
     const int threads = wlmi_cpu_threads(64.0 * segments.starts[segments.count] * heads * K);
     int longest = 0;

@@ -88,7 +88,7 @@ void LEVEL(block_copy)(float *restrict to, const float *restrict from, int from_
 
 /* 4 x 4 at a time, which two rounds of two-way merges transpose in registers. */
 void LEVEL(block_transpose)(float *restrict to, int to_row, const float *restrict from, int from_row, int rows,
-                          int columns)
+                            int columns)
 {
     const int rows4 = rows & ~3, columns4 = columns & ~3;
     for (int r = 0; r < rows4; r += 4) {

@@ -23,8 +23,8 @@ INLINE const float *tap_row(const float *x, int stride, const float *zeros, int 
 }
 
 static void conv_rows(float *restrict y, int y_stride, const float *restrict x, int stride,
-                             const float *restrict taps, const float *restrict zeros, int start, int from, int to,
-                             int C)
+                      const float *restrict taps, const float *restrict zeros, int start, int from, int to,
+                      int C)
 {
     for (int t = from; t < to; t++) {
         const float *a = tap_row(x, stride, zeros, start, t, 0), *b = tap_row(x, stride, zeros, start, t, 1);
@@ -39,7 +39,7 @@ static void conv_rows(float *restrict y, int y_stride, const float *restrict x, 
 }
 
 void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
-                           wlmi_segments segments, int C)
+                         wlmi_segments segments, int C)
 {
     const int threads = wlmi_cpu_threads(8.0 * segments.starts[segments.count] * C);
     int count;
@@ -61,8 +61,8 @@ void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_s
 /* Some columns of one block's rows: d [SPAN + 3, COLUMNS] are the gradients before SiLU of its tokens and of the three
  * that follow in the segment; every input row gets from four of them. sums [TAPS, COLUMNS] += the taps' gradient. */
 static void conv_block_backward(float *restrict dx, float *restrict sums, const float *restrict dy,
-                                       int y_stride, const float *restrict x, int stride, const float *restrict taps,
-                                       const wlmi_block *b, int columns)
+                                int y_stride, const float *restrict x, int stride, const float *restrict taps,
+                                const wlmi_block *b, int columns)
 {
     static const float zeros[COLUMNS];
     float d[SPAN + TAPS - 1][COLUMNS];
@@ -94,7 +94,7 @@ static void conv_block_backward(float *restrict dx, float *restrict sums, const 
 
 /* Each task owns some columns, so that the taps' gradients are summed in order of t. */
 void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
-                            int x_stride, const wlmi_real *w, wlmi_segments segments, int C)
+                          int x_stride, const wlmi_real *w, wlmi_segments segments, int C)
 {
     const int threads = wlmi_cpu_threads(16.0 * segments.starts[segments.count] * C);
     int count;
@@ -138,7 +138,7 @@ static void conv_token(float *restrict x, float *restrict last, const float *res
 }
 
 void LEVEL(conv_step)(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
-                        const wlmi_real *w, int C, int keep)
+                      const wlmi_real *w, int C, int keep)
 {
     const int threads = wlmi_cpu_threads(8.0 * rows.starts[rows.count] * C);
     const size_t size = (TAPS - 1) * (size_t)C;

@@ -98,7 +98,7 @@ static wlmi_delta_head head_of(const wlmi_delta *d, const wlmi_delta_gradient *g
 }
 
 void LEVEL(delta_run)(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
-                    const wlmi_delta_gradient *gradient, wlmi_real *kept)
+                      const wlmi_delta_gradient *gradient, wlmi_real *kept)
 {
     const int T = d->segments.starts[d->segments.count], tasks = d->segments.count * d->heads;
     const int threads = wlmi_cpu_threads(128.0 * T * d->heads * d->K);

@@ -51,6 +51,6 @@ void LEVEL(delta_solve)(float *x, const float *below, int rows, int width, int t
 void LEVEL(delta_scale_rows)(float *to, const float *from, const float *part, float factor, int rows, int width);
 /* Runs a task for every head of every segment; every value is written by one task: any schedule gives the same bits. */
 void LEVEL(delta_run)(void (*task)(const wlmi_delta_head *, float *), size_t room, const wlmi_delta *d,
-                    const wlmi_delta_gradient *gradient, wlmi_real *kept);
+                      const wlmi_delta_gradient *gradient, wlmi_real *kept);
 
 #endif

@@ -58,7 +58,7 @@ static float dot(const float *restrict x, const float *restrict y, size_t n)
 
 /* dots [rows] = x . y. */
 static void row_dots(float *restrict dots, const float *restrict x, const float *restrict y, int rows,
-                            int width)
+                     int width)
 {
     for (int r = 0; r < rows; r++) {
         float sum = 0;
@@ -72,8 +72,8 @@ static void row_dots(float *restrict dots, const float *restrict x, const float 
 /* d_scores, dP, becomes dP . L; d_below, dN, becomes the gradient of K K^T: -b (dN . L), below the diagonal; dg [rows]
  * is what P and N give to g. */
 static void through_decay(float *restrict d_scores, float *restrict d_below, float *restrict dg,
-                                 const float *restrict scores, const float *restrict below,
-                                 const float *restrict decay, const float *restrict write, int rows)
+                          const float *restrict scores, const float *restrict below,
+                          const float *restrict decay, const float *restrict write, int rows)
 {
     const int padded = wlmi_round16(rows);
     float taken[B] = {0};
@@ -97,7 +97,7 @@ static void through_decay(float *restrict d_scores, float *restrict d_below, flo
 
 /* dv = b dR; d_write = (1 - b) dR . U. */
 static void write_values(float *restrict dv, float *restrict d_write, const wlmi_delta_head *h,
-                                const wlmi_delta_chunk *c, const gradients *g)
+                         const wlmi_delta_chunk *c, const gradients *g)
 {
     const int K = h->K, width = wlmi_round16(K);
     for (int r = 0; r < c->rows; r++, dv += h->stride) {
@@ -124,7 +124,7 @@ static void write_forget(float *d_forget, const wlmi_delta_head *h, const wlmi_d
 
 /* Through x^ = x part: dx = part (dx^ - scale x^ (dx^ . x^)), scale = K for queries and 1 for keys. */
 static void write_units(float *restrict dx, int stride, const float *restrict d_unit,
-                               const float *restrict unit, const float *restrict part, float scale, int rows, int K)
+                        const float *restrict unit, const float *restrict part, float scale, int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, dx += stride, d_unit += width, unit += width) {

@@ -43,7 +43,7 @@ void LEVEL(delta_fetch)(const wlmi_delta_head *h, int from)
 
 /* to [rows, width] = x / sqrt(scale (|x|^2 + 1e-6)), and that factor in part [rows]. */
 static void unit_rows(float *restrict to, float *restrict part, const float *restrict x, int stride, int rows,
-                             int K, float scale)
+                      int K, float scale)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, to += width, x += stride) {
@@ -78,7 +78,7 @@ static void read_gates(wlmi_delta_chunk *c, const wlmi_delta_head *h, int from)
 
 /* L; N = -b (K K^T, which it holds, . L) below the diagonal; P = (Q K^T, which it holds) . L. Zeros elsewhere. */
 static void apply_decay(float *restrict decay, float *restrict below, float *restrict scores,
-                               const float *restrict g, const float *restrict write, int rows)
+                        const float *restrict g, const float *restrict write, int rows)
 {
     const int padded = wlmi_round16(rows);
     for (int r = 0; r < rows; r++, decay += B, below += B, scores += B) {
@@ -171,7 +171,7 @@ void LEVEL(delta_scale_rows)(float *to, const float *from, const float *part, fl
 
 /* r = b (v - e r). */
 static void missing_values(float *restrict r, const float *restrict values, const float *restrict write,
-                                  const float *restrict e, int rows, int width)
+                           const float *restrict e, int rows, int width)
 {
     for (int t = 0; t < rows; t++)
         for (int i = 0; i < width; i++)

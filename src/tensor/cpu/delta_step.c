@@ -7,7 +7,7 @@
 
 /* S is read once for k^ S and q^ S, and once written: o = a q^ S + (q^ . k^) u. found [K]: working room. */
 static void delta_token(float *restrict o, float *restrict s, float *restrict found, const float *restrict q,
-                               const float *restrict k, const float *restrict v, float a, float b, int K)
+                        const float *restrict k, const float *restrict v, float a, float b, int K)
 {
     float qq = 0, kk = 0, qk = 0, q_part, k_part;
 #pragma omp simd reduction(+ : qq, kk, qk)

@@ -123,7 +123,7 @@ typedef struct rates {
 } rates;
 
 static void adamw_piece(float *restrict param, float *restrict m, float *restrict v,
-                               const float *restrict grad, size_t n, const rates *restrict r)
+                        const float *restrict grad, size_t n, const rates *restrict r)
 {
     for (size_t i = 0; i < n; i++) {
         float g = grad[i] * r->grad_scale;
@@ -134,7 +134,7 @@ static void adamw_piece(float *restrict param, float *restrict m, float *restric
 }
 
 void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
-                    double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step)
+                  double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step)
 {
     const rates r = {
         .grad_scale = (float)grad_scale,

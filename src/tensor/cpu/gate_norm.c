@@ -17,7 +17,7 @@ INLINE float head_rstd(const float *x, int K)
 }
 
 static void norm_heads(float *y, int y_stride, const float *x, int x_stride, const float *restrict gate,
-                              int gate_stride, const float *restrict g, int rows, int heads, int K)
+                       int gate_stride, const float *restrict g, int rows, int heads, int K)
 {
     for (int r = 0; r < rows; r++, y += y_stride, x += x_stride, gate += gate_stride) {
         for (int h = 0; h < heads; h++) {
@@ -32,7 +32,7 @@ static void norm_heads(float *y, int y_stride, const float *x, int x_stride, con
 }
 
 void LEVEL(gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
-                                int gate_stride, const wlmi_real *g, int T, int heads, int K)
+                              int gate_stride, const wlmi_real *g, int T, int heads, int K)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(6.0 * T * heads * K))
     for (int t = 0; t < T; t += PIECE)
@@ -43,9 +43,9 @@ void LEVEL(gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, in
 
 /* With e = dy g silu(gate), the gradient of x * rstd: dx = rstd (e - x rstd^2 mean(e x)). dg [K] +=. */
 static void norm_heads_backward(float *restrict dx, int dx_stride, float *restrict d_gate, float *restrict dg,
-                                       const float *restrict dy, int y_stride, const float *restrict x, int x_stride,
-                                       const float *restrict gate, int gate_stride, const float *restrict g, int rows,
-                                       int heads, int K)
+                                const float *restrict dy, int y_stride, const float *restrict x, int x_stride,
+                                const float *restrict gate, int gate_stride, const float *restrict g, int rows,
+                                int heads, int K)
 {
     for (int r = 0; r < rows; r++) {
         for (int h = 0; h < heads; h++) {
@@ -70,8 +70,8 @@ static void norm_heads_backward(float *restrict dx, int dx_stride, float *restri
 
 /* The gain's gradient: sums of 64 rows each, then of those in order, so that any schedule gives the same bits. */
 void LEVEL(gate_norm_backward)(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
-                                 int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
-                                 int gate_stride, const wlmi_real *g, int T, int heads, int K)
+                               int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+                               int gate_stride, const wlmi_real *g, int T, int heads, int K)
 {
     const int pieces = (T + PIECE - 1) / PIECE;
     size_t step;

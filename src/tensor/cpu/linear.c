@@ -71,7 +71,7 @@ static void map_keys(float *restrict to, const float *restrict k, int stride, in
 
 /* Keeps of a [rows, B] what is on or below the diagonal; c [rows] = its row sums + phi(q) z. */
 static void mask_and_norm(float *restrict a, float *restrict c, const float *restrict queries,
-                                 const float *restrict z, int rows, int K)
+                          const float *restrict z, int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, a += B) {
@@ -93,7 +93,7 @@ static void mask_and_norm(float *restrict a, float *restrict c, const float *res
 }
 
 static void write_output(float *restrict o, int stride, const float *restrict n, const float *restrict c,
-                                int rows, int K)
+                         int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++) {
@@ -105,7 +105,7 @@ static void write_output(float *restrict o, int stride, const float *restrict n,
 
 /* z [width] += sum of weight[r] * rows [rows, width]; weight NULL: all 1. */
 static void sum_rows(float *restrict z, const float *restrict x, const float *restrict weight, int rows,
-                            int width)
+                     int width)
 {
     for (int r = 0; r < rows; r++) {
         const float w = weight ? weight[r] : 1;
@@ -175,7 +175,7 @@ static void forward_task(const head *h, float *room)
 
 /* dn [rows, width] = d_o / max(c, floor), and c becomes dc = -(d_o . o) / c, or 0 at the floor. */
 static void output_gradient(float *restrict dn, float *restrict c, const float *restrict d_o,
-                                   const float *restrict o, int stride, int rows, int K)
+                            const float *restrict o, int stride, int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, dn += width) {
@@ -204,7 +204,7 @@ static void score_gradient(float *restrict da, const float *restrict dc, int row
 
 /* Through the softmax: dq = phi (dphi - sum(dphi phi) sqrt(K)), with dphi = df + dc z. */
 static void write_queries(float *restrict dq, int stride, float *restrict df, const float *restrict queries,
-                                 const float *restrict dc, const float *restrict z, int rows, int K)
+                          const float *restrict dc, const float *restrict z, int rows, int K)
 {
     const int width = wlmi_round16(K);
     const float root = sqrtf((float)K);
@@ -223,7 +223,7 @@ static void write_queries(float *restrict dq, int stride, float *restrict df, co
 
 /* Through the bounded exponential: dk = (df + dz) phi (1 - tanh(k / cap)^2). */
 static void write_keys(float *restrict dk, const float *restrict k, int stride, const float *restrict df,
-                              const float *restrict keys, const float *restrict dz, int rows, int K)
+                       const float *restrict keys, const float *restrict dz, int rows, int K)
 {
     const int width = wlmi_round16(K);
     for (int r = 0; r < rows; r++, df += width, keys += width) {
@@ -323,7 +323,7 @@ static void run(void (*task)(const head *, float *), size_t room, const head *al
 }
 
 void LEVEL(linear_forward)(wlmi_real *o, int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
-                             const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
+                           const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
 {
     const head all = {
         .q = (const float *)q, .k = (const float *)k, .v = (const float *)v, .o = (float *)o,
@@ -333,8 +333,8 @@ void LEVEL(linear_forward)(wlmi_real *o, int o_stride, wlmi_real *state, const w
 }
 
 void LEVEL(linear_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
-                              int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
-                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
+                            int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
+                            const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K)
 {
     const head all = {
         .q = (const float *)q, .k = (const float *)k, .v = (const float *)v, .d_o = (const float *)d_o,

@@ -9,15 +9,15 @@ void LEVEL(embed_forward)(wlmi_real *out, const wlmi_real *table, const int32_t 
 void LEVEL(embed_backward)(wlmi_real *dtable, const wlmi_real *dout, const int32_t *ids, int T, int R, int D);
 void LEVEL(rmsnorm_forward)(wlmi_real *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g, int T, int D);
 void LEVEL(rmsnorm_backward)(wlmi_real *dx, wlmi_real *dg, const wlmi_real *dy, const wlmi_real *x,
-                               const wlmi_real *g, const wlmi_real *rstd, int T, int D);
+                             const wlmi_real *g, const wlmi_real *rstd, int T, int D);
 void LEVEL(swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F);
 void LEVEL(swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F);
 void LEVEL(shift_forward)(wlmi_real *y, const wlmi_real *x, wlmi_segments segments, int D);
 void LEVEL(shift_backward)(wlmi_real *dx, const wlmi_real *dy, wlmi_segments segments, int D);
 void LEVEL(cross_entropy_forward)(wlmi_real *loss, const wlmi_real *logits, const int32_t *target,
-                                    const int32_t *first, const int32_t *last, int T, int R);
+                                  const int32_t *first, const int32_t *last, int T, int R);
 void LEVEL(cross_entropy_backward)(wlmi_real *logits, const int32_t *target, const int32_t *first,
-                                     const int32_t *last, const float *weight, int T, int R);
+                                   const int32_t *last, const float *weight, int T, int R);
 
 /* flat.c */
 void LEVEL(zero)(wlmi_real *x, size_t n);
@@ -28,14 +28,14 @@ void LEVEL(to_float)(float *y, const wlmi_real *x, size_t n);
 double LEVEL(sum)(const wlmi_real *x, size_t n);
 double LEVEL(sum_squares)(const wlmi_real *x, size_t n);
 void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
-                    double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step);
+                  double rate, double beta1, double beta2, double epsilon, double decay, uint64_t step);
 
 /* product.c */
 const char *LEVEL(products_type)(void);
 void LEVEL(matmul_forward)(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K,
-                             int accumulate);
+                           int accumulate);
 void LEVEL(matmul_backward_input)(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
-                                    int accumulate);
+                                  int accumulate);
 void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K);
 
 /* rotary.c */
@@ -43,37 +43,37 @@ void LEVEL(rotary)(wlmi_real *x, wlmi_segments segments, int stride, int heads, 
 
 /* attention.c */
 void LEVEL(attention_forward)(wlmi_real *o, int o_stride, wlmi_real *lse, const wlmi_real *q, const wlmi_real *k,
-                                const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window);
+                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K, int window);
 void LEVEL(attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o,
-                                 const wlmi_real *o, int o_stride, const wlmi_real *lse, const wlmi_real *q,
-                                 const wlmi_real *k, const wlmi_real *v, int stride, wlmi_segments segments, int heads,
-                                 int K, int window);
+                               const wlmi_real *o, int o_stride, const wlmi_real *lse, const wlmi_real *q,
+                               const wlmi_real *k, const wlmi_real *v, int stride, wlmi_segments segments, int heads,
+                               int K, int window);
 /* steps.c */
 void LEVEL(rotary_angles)(wlmi_real *angles, const uint64_t *position, int T, int K);
 void LEVEL(rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K);
 void LEVEL(shift_step)(wlmi_real *y, const wlmi_real *x, wlmi_segments rows, wlmi_real *const *before, int D,
-                         int keep);
+                       int keep);
 void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
-                             int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
-                             int keep);
+                           int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                           int keep);
 void LEVEL(linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
-                          int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep);
+                        int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep);
 
 /* linear.c */
 size_t LEVEL(linear_state_size)(int T, int segments, int heads, int K);
 void LEVEL(linear_forward)(wlmi_real *o, int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
-                             const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
+                           const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
 void LEVEL(linear_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, const wlmi_real *d_o, const wlmi_real *o,
-                              int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
-                              const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
+                            int o_stride, wlmi_real *state, const wlmi_real *q, const wlmi_real *k,
+                            const wlmi_real *v, int stride, wlmi_segments segments, int heads, int K);
 
 /* conv.c */
 void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *w,
-                           wlmi_segments segments, int C);
+                         wlmi_segments segments, int C);
 void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
-                            int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
+                          int x_stride, const wlmi_real *w, wlmi_segments segments, int C);
 void LEVEL(conv_step)(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real *const *state, size_t at,
-                        const wlmi_real *w, int C, int keep);
+                      const wlmi_real *w, int C, int keep);
 
 /* delta.c, delta_backward.c, delta_step.c */
 size_t LEVEL(delta_kept_size)(int T, int segments, int heads, int K);
@@ -83,9 +83,9 @@ void LEVEL(delta_step)(const wlmi_delta *d, wlmi_real *const *state, int keep);
 
 /* gate_norm.c */
 void LEVEL(gate_norm_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
-                                int gate_stride, const wlmi_real *g, int T, int heads, int K);
+                              int gate_stride, const wlmi_real *g, int T, int heads, int K);
 void LEVEL(gate_norm_backward)(wlmi_real *dx, int dx_stride, wlmi_real *d_gate, wlmi_real *dg, const wlmi_real *dy,
-                                 int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
-                                 int gate_stride, const wlmi_real *g, int T, int heads, int K);
+                               int y_stride, const wlmi_real *x, int x_stride, const wlmi_real *gate,
+                               int gate_stride, const wlmi_real *g, int T, int heads, int K);
 
 #endif

@@ -20,7 +20,7 @@ static void fill_angles(float *to, int position, const uint64_t *speed, int K)
 
 /* place [rows, K]: angles of places in the block; first [K]: of the block's first token; turn [K]: working room. */
 static void rotate_block(float *restrict x, int rows, int stride, int heads, int K, float sign,
-                                const float *restrict place, const float *restrict first, float *restrict turn)
+                         const float *restrict place, const float *restrict first, float *restrict turn)
 {
     const int half = K / 2;
     for (int r = 0; r < rows; r++, place += K) {

@@ -43,7 +43,7 @@ void LEVEL(embed_backward)(wlmi_real *dtable_, const wlmi_real *dout_, const int
 }
 
 static void norm_rows(float *restrict y, float *restrict rstd, const float *restrict x, const float *restrict g,
-                             int T, int D)
+                      int T, int D)
 {
     for (int t = 0; t < T; t++, x += D, y += D) {
         float squares = 0, r;
@@ -66,7 +66,7 @@ void LEVEL(rmsnorm_forward)(wlmi_real *y_, wlmi_real *rstd_, const wlmi_real *x_
 }
 
 static void norm_rows_input(float *restrict dx, const float *restrict dy, const float *restrict x,
-                                   const float *restrict g, const float *restrict rstd, int T, int D)
+                            const float *restrict g, const float *restrict rstd, int T, int D)
 {
     for (int t = 0; t < T; t++, x += D, dx += D, dy += D) {
         const float r = rstd[t];
@@ -82,7 +82,7 @@ static void norm_rows_input(float *restrict dx, const float *restrict dy, const 
 
 /* Some columns of dg [D]: sums of 64 rows at a time, so that rounding does not grow with T. */
 static void norm_columns(float *restrict dg, const float *restrict dy, const float *restrict x,
-                                const float *restrict rstd, int T, int D, int columns)
+                         const float *restrict rstd, int T, int D, int columns)
 {
     for (int from = 0; from < T; from += PIECE) {
         float part[COLUMNS] = {0};
@@ -95,7 +95,7 @@ static void norm_columns(float *restrict dg, const float *restrict dy, const flo
 }
 
 void LEVEL(rmsnorm_backward)(wlmi_real *dx_, wlmi_real *dg_, const wlmi_real *dy_, const wlmi_real *x_,
-                               const wlmi_real *g, const wlmi_real *rstd_, int T, int D)
+                             const wlmi_real *g, const wlmi_real *rstd_, int T, int D)
 {
     float *dx = (float *)dx_, *dg = (float *)dg_;
     const float *dy = (const float *)dy_, *x = (const float *)x_, *rstd = (const float *)rstd_;
@@ -127,7 +127,7 @@ void LEVEL(swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F)
 }
 
 static void swiglu_rows_input(float *restrict dgate, const float *restrict dy, const float *restrict gate,
-                                     int T, int F)
+                              int T, int F)
 {
     for (int t = 0; t < T; t++, dy += F, gate += 2 * (size_t)F, dgate += 2 * (size_t)F) {
         for (int f = 0; f < F; f++) {
@@ -208,7 +208,7 @@ static void row_loss_input(float *x, int target, int n, float weight)
 }
 
 void LEVEL(cross_entropy_forward)(wlmi_real *loss_, const wlmi_real *logits_, const int32_t *target,
-                                    const int32_t *first, const int32_t *last, int T, int R)
+                                  const int32_t *first, const int32_t *last, int T, int R)
 {
     float *loss = (float *)loss_;
     const float *logits = (const float *)logits_;
@@ -219,7 +219,7 @@ void LEVEL(cross_entropy_forward)(wlmi_real *loss_, const wlmi_real *logits_, co
 }
 
 void LEVEL(cross_entropy_backward)(wlmi_real *logits_, const int32_t *target, const int32_t *first,
-                                     const int32_t *last, const float *weight, int T, int R)
+                                   const int32_t *last, const float *weight, int T, int R)
 {
     float *logits = (float *)logits_;
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(2.0 * T * R))

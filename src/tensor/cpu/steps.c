@@ -52,7 +52,7 @@ void LEVEL(rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride
 /* ---------------------------------------------------------------- token shift */
 
 void LEVEL(shift_step)(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
-                         int keep)
+                       int keep)
 {
     const size_t half = (size_t)D / 2;
     LEVEL(shift_forward)(y_, x_, rows, D);
@@ -148,8 +148,8 @@ static double tokens_seen(wlmi_segments rows, const wlmi_ring *ring, int window)
 }
 
 void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
-                             int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
-                             int keep)
+                           int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
+                           int keep)
 {
     const int tasks = rows.count * heads;
     const int threads = wlmi_cpu_threads(tokens_seen(rows, ring, window) * heads * K / 8);
@@ -172,7 +172,7 @@ void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const
 /* ---------------------------------------------------------------- linear heads */
 
 static void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
-                                const float *restrict k, const float *restrict v, int K)
+                         const float *restrict k, const float *restrict v, int K)
 {
     const float shift = query_shift(q, K);
     float norm = 0;
@@ -193,7 +193,7 @@ static void linear_token(float *restrict o, float *restrict s, float *restrict z
 }
 
 void LEVEL(linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
-                          int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep)
+                        int stride, wlmi_segments rows, wlmi_real *const *state, int heads, int K, int keep)
 {
     const int tasks = rows.count * heads;
     const int threads = wlmi_cpu_threads((double)rows.starts[rows.count] * heads * K * K / 8);

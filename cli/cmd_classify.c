@@ -60,14 +60,15 @@ static json_t *result_json(const wlm_flow_result *r, size_t top)
     address_text(r->key.dst, r->key.addr_len, dst);
     return json_pack(
         "{s:s,s:s,s:o,s:I,s:s,s:s,s:i,s:s,s:i,s:s,"
-        "s:{s:s,s:s,s:s,s:f,s:o,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:s,s:s}}",
+        "s:{s:s,s:s,s:s,s:f,s:o,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:s,s:o,s:s}}",
         "timestamp", time, "event_type", "wirelm", "file", path_json(r->file), "flow_id", (json_int_t)r->flow_id, "community_id",
         r->community_id, "src_ip", src, "src_port", r->key.src_port, "dest_ip", dst, "dest_port", r->key.dst_port,
         "proto", proto_name(r->key.proto, proto), "wirelm", "task", r->top[0].task, "label", r->label, "best",
         r->top[0].label, "confidence", r->top[0].confidence, "top", shares, "start", wlm_flow_start_name(r->start),
         "end", wlm_flow_end_name(r->end), "oneway", r->oneway, "truncated", r->truncated, "packets",
         (json_int_t)r->packets, "packets_used", (json_int_t)r->packets_used, "tokens_used",
-        (json_int_t)r->tokens_used, "hide", wlm_hide_name(r->hide), "model", r->model);
+        (json_int_t)r->tokens_used, "hide", wlm_hide_name(r->hide), "payload",
+        r->payload == WLM_PAYLOAD_FULL ? json_string("full") : json_integer(r->payload), "model", r->model);
 }
 
 static int print_result_json(const wlm_flow_result *r, size_t top)
@@ -168,9 +169,13 @@ static int run(const command *self, int argc, char **argv)
         {0, "early", OPTION_FLAG, NULL, &options.early, "label once the model has seen all packets it looks at", 0},
         {0, "state-bytes", OPTION_U64, "N", &state_bytes, "with --every: memory for what flows left in the model (%default)", 0},
         {0, "max-packets", OPTION_U32, "N", &options.max_packets, "packets of a flow to look at (0: as trained)", 0},
+        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
+        {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "flow: labels belong to flows (the only one)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide,
          "what to hide from the model: none, ids, implicit, shape (%default)", 0},
-        {0, "force", OPTION_FLAG, NULL, &options.force, "allow a hide policy that the model was not trained on", 0},
+        {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
+         "payload bytes per packet to show: full, none or a number (as trained)", 0},
+        {0, "force", OPTION_FLAG, NULL, &options.force, "allow what to hide or show to differ from training", 0},
         {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
         {0, "text", OPTION_FLAG, NULL, &out.text, "a table for people (the default on a terminal)", 0},
         {0, "json", OPTION_FLAG, NULL, &json, "one JSON object per line (the default elsewhere)", 0},

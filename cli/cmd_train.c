@@ -69,6 +69,8 @@ static int run(const command *self, int argc, char **argv)
         {0, "prompts", OPTION_TEXT, "SHARES", &prompts,
          "e.g. plain=.5,classify=.4,generate=.1 (default: plain=1; with labels .2, .6, .2)", 0},
         {0, "codec", OPTION_TEXT, "NAME", &o.codec, "tokens (default: fields, or those of --init)", 0},
+        {0, "unit", OPTION_UNIT, "UNIT", &o.unit,
+         "flow, or capture: pieces of whole captures, flows interleaved (default: flow, or that of --init)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &o.hide,
          "none, ids, implicit or shape (default: ids, or that of --init)", 0},
         {0, "payload", OPTION_PAYLOAD, "N|full", &o.payload, "bytes of payload per packet (default: full, or that of --init)", 0},

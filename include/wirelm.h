@@ -316,6 +316,7 @@ typedef struct wlm_train_options {
     double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the
                                          data: .2, .6, .2 where some flow has a label, else plain only */
     const char *codec;        /* NULL: fields, or init's */
+    wlm_unit unit;            /* capture: plain prompts only, over pieces of whole captures; codec `fields` */
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */
@@ -390,6 +391,7 @@ typedef struct wlm_flow_result {
     wlm_label top[WLM_TOP_MAX];
     size_t top_count;
     wlm_hide hide;
+    uint32_t payload;              /* limit: bytes of each packet's payload that the model was shown */
     const char *model;             /* "sha256:..." of the checkpoint file */
 } wlm_flow_result;
 
@@ -397,9 +399,12 @@ typedef struct wlm_classify_options {
     const char *tasks;             /* "a,b", "all"; NULL: the model's only or first task */
     size_t top;
     double threshold;
+    const char *codec;             /* NULL: the model's; another one is WLM_ERR_ARGUMENT */
+    wlm_unit unit;                 /* flow or WLM_UNIT_INHERIT: labels belong to flows, capture is refused */
     uint32_t max_packets;          /* 0: as trained */
     wlm_hide hide;
-    int force;                     /* allow a hide policy that the model was not trained on */
+    uint32_t payload;              /* WLM_PAYLOAD_INHERIT: as trained */
+    int force;                     /* allow a hide policy or a payload limit that the model was not trained on */
     const char *filter;            /* BPF expression or NULL */
     const char *write;             /* pcapng with labels as packet comments, or NULL */
     uint32_t every;                /* also label after each so many packets that the model saw: end WLM_END_OPEN; 0: only
@@ -430,6 +435,9 @@ WLM_API wlm_status wlm_classify(wlm_model *model, const char *const *paths, size
 /* ---------------------------------------------------------------- generation */
 
 typedef struct wlm_generate_options {
+    const char *codec;             /* NULL: the model's; another one is WLM_ERR_ARGUMENT */
+    wlm_unit unit;                 /* WLM_UNIT_INHERIT: the model's; another one is refused */
+    uint32_t payload;              /* WLM_PAYLOAD_INHERIT: the model's; another one is refused */
     const char *task, *label;      /* both or neither */
     uint64_t flows, seed;
     double temperature, top_p;     /* top_p 1: off */
@@ -468,7 +476,10 @@ typedef struct wlm_evaluate_options {
     size_t data_count;
     wlm_part part;
     const char *task;              /* NULL: the model's only or first task */
+    const char *codec;             /* these as for classification */
+    wlm_unit unit;
     wlm_hide hide;
+    uint32_t payload;
     int force;
     uint32_t max_packets;
     wlm_progress_fn *progress;

@@ -226,8 +226,8 @@ json_t *wlmi_record_to_json(const wlmi_record *r)
     char seed[24], shuffle[24]; /* text: JSON has no unsigned 64-bit integers */
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)r->shuffle_fields);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
-                     r->codec_hash, "hide", wlm_hide_name(r->hide), "payload", (json_int_t)r->payload, "max_packets",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
+                     r->codec_hash, "unit", wlm_unit_name(r->unit), "hide", wlm_hide_name(r->hide), "payload", (json_int_t)r->payload, "max_packets",
                      (json_int_t)r->max_packets, "shuffle_fields", shuffle, "steps", (json_int_t)r->steps, "tokens",
                      (json_int_t)r->tokens, "seed", seed, "loss", loss, "split_note", r->split_note);
 }
@@ -247,7 +247,7 @@ wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *
         const char *key;
         uint64_t high;
     } numbers[] = {{"payload", UINT32_MAX}, {"max_packets", UINT32_MAX}, {"steps", INT64_MAX}, {"tokens", INT64_MAX}};
-    char hide[16], seed[24], shuffle[24] = "0"; /* older records do not speak of shuffling */
+    char hide[16], seed[24], shuffle[24] = "0", unit[16] = "flow"; /* older records lack these two */
     uint64_t value[4];
     const json_t *loss = json_object_get(json, "loss");
     memset(r, 0, sizeof *r);
@@ -258,6 +258,10 @@ wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *
     WLMI_TRY(get_text(json, "hide", hide, sizeof hide, error));
     if (json_object_get(json, "shuffle_fields"))
         WLMI_TRY(get_text(json, "shuffle_fields", shuffle, sizeof shuffle, error));
+    if (json_object_get(json, "unit"))
+        WLMI_TRY(get_text(json, "unit", unit, sizeof unit, error));
+    if (wlm_unit_parse(unit, &r->unit) != WLM_OK)
+        return bad(error, "the record's value", "unit");
     if (wlm_hide_parse(hide, &r->hide) != WLM_OK)
         return bad(error, "the record's value", "hide");
     if (sscanf(seed, "%" SCNu64, &r->seed) != 1)

@@ -75,6 +75,7 @@ typedef struct wlmi_param {
 typedef struct wlmi_record {
     char codec[32];
     char codec_hash[65];
+    wlm_unit unit;
     wlm_hide hide;
     uint32_t payload;
     uint32_t max_packets;

@@ -36,7 +36,8 @@ typedef struct run {
 
 wlm_classify_options wlm_classify_options_default(void)
 {
-    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS, .state_bytes = DEFAULT_STATE_BYTES};
+    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS, .unit = WLM_UNIT_INHERIT,
+                                    .payload = WLM_PAYLOAD_INHERIT, .state_bytes = DEFAULT_STATE_BYTES};
     return options;
 }
 
@@ -77,7 +78,7 @@ static void answered(void *owner, const wlmi_flow *flow, const wlmi_shown *shown
         .first_ns = flow->first_ns, .last_ns = flow->last_ns, .start = flow->start, .end = flow->end,
         .oneway = !flow->packets[0] || !flow->packets[1], .packets = flow->packets[0] + flow->packets[1],
         .packets_used = shown->packets, .tokens_used = shown->tokens, .first_packet = flow->first_packet,
-        .hide = r->view.hide, .model = r->model->id,
+        .hide = r->view.hide, .payload = r->view.payload, .model = r->model->id,
     };
     result.truncated = shown->clipped || result.packets_used < result.packets;
     wlmi_community_id(&flow->key, community_id);
@@ -266,7 +267,8 @@ static wlm_status check(const wlm_classify_options *o, size_t path_count, wlm_er
 static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_classify_options *o = r->options;
-    WLMI_TRY(wlmi_query_view(r->model, o->hide, o->force, o->max_packets, &r->view, error));
+    const wlmi_wish wish = {o->codec, o->unit, o->hide, o->payload, o->max_packets, o->force};
+    WLMI_TRY(wlmi_query_view(r->model, &wish, &r->view, error));
     WLMI_TRY(choose_tasks(r, error));
     if (o->filter)
         WLMI_TRY(wlm_filter_new(&r->filter, o->filter, error));

@@ -34,7 +34,8 @@ typedef struct run {
 
 wlm_evaluate_options wlm_evaluate_options_default(void)
 {
-    wlm_evaluate_options options = {.part = WLM_PART_TEST, .hide = WLM_HIDE_IDS};
+    wlm_evaluate_options options = {.part = WLM_PART_TEST, .hide = WLM_HIDE_IDS, .unit = WLM_UNIT_INHERIT,
+                                    .payload = WLM_PAYLOAD_INHERIT};
     return options;
 }
 
@@ -265,6 +266,11 @@ static json_t *unknown_json(const run *r)
     return names;
 }
 
+static json_t *payload_json(const run *r)
+{
+    return r->view.payload == WLM_PAYLOAD_FULL ? json_string("full") : json_integer(r->view.payload);
+}
+
 static wlm_status write_report(const run *r, char **json, wlm_error *error)
 {
     const wlmi_net *net = r->model->net;
@@ -276,9 +282,10 @@ static wlm_status write_report(const run *r, char **json, wlm_error *error)
     if (score && index) {
         wlmi_score_confusion(r->confusion, (int)r->labels, &all, score);
         n = occurring(r, index);
-        root = json_pack("{s:s,s:s,s:o,s:b,s:s,s:i,s:I,s:f,s:f,s:o,s:o,s:{s:o},s:o,s:s,s:s}", "task",
+        root = json_pack("{s:s,s:s,s:o,s:b,s:s,s:o,s:i,s:I,s:f,s:f,s:o,s:o,s:{s:o},s:o,s:s,s:s}", "task",
                          net->task[r->task].name, "split", wlm_part_name(r->options->part), "split_by", split_json(r),
-                         "fell_back", fell_back(r), "hide", wlm_hide_name(r->view.hide), "max_packets",
+                         "fell_back", fell_back(r), "hide", wlm_hide_name(r->view.hide), "payload",
+                         payload_json(r), "max_packets",
                          (int)r->view.max_packets, "flows", (json_int_t)r->flows, "accuracy", all.accuracy, "macro_f1",
                          all.macro_f1, "labels", labels_json(r, score, index, n), "confusion",
                          confusion_json(r, index, n), "controls", "majority", majority_json(r), "labels_unknown",
@@ -312,7 +319,8 @@ static void release(run *r)
 static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_evaluate_options *o = r->options;
-    WLMI_TRY(wlmi_query_view(r->model, o->hide, o->force, o->max_packets, &r->view, error));
+    const wlmi_wish wish = {o->codec, o->unit, o->hide, o->payload, o->max_packets, o->force};
+    WLMI_TRY(wlmi_query_view(r->model, &wish, &r->view, error));
     WLMI_TRY(open_data(r, error));
     WLMI_TRY(join_labels(r, error));
     count_support(r);

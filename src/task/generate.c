@@ -38,7 +38,7 @@ typedef struct run {
 wlm_generate_options wlm_generate_options_default(void)
 {
     wlm_generate_options options = {
-        .flows = 10, .seed = 1, .temperature = 1, .top_p = 1, .start_ns = default_start_ns};
+        .unit = WLM_UNIT_INHERIT, .payload = WLM_PAYLOAD_INHERIT, .flows = 10, .seed = 1, .temperature = 1, .top_p = 1, .start_ns = default_start_ns};
     return options;
 }
 
@@ -138,6 +138,10 @@ static wlm_status prepare(run *r, wlm_error *error)
         .max_tokens = o->max_tokens ? o->max_tokens : (uint32_t)r->model->net->config.context};
     if (!o->out)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no file to write was named");
+    WLMI_TRY(wlmi_query_tokens(r->model, o->codec, o->unit, error));
+    if (o->payload != WLM_PAYLOAD_INHERIT && o->payload != r->model->net->record.payload)
+        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
+                         "a model writes as much of each payload as it was trained with, no more and no less");
     WLMI_TRY(choose_label(r, error));
     WLMI_TRY(wlmi_address_plan_make(&r->plan, o->net, wlmi_mix(o->seed), error));
     if (o->prefix)

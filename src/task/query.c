@@ -7,18 +7,46 @@
 
 #include "base/alloc.h"
 
-wlm_status wlmi_query_view(const wlm_model *model, wlm_hide hide, int force, uint32_t max_packets, wlmi_view *view,
-                           wlm_error *error)
+wlm_status wlmi_query_tokens(const wlm_model *model, const char *codec, wlm_unit unit, wlm_error *error)
 {
     const wlmi_record *record = &model->net->record;
-    if (hide != record->hide && !force)
+    if (codec && strcmp(codec, model->codec->name))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, model->path, WLM_NO_OFFSET, "made with codec '%s', not '%.32s'",
+                         model->codec->name, codec);
+    if (unit != WLM_UNIT_INHERIT && unit != record->unit)
+        return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET, "trained with --unit %s, not %s",
+                         wlm_unit_name(record->unit), wlm_unit_name(unit));
+    return WLM_OK;
+}
+
+static const char *limit_text(uint32_t payload, char text[16])
+{
+    snprintf(text, 16, payload == WLM_PAYLOAD_FULL ? "full" : "%u", payload);
+    return text;
+}
+
+wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error)
+{
+    const wlmi_record *record = &model->net->record;
+    uint32_t payload = wish->payload == WLM_PAYLOAD_INHERIT ? record->payload : wish->payload;
+    const char *hide = wlm_hide_name(wish->hide);
+    char trained[16], asked[16];
+    if (wish->unit == WLM_UNIT_CAPTURE || record->unit == WLM_UNIT_CAPTURE)
+        return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
+                         "labels belong to flows: a model of unit capture has none to give");
+    WLMI_TRY(wlmi_query_tokens(model, wish->codec, wish->unit, error));
+    if (wish->hide != record->hide && !wish->force)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "trained with --hide %s, not %s; --force reads it with %s all the same",
-                         wlm_hide_name(record->hide), wlm_hide_name(hide), wlm_hide_name(hide));
+                         wlm_hide_name(record->hide), hide, hide);
+    if (payload != record->payload && !wish->force)
+        return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
+                         "trained with --payload %s, not %s; --force shows it so all the same",
+                         limit_text(record->payload, trained), limit_text(payload, asked));
     *view = wlmi_view_default(model->codec);
-    view->hide = hide;
-    view->payload = record->payload;
-    view->max_packets = max_packets ? max_packets : record->max_packets;
+    view->hide = wish->hide;
+    view->payload = payload;
+    view->max_packets = wish->max_packets ? wish->max_packets : record->max_packets;
     view->context = model->net->config.context;
     return WLM_OK;
 }

@@ -5,10 +5,20 @@
 #include "task/handle.h"
 #include "task/prompt.h"
 
-/* The view that a model was trained with, with this policy. max_packets 0: as trained. A policy that it was not
- * trained on is WLM_ERR_REFUSED unless force is set. */
-wlm_status wlmi_query_view(const wlm_model *model, wlm_hide hide, int force, uint32_t max_packets, wlmi_view *view,
-                           wlm_error *error);
+typedef struct wlmi_wish { /* how the caller wants flows shown */
+    const char *codec;    /* NULL: as trained */
+    wlm_unit unit;        /* or WLM_UNIT_INHERIT: as trained */
+    wlm_hide hide;
+    uint32_t payload;     /* or WLM_PAYLOAD_INHERIT: as trained */
+    uint32_t max_packets; /* 0: as trained */
+    int force;
+} wlmi_wish;
+
+/* Whether the model has the codec and the unit (WLM_UNIT_INHERIT: any): WLM_ERR_ARGUMENT and WLM_ERR_REFUSED. */
+wlm_status wlmi_query_tokens(const wlm_model *model, const char *codec, wlm_unit unit, wlm_error *error);
+/* The view in which a model is asked about flows: as it was trained but for the wish. A policy or a payload limit that
+ * it was not trained on is WLM_ERR_REFUSED unless force is set; so is, always, a unit other than flow. */
+wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error);
 
 /* Index of a task, or of a label in a task; an unknown name is WLM_ERR_ARGUMENT that lists what there is.
  * Task NULL: the first. */

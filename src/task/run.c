@@ -91,10 +91,12 @@ static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
     run->asked = json_pack(
-        "{s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:i, s:o, s:f,"
+        "{s:o, s:o, s:o, s:o, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:i,"
+        " s:o, s:f,"
         " s:s, s:s, s:s}",
         "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
-        text_or_null(o->codec), "plain", run->plain, "classify", run->classify, "generate", run->generate, "hide",
+        text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain, "classify", run->classify,
+        "generate", run->generate, "hide",
         (json_int_t)o->hide, "payload", (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "steps",
         (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
         "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
@@ -154,6 +156,8 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
             snprintf(record->split_note, sizeof record->split_note,
                      "%.160s was split by flow: it has too few captures to split by capture", o->data[i]);
     }
+    if (o->unit != WLM_UNIT_INHERIT)
+        record->unit = o->unit;
     if (o->hide != WLM_HIDE_INHERIT)
         record->hide = o->hide;
     if (o->payload != WLM_PAYLOAD_INHERIT)

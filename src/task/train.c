@@ -16,6 +16,7 @@ wlm_train_options wlm_train_options_default(void)
 {
     wlm_train_options o;
     memset(&o, 0, sizeof o);
+    o.unit = WLM_UNIT_INHERIT;
     o.hide = WLM_HIDE_INHERIT;
     o.payload = WLM_PAYLOAD_INHERIT;
     o.accumulate = 1;

@@ -43,7 +43,7 @@ expect flows '[line["flow_id"] for line in lines] == sorted(line["flow_id"] for 
 expect flows 'list(d)' "['timestamp', 'event_type', 'file', 'flow_id', 'community_id', 'src_ip', 'src_port', 'dest_ip',\
  'dest_port', 'proto', 'wirelm']"
 expect flows 'list(d["wirelm"])' "['task', 'label', 'best', 'confidence', 'top', 'start', 'end', 'oneway', 'truncated',\
- 'packets', 'packets_used', 'tokens_used', 'hide', 'model']"
+ 'packets', 'packets_used', 'tokens_used', 'hide', 'payload', 'model']"
 expect flows '[d[k] for k in ("event_type", "file", "dest_port", "proto")]' "['wirelm', '$file', 22, 'TCP']"
 expect flows 'd["timestamp"][:19], len(d["timestamp"]), d["timestamp"][-1]' "('2023-11-14T22:13:20', 27, 'Z')"
 expect flows '[d["wirelm"][k] for k in ("task", "start", "end", "packets", "hide")]' "['app', 'syn', 'closed', 7, 'ids']"
@@ -77,6 +77,14 @@ refuse 1 "nomodel: " classify -m nomodel -r $file
 refuse 1 "trained with --hide ids" classify -m model -r $file --hide none
 "$WIRELM" classify -m model -r $file --hide none --force >forced
 expect forced 'd["wirelm"]["hide"]' none
+expect flows 'd["wirelm"]["payload"]' full
+refuse 1 "trained with --payload full, not 4" classify -m model -r $file --payload 4
+"$WIRELM" classify -m model -r $file --payload none --force --codec fields --unit flow >forced
+expect forced 'd["wirelm"]["payload"], d["wirelm"]["truncated"]' "(0, True)"
+"$WIRELM" classify -m model -r $file captures/name/00.pcap --payload full >again
+cmp flows again || fail "classify with the payload it was trained with: not the same"
+refuse 1 "labels belong to flows" classify -m model -r $file --unit capture
+refuse 2 "made with codec 'fields', not 'bytes'" classify -m model -r $file --codec bytes
 refuse 2 "no task 'weather'; the model knows: app" classify -m model -r $file --task weather
 refuse 2 "filter" classify -m model -r $file 'port port'
 refuse 2 "--read' is missing" classify -m model
@@ -113,12 +121,17 @@ expect interrupted 'len(lines)' 8
 "$WIRELM" evaluate classify -m model -d data --split test >score 2>/dev/null
 expect score '[d[k] for k in ("task", "split", "split_by", "fell_back", "hide", "flows")]' \
     "['app', 'test', 'capture', False, 'ids', 40]"
+expect score 'd["payload"]' full
 expect score 'sum(map(sum, d["confusion"]["matrix"])), sum(l["support"] for l in d["labels"].values())' '(40, 40)'
 expect score 'd["controls"]["majority"]["accuracy"]' 0.6
 expect score 'abs(d["accuracy"] - sum(r[i] for i, r in enumerate(d["confusion"]["matrix"])) / 40) < 1e-5' True
 for policy in implicit shape; do
     refuse 1 "trained with --hide ids" evaluate classify -m model -d data --hide $policy
 done
+refuse 1 "trained with --payload full, not 4" evaluate classify -m model -d data --payload 4
+"$WIRELM" evaluate classify -m model -d data --split test --payload 4 --force --unit flow >score 2>/dev/null
+expect score 'd["payload"], d["flows"]' '(4, 40)'
+refuse 1 "labels belong to flows" evaluate classify -m model -d data --unit capture
 refuse 1 "absent" evaluate classify -m model -d absent
 refuse 2 "labelled for task 'app', not 'vpn'" evaluate classify -m model -d data --task vpn
 refuse 2 "cannot evaluate 'weather'" evaluate weather
@@ -147,6 +160,11 @@ if command -v tshark >/dev/null; then
     done
 fi
 refuse 2 "no label 'telnet' in task 'app'; there are: name, shell" generate -m model --task app --label telnet -w x.pcap
+refuse 1 "as it was trained with" generate -m model -w x.pcap --payload 4
+refuse 1 "trained with --unit flow, not capture" generate -m model -w x.pcap --unit capture
+refuse 2 "made with codec 'fields', not 'bytes'" generate -m model -w x.pcap --codec bytes
+generate -w e.pcap --payload full --unit flow --codec fields >/dev/null
+cmp a.pcap e.pcap || fail "what the model has was asked for, and another file came"
 refuse 2 "a task needs a label" generate -m model --task app -w x.pcap
 refuse 2 "CIDR" generate -m model -w x.pcap --net 10.9
 refuse 2 "'--start' cannot be" generate -m model -w x.pcap --start tomorrow

@@ -450,11 +450,12 @@ static void packet_by_packet_is_the_classify_prompt(void **state)
 {
     static const uint32_t payloads[] = {0, 4, WLM_PAYLOAD_FULL};
     static const wlm_hide policies[] = {WLM_HIDE_NONE, WLM_HIDE_IDS, WLM_HIDE_IMPLICIT, WLM_HIDE_SHAPE};
+    const wlmi_wish wish = {.unit = WLM_UNIT_INHERIT, .hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_INHERIT};
     wlm_model *model = plain_model();
     wlmi_view view;
     wlm_error error;
     (void)state;
-    assert_ok(wlmi_query_view(model, WLM_HIDE_IDS, 0, 0, &view, &error), &error);
+    assert_ok(wlmi_query_view(model, &wish, &view, &error), &error);
     for (int i = 0; i < 12; i++)
         for (view.context = WLMI_MIN_CONTEXT; view.context < 800; view.context = view.context * 3 / 2 + 1)
             for (view.max_packets = 0; view.max_packets < 4; view.max_packets++) {

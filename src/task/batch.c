@@ -28,6 +28,7 @@ struct wlmi_batches {
     wlmi_batch_options options;
     const wlmi_net *net;
     wlmi_prompter *prompter;
+    wlmi_pieces *pieces;    /* unit capture, else NULL */
     source *source;
     size_t sources;
     uint64_t flows;         /* of all folders and parts */
@@ -194,6 +195,12 @@ static wlm_status prepare(wlmi_batches *b, const wlmi_dataset *const *data, size
     WLMI_TRY(count_flows(b, error));
     WLMI_TRY(place_flows(b, error));
     make_slots(b);
+    if (view->unit == WLM_UNIT_CAPTURE) {
+        if (o->classify + o->generate > 0)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                             "labels belong to flows: unit capture trains plain prompts only");
+        WLMI_TRY(wlmi_pieces_new(&b->pieces, data, count, view, b->net, error));
+    }
     if (o->plain > 0 && !b->plains)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no flows to train on: the train part is empty");
     if (o->classify + o->generate > 0 && !b->labelleds)
@@ -233,11 +240,14 @@ void wlmi_batches_free(wlmi_batches *b)
     wlmi_free(b->labelled);
     wlmi_free(b->class);
     wlmi_prompter_free(b->prompter);
+    wlmi_pieces_free(b->pieces);
     wlmi_free(b);
 }
 
 uint64_t wlmi_batches_flows(const wlmi_batches *b, wlm_part part, wlmi_prompt prompt)
 {
+    if (b->pieces)
+        return prompt == WLMI_PROMPT_PLAIN ? wlmi_pieces_packets(b->pieces, part) : 0;
     if (part == WLM_PART_NONE)
         return 0;
     return b->usable[part][1] + (prompt == WLMI_PROMPT_PLAIN ? b->usable[part][0] : 0);
@@ -276,18 +286,27 @@ static const class *class_at(const wlmi_batches *b, uint64_t slot)
     return &b->class[low];
 }
 
+/* The place of the i-th draw of n, in another order each time round. */
+static uint64_t drawn(uint64_t seed, uint64_t i, uint64_t n)
+{
+    return wlmi_permute(wlmi_mix2(seed, i / n), i % n, n);
+}
+
 static wlm_status append(wlmi_batches *b, uint64_t i, wlmi_rows *rows, wlm_error *error)
 {
-    uint64_t rank, epoch, seed, draw = wlmi_mix2(wlmi_mix2(b->options.seed, 1), i) | 1;
+    uint64_t rank, seed, draw = wlmi_mix2(wlmi_mix2(b->options.seed, 1), i) | 1;
     wlmi_prompt prompt = kind_of(b, i, &rank);
     int task = -1, label = -1;
     const place *at;
     seed = wlmi_mix2(b->options.seed, 2 + (uint64_t)prompt);
+    if (b->pieces) {
+        uint64_t first = drawn(seed, rank, wlmi_pieces_packets(b->pieces, WLM_PART_TRAIN)), used;
+        return wlmi_pieces_append(b->pieces, WLM_PART_TRAIN, first, draw, rows, &used, error);
+    }
     if (prompt == WLMI_PROMPT_PLAIN) {
-        epoch = rank / b->plains;
-        at = &b->plain[wlmi_permute(wlmi_mix2(seed, epoch), rank % b->plains, b->plains)];
+        at = &b->plain[drawn(seed, rank, b->plains)];
     } else {
-        uint64_t slot = wlmi_permute(wlmi_mix2(seed, rank / b->slots), rank % b->slots, b->slots);
+        uint64_t slot = drawn(seed, rank, b->slots);
         const class *c = class_at(b, slot);
         /* The label's own count of draws so far, up to this slot; it goes round its flows by another permutation. */
         uint64_t turn = rank / b->slots * (c[1].first_slot - c->first_slot) + (slot - c->first_slot);
@@ -313,11 +332,27 @@ wlm_status wlmi_batches_next(wlmi_batches *b, uint64_t *cursor, wlmi_rows *rows,
     }
 }
 
+static wlm_status sweep_pieces(wlmi_batches *b, wlm_part part, uint64_t *cursor, wlmi_rows *rows, wlm_error *error)
+{
+    while (*cursor < wlmi_pieces_packets(b->pieces, part)) {
+        uint64_t used;
+        WLMI_TRY(wlmi_pieces_append(b->pieces, part, *cursor, 0, rows, &used, error));
+        if (rows->tokens > b->options.tokens) {
+            wlmi_rows_cut(rows, rows->segments - 1);
+            return WLM_OK;
+        }
+        *cursor += used;
+    }
+    return rows->segments ? WLM_OK : WLM_END;
+}
+
 wlm_status wlmi_batches_sweep(wlmi_batches *b, wlm_part part, wlmi_prompt prompt, uint64_t *cursor, wlmi_rows *rows,
                               wlm_error *error)
 {
     size_t at = 0;
     wlmi_rows_clear(rows);
+    if (b->pieces)
+        return sweep_pieces(b, part, cursor, rows, error);
     for (; *cursor < b->flows; ++*cursor) {
         wlmi_shard_flow flow;
         int label;

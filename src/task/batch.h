@@ -3,11 +3,14 @@
  *
  * Sequence i of the stream has a kind of prompt, by the shares, and a flow of the train parts: for plain, every flow of
  * every folder once per epoch, in a seeded order; for classify and generate, flows with a label, drawn so that a
- * label with n flows stands n^(1 - balance) times, every flow of a label once before any of them again. */
+ * label with n flows stands n^(1 - balance) times, every flow of a label once before any of them again.
+ *
+ * In unit capture there are plain prompts only, over pieces of whole captures (pieces.h): each packet of the train parts
+ * begins one piece per epoch, in a seeded order. */
 #ifndef WLMI_BATCH_H
 #define WLMI_BATCH_H
 
-#include "task/prompt.h"
+#include "task/pieces.h"
 
 typedef struct wlmi_batch_options {
     double plain, classify, generate; /* shares of the sequences, >= 0, not all 0; need not sum to 1 */
@@ -28,10 +31,10 @@ wlm_status wlmi_batches_new(wlmi_batches **batches, const wlmi_dataset *const *d
  * moves to the first that did not. The stream never ends. */
 wlm_status wlmi_batches_next(wlmi_batches *batches, uint64_t *cursor, wlmi_rows *rows, wlm_error *error);
 /* The same over one part's flows in order of import, each once, as one kind of prompt, without chance: for a
- * validation loss. classify and generate pass over flows without a label. WLM_END, and no rows, at the end. */
+ * validation loss. Unit capture: over its captures, a piece after the other. classify and generate pass over flows without a label. WLM_END, and no rows, at the end. */
 wlm_status wlmi_batches_sweep(wlmi_batches *batches, wlm_part part, wlmi_prompt prompt, uint64_t *cursor,
                               wlmi_rows *rows, wlm_error *error);
-/* Flows of a part that a kind of prompt can use, over all folders. */
+/* Flows of a part that a kind of prompt can use, over all folders; in unit capture, packets. */
 uint64_t wlmi_batches_flows(const wlmi_batches *batches, wlm_part part, wlmi_prompt prompt);
 void wlmi_batches_free(wlmi_batches *batches);
 

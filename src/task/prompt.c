@@ -21,7 +21,8 @@ typedef struct shown { /* what of a flow went into the tokens */
 
 wlmi_view wlmi_view_default(const wlmi_codec *codec)
 {
-    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight, 0};
+    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight, 0,
+                      WLM_UNIT_FLOW};
     return view;
 }
 
@@ -150,6 +151,15 @@ static wlm_status check(const wlmi_prompter *p, const wlmi_flow_packets *flow, w
     return WLM_OK;
 }
 
+void wlmi_prompt_tokens(wlmi_rows *rows, const wlmi_tokens *tokens, int32_t vocabulary, float weight)
+{
+    for (size_t i = 0; i < tokens->count; i++) {
+        if (weight > 0)
+            wlmi_rows_aim(rows, tokens->token[i], 0, vocabulary, weight);
+        wlmi_rows_put(rows, tokens->token[i], (int32_t)tokens->packet[i], tokens->role[i]);
+    }
+}
+
 wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task, int label,
                               uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error)
 {
@@ -169,11 +179,7 @@ wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, w
     } else {
         wlmi_rows_put(rows, V + WLMI_FLOW_ROW, 0, outside);
     }
-    for (size_t i = 0; i < p->tokens.count; i++) {
-        if (weight > 0) /* each row predicts the next */
-            wlmi_rows_aim(rows, p->tokens.token[i], 0, V, weight);
-        wlmi_rows_put(rows, p->tokens.token[i], (int32_t)p->tokens.packet[i], p->tokens.role[i]);
-    }
+    wlmi_prompt_tokens(rows, &p->tokens, V, weight);
     if (prompt == WLMI_PROMPT_CLASSIFY) {
         wlmi_rows_put(rows, V + WLMI_ASK_ROW, (int32_t)s.packets, outside);
         wlmi_rows_put(rows, t->row, (int32_t)s.packets, outside);

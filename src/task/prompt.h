@@ -23,6 +23,7 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     float flow_weight;    /* classify: weight of the loss on each flow token */
     float label_weight;   /* classify: weight of the loss on the label; 0: the default */
     uint64_t shuffle_fields; /* seed of the order of tags within packets, another for each draw; 0: not shuffled */
+    wlm_unit unit;        /* capture: only where batches are made, of pieces (pieces.h) */
 } wlmi_view;
 enum { WLMI_MIN_CONTEXT = 16 };
 /* Hide ids, full payload, no packet limit, not shuffled, context 1024, flow_weight 0.1, label_weight 50: a label counts
@@ -56,5 +57,8 @@ wlm_status wlmi_prompter_append(wlmi_prompter *prompter, const wlmi_dataset *dat
                                 int task, int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used,
                                 wlm_error *error);
 void wlmi_prompter_free(wlmi_prompter *prompter);
+
+/* Appends tokens, each the target of the row before it by this weight (0: of none); rows were reserved. */
+void wlmi_prompt_tokens(wlmi_rows *rows, const wlmi_tokens *tokens, int32_t vocabulary, float weight);
 
 #endif

@@ -202,6 +202,11 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     view.payload = record->payload;
     view.max_packets = record->max_packets;
     view.shuffle_fields = record->shuffle_fields;
+    view.unit = record->unit;
+    if (record->unit == WLM_UNIT_CAPTURE && o->plain + o->classify + o->generate == 0) {
+        run->plain = 1;
+        run->classify = run->generate = 0;
+    }
     view.context = run->net->config.context;
     options.plain = run->plain;
     options.classify = run->classify;

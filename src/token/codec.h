@@ -107,6 +107,11 @@ typedef struct wlmi_codec {
     /* A packet's tokens, which the reader takes, as a line for people. NULL: their names in a row will do. */
     void (*text)(wlmi_coder *reader, const wlmi_tokens *tokens, char *text, size_t size);
     wlmi_group (*group)(uint8_t role, wlmi_token token);
+    /* Unit capture, where `flows` is not 0. set_flow: the packet encoded next is of the flow with this number, whatever
+     * its addresses say: hidden flows look alike. Of the packet last encoded or read, flow: how many flows had been
+     * opened before its own. */
+    void (*set_flow)(wlmi_coder *coder, uint64_t number);
+    uint64_t (*flow)(const wlmi_coder *coder);
     int (*raw)(const wlmi_coder *coder); /* why the packet last encoded went raw, from 1; 0: it did not. NULL: none can */
 } wlmi_codec;
 

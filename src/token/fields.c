@@ -33,7 +33,10 @@ void wlmi_fields_absorb(wlmi_coder *c, const wlm_packet *p, int direction, const
         values = values_of(c, p, direction, &h, &known);
     if (c->options.capture && c->fresh) {
         wlmi_flow_id id;
-        wlmi_flow_id_of(p, !known ? NULL : values ? values : &h, &id);
+        if (c->is_given)
+            id = c->given;
+        else
+            wlmi_flow_id_of(p, !known ? NULL : values ? values : &h, &id);
         wlmi_flows_name(&c->flows, wlmi_flows_slot_of(&c->flows, c->flow), &id);
         c->fresh = 0;
     }
@@ -89,6 +92,7 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
     c->time_ns = options->start_ns;
     c->why = WLMI_PARSED;
     c->fresh = 0;
+    c->is_given = 0;
     if (options->capture) {
         wlmi_flows_clear(&c->flows);
         c->flow = NULL;
@@ -155,6 +159,18 @@ static wlmi_group fields_group(uint8_t role, wlmi_token token)
     return field >= 0 && wlmi_fields[field].layers & WLMI_LAYER_IP ? WLMI_GROUP_NETWORK : WLMI_GROUP_TRANSPORT;
 }
 
+static void fields_set_flow(wlmi_coder *c, uint64_t number)
+{
+    memset(&c->given, 0, sizeof c->given);
+    memcpy(c->given.low, &number, sizeof number);
+    c->is_given = 1;
+}
+
+static uint64_t fields_flow(const wlmi_coder *c)
+{
+    return c->flow && c->options.capture ? c->flows.slot[wlmi_flows_slot_of(&c->flows, c->flow)].number : 0;
+}
+
 static int fields_raw(const wlmi_coder *c)
 {
     return c->why;
@@ -185,5 +201,7 @@ const wlmi_codec wlmi_codec_fields = {
     .token_name = wlmi_fields_token_name,
     .text = wlmi_fields_text,
     .group = fields_group,
+    .set_flow = fields_set_flow,
+    .flow = fields_flow,
     .raw = fields_raw,
 };

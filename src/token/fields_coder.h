@@ -40,6 +40,8 @@ struct wlmi_coder {
     wlmi_flow_state one; /* unit flow */
     wlmi_flows flows;    /* unit capture */
     wlmi_raw *history;   /* of raw packets; NULL until there is one */
+    wlmi_flow_id given;  /* of the packet's flow, where the caller names it */
+    int is_given;
     wlmi_flow_state *flow; /* the packet's, or the last one's; NULL: none yet */
     wlmi_unparsed why;     /* the packet last encoded went raw */
 

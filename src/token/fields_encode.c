@@ -309,7 +309,10 @@ wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *p, wlmi_tokens *o
         return WLMI_NO_MEMORY(error);
     wlmi_unparsed why = wlmi_fields_parse(p, &values);
     if (c->options.capture) {
-        wlmi_flow_id_of(p, why == WLMI_PARSED ? &values : NULL, &id);
+        if (c->is_given)
+            id = c->given;
+        else
+            wlmi_flow_id_of(p, why == WLMI_PARSED ? &values : NULL, &id);
         uint32_t before = wlmi_fields_segment(c);
         role = put_flow(c, &id, out);
         set_segments(out, first, before);

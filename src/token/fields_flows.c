@@ -28,6 +28,7 @@ wlm_status wlmi_flows_make(wlmi_flows *f, wlm_error *error)
 void wlmi_flows_clear(wlmi_flows *f)
 {
     f->count = 0;
+    f->opened = 0;
     f->newest = f->oldest = WLMI_NO_SLOT;
     if (f->bucket)
         memset(f->bucket, 0xff, BUCKETS * sizeof *f->bucket);
@@ -130,6 +131,7 @@ int wlmi_flows_open(wlmi_flows *f)
         forget_name(f, slot);
     }
     f->slot[slot].named = 0;
+    f->slot[slot].number = f->opened++;
     memset(&f->slot[slot].state, 0, sizeof f->slot[slot].state);
     link_newest(f, slot);
     return slot;

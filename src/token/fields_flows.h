@@ -18,12 +18,14 @@ typedef struct wlmi_slot {
     uint16_t newer, older; /* order of use */
     uint16_t next;         /* of the same hash */
     uint8_t named;         /* found by id */
+    uint64_t number;       /* flows opened before it */
 } wlmi_slot;
 
 typedef struct wlmi_flows {
     wlmi_slot *slot; /* WLMI_SLOTS of them, NULL until needed */
     uint16_t *bucket;
     uint32_t count;
+    uint64_t opened;
     uint16_t newest, oldest;
 } wlmi_flows;
 

@@ -17,7 +17,9 @@ struct wlmi_flow_sampler {
     wlmi_stream stream;
     float *logits;            /* [rows of the net] */
     wlmi_candidate *scratch;  /* [vocabulary] */
-    uint64_t *banned;         /* [(vocabulary + 63) / 64], or NULL: nothing is */
+    uint64_t *banned;         /* [(vocabulary + 63) / 64]: tokens that are not sampled now */
+    int capture;              /* unit capture */
+    wlmi_token opens;         /* unit capture: the token that opens a flow */
     wlmi_coder_options coding; /* of the current flow */
     wlmi_tokens tokens;       /* of the current flow, its beginning included */
     wlmi_tokens again;        /* as the codec writes the same packets */
@@ -25,17 +27,35 @@ struct wlmi_flow_sampler {
     size_t frame_capacity;
 };
 
+static void ban(wlmi_flow_sampler *s, wlmi_token token, int banned)
+{
+    uint64_t bit = UINT64_C(1) << (token & 63);
+    if (banned)
+        s->banned[token >> 6] |= bit;
+    else
+        s->banned[token >> 6] &= ~bit;
+}
+
 /* The token that ends a stream as cut, found by letting the codec write it. */
 static wlm_status ban_cut(wlmi_flow_sampler *s, wlm_error *error)
 {
     const wlmi_coder_options plain = {.start_ns = 0};
-    s->banned = wlmi_alloc_zero((s->codec->vocabulary + 63) / 64, sizeof *s->banned);
-    if (!s->banned)
-        return WLMI_NO_MEMORY(error);
     s->codec->start(s->coder, &plain);
     WLMI_TRY(s->codec->encode_end(s->coder, WLMI_END_CUT, &s->tokens, error));
     for (size_t i = 0; i < s->tokens.count; i++)
-        s->banned[s->tokens.token[i] >> 6] |= UINT64_C(1) << (s->tokens.token[i] & 63);
+        ban(s, s->tokens.token[i], 1);
+    s->tokens.count = 0;
+    return WLM_OK;
+}
+
+/* The token that opens a flow, found likewise: a stream's first packet begins with it. */
+static wlm_status find_opening(wlmi_flow_sampler *s, wlm_error *error)
+{
+    const wlmi_coder_options plain = {.capture = 1};
+    const wlm_packet any = {.data = (const uint8_t *)""};
+    s->codec->start(s->coder, &plain);
+    WLMI_TRY(s->codec->encode(s->coder, &any, &s->tokens, error));
+    s->opens = s->tokens.token[0];
     s->tokens.count = 0;
     return WLM_OK;
 }
@@ -46,8 +66,11 @@ static wlm_status prepare(wlmi_flow_sampler *s, wlm_error *error)
     WLMI_TRY(wlmi_stream_new(&s->stream, s->model->net, error));
     s->logits = wlmi_alloc_array((size_t)s->model->net->rows, sizeof *s->logits);
     s->scratch = wlmi_alloc_array(s->codec->vocabulary, sizeof *s->scratch);
-    if (!s->logits || !s->scratch)
+    s->banned = wlmi_alloc_zero((s->codec->vocabulary + 63) / 64, sizeof *s->banned);
+    if (!s->logits || !s->scratch || !s->banned)
         return WLMI_NO_MEMORY(error);
+    if (s->capture)
+        WLMI_TRY(find_opening(s, error));
     return s->options.end_anywhere ? WLM_OK : ban_cut(s, error);
 }
 
@@ -63,6 +86,7 @@ wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
         return WLMI_NO_MEMORY(error);
     s->model = model;
     s->codec = model->codec;
+    s->capture = model->net->record.unit == WLM_UNIT_CAPTURE;
     s->options = *options;
     status = prepare(s, error);
     if (status == WLM_OK)
@@ -70,6 +94,12 @@ wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
     else
         wlmi_flow_sampler_free(s);
     return status;
+}
+
+void wlmi_sampled_flow_free(wlmi_sampled_flow *flow)
+{
+    wlmi_packet_list_free(&flow->packets);
+    wlmi_free(flow->of);
 }
 
 void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
@@ -98,6 +128,19 @@ static wlm_status feed(wlmi_flow_sampler *s, int32_t id, int32_t packet, int32_t
                            error);
 }
 
+/* Takes a packet of the flow with that number. */
+static wlm_status keep(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, const wlm_packet *packet, uint64_t number,
+                       wlm_error *error)
+{
+    if (!wlmi_grow(&flow->of, &flow->of_capacity, flow->packets.count + 1, sizeof *flow->of))
+        return WLMI_NO_MEMORY(error);
+    flow->of[flow->packets.count] = number;
+    flow->flows = number < flow->flows ? flow->flows : number + 1;
+    if (s->capture)
+        ban(s, s->opens, flow->flows >= s->options.flows);
+    return wlmi_packet_list_add(&flow->packets, packet, error);
+}
+
 static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *flow, wlm_error *error)
 {
     const wlmi_packet_list *beginning = s->options.beginning;
@@ -106,7 +149,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
     wlmi_coder_options coding = {
         .generating = net->record.payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
         .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP,
-        .shuffle = net->record.shuffle_fields != 0};
+        .capture = s->capture, .shuffle = net->record.shuffle_fields != 0};
     wlmi_codec_limit(s->codec, net->record.payload, &coding);
     if (coding.payload_limited) { /* the decoder makes packets whole, and few of their bytes are tokens */
         coding.generating = WLMI_GENERATING_WHOLE;
@@ -116,6 +159,9 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
         coding.seed = wlmi_rng_next(rng);
     int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles;
     wlmi_packet_list_cut(&flow->packets, 0);
+    flow->flows = flow->unsound = 0;
+    if (s->capture)
+        ban(s, s->opens, 0);
     s->tokens.count = 0;
     if (beginning && beginning->count)
         coding.start_ns = beginning->packet[0].time_ns;
@@ -131,8 +177,10 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
     }
     for (size_t i = 0; beginning && i < beginning->count; i++) {
         wlm_packet packet = wlmi_packet_list_at(beginning, i);
+        if (s->capture)
+            s->codec->set_flow(s->coder, 0);
         WLMI_TRY(s->codec->encode(s->coder, &packet, &s->tokens, error));
-        WLMI_TRY(wlmi_packet_list_add(&flow->packets, &packet, error));
+        WLMI_TRY(keep(s, flow, &packet, 0, error));
     }
     if (s->tokens.count >= s->options.max_tokens && s->tokens.count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
@@ -203,10 +251,13 @@ static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_s
         if (what != WLMI_PUSHED_PACKET)
             continue;
         WLMI_TRY(judge(s, s->codec->packet(s->coder), flow->packets.count, &good, error));
-        *sound &= good;
+        if (s->capture)
+            flow->unsound += !good;
+        else
+            *sound &= good;
         if (!*sound && !last)
             return WLM_OK;
-        WLMI_TRY(wlmi_packet_list_add(&flow->packets, s->codec->packet(s->coder), error));
+        WLMI_TRY(keep(s, flow, s->codec->packet(s->coder), s->capture ? s->codec->flow(s->coder) : 0, error));
     }
     return WLM_OK;
 }
@@ -222,6 +273,8 @@ static wlm_status compare(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_err
     s->codec->start(s->coder, &s->coding);
     for (size_t i = 0; i < flow->packets.count; i++) {
         wlm_packet packet = wlmi_packet_list_at(&flow->packets, i);
+        if (s->capture)
+            s->codec->set_flow(s->coder, flow->of[i]);
         WLMI_TRY(s->codec->encode(s->coder, &packet, &s->again, error));
     }
     flow->reencoded_differently =

@@ -1,4 +1,5 @@
-/* flow_sampler.h: one new flow at a time out of a model, through the codec's grammar. */
+/* flow_sampler.h: one new flow at a time out of a model, through the codec's grammar; out of a model of unit capture,
+ * one stream of interleaved flows. */
 #ifndef WLMI_FLOW_SAMPLER_H
 #define WLMI_FLOW_SAMPLER_H
 
@@ -13,11 +14,16 @@ typedef struct wlmi_flow_sampler_options {
     int end_anywhere;      /* else the end token `cut` is left out */
     uint32_t max_tokens;   /* per flow, those of the beginning included */
     const wlmi_packet_list *beginning; /* hidden packets that every flow begins with; borrowed; may be NULL */
+    uint64_t flows;        /* unit capture: most that the stream may open */
     const wlm_stop *stop;
 } wlmi_flow_sampler_options;
 
 typedef struct wlmi_sampled_flow {
     wlmi_packet_list packets; /* as sampled; times from that of the first; at least one */
+    uint64_t *of;             /* [packets]: flow of each, counted from 0 in order of opening */
+    size_t of_capacity;
+    uint64_t flows;           /* unit flow: 1 */
+    uint64_t unsound;         /* unit capture: packets that would have a flow given up */
     uint64_t tokens;          /* of all tries */
     int out_of_tokens;        /* ran into max_tokens before an end; what was begun of a packet is dropped */
     uint32_t given_up;        /* tries before this one */
@@ -32,9 +38,11 @@ typedef struct wlmi_flow_sampler wlmi_flow_sampler;
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
                                  const wlmi_flow_sampler_options *options, wlm_error *error);
 /* A try is given up, and the next begun, where a packet is no IP packet or its headers contradict themselves, and
- * where TCP begins in the middle and must not. *flow is zero-initialised or was used before. The same seed gives the same flow. */
+ * where TCP begins in the middle and must not; a stream of unit capture is kept as it comes. *flow is zero-initialised
+ * or was used before. The same seed gives the same flow. */
 wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
                                  wlm_error *error);
+void wlmi_sampled_flow_free(wlmi_sampled_flow *flow);
 void wlmi_flow_sampler_free(wlmi_flow_sampler *sampler);
 
 #endif

@@ -30,7 +30,9 @@ typedef struct run {
     uint8_t *frame;  /* room for one packet */
     size_t frame_capacity;
     wlmi_sampled_flow flow;
-    uint64_t flawed;
+    wlmi_place *place; /* [flow.flows] */
+    size_t place_capacity;
+    uint64_t flawed, unsound;
     int64_t start_ns; /* of the current flow */
     double clock_s;
 } run;
@@ -52,6 +54,9 @@ static wlm_status choose_label(run *r, wlm_error *error)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a task needs a label, and a label a task");
     if (!o->task)
         return WLM_OK;
+    if (r->model->net->record.unit == WLM_UNIT_CAPTURE)
+        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
+                         "labels belong to flows: a model of unit capture writes any");
     WLMI_TRY(wlmi_query_task(r->model, o->task, &r->task, error));
     return wlmi_query_label(r->model, r->task, o->label, &r->label, error);
 }
@@ -134,7 +139,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     const wlm_generate_options *o = r->options;
     wlm_writer_options writing = {.link_type = WLMI_LINK_ETHERNET, .nanosecond = 1};
     wlmi_flow_sampler_options sampling = {
-        .sampling = {o->temperature, o->top_k, o->top_p}, .begin_anywhere = o->allow_cut, .stop = o->stop,
+        .sampling = {o->temperature, o->top_k, o->top_p}, .begin_anywhere = o->allow_cut, .flows = o->flows, .stop = o->stop,
         .max_tokens = o->max_tokens ? o->max_tokens : (uint32_t)r->model->net->config.context};
     if (!o->out)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no file to write was named");
@@ -147,6 +152,8 @@ static wlm_status prepare(run *r, wlm_error *error)
     if (o->prefix)
         WLMI_TRY(read_prefix(r, o->prefix, error));
     sampling.end_anywhere = o->allow_cut || only_knows_cuts(r);
+    if (r->model->net->record.unit == WLM_UNIT_CAPTURE) /* captures begin and end in the middle of flows */
+        sampling.begin_anywhere = sampling.end_anywhere = 1;
     sampling.task = r->task;
     sampling.label = r->label;
     sampling.beginning = &r->beginning;
@@ -157,13 +164,16 @@ static wlm_status prepare(run *r, wlm_error *error)
 
 /* ---------------------------------------------------------------- writing */
 
-static wlm_status place_flow(run *r, uint64_t index, wlm_error *error)
+/* Places the sampled packets: their flows have the numbers from index on. */
+static wlm_status place_packets(run *r, uint64_t index, wlm_error *error)
 {
     uint16_t port = r->task < 0 ? 0 : r->model->net->task[r->task].port[r->label];
     int64_t before = 0, now = r->start_ns;
     wlmi_mended mended = {0, 0};
-    wlmi_place place;
-    wlmi_place_make(&place, &r->plan, index, port);
+    if (!wlmi_grow(&r->place, &r->place_capacity, r->flow.flows, sizeof *r->place))
+        return WLMI_NO_MEMORY(error);
+    for (uint64_t i = 0; i < r->flow.flows; i++)
+        wlmi_place_make(&r->place[i], &r->plan, index + i, port);
     for (size_t i = 0; i < r->flow.packets.count; i++) {
         wlm_packet sampled = wlmi_packet_list_at(&r->flow.packets, i), packet;
         int64_t wait = i && sampled.time_ns > before ? sampled.time_ns - before : 0;
@@ -171,7 +181,7 @@ static wlm_status place_flow(run *r, uint64_t index, wlm_error *error)
         now += wait < longest_wait_ns ? wait : longest_wait_ns;
         if (!wlmi_grow(&r->frame, &r->frame_capacity, (size_t)sampled.captured + WLMI_ETHERNET_HEADER, 1))
             return WLMI_NO_MEMORY(error);
-        wlmi_place_packet(&place, &sampled, r->frame, &packet, &mended);
+        wlmi_place_packet(&r->place[r->flow.of[i]], &sampled, r->frame, &packet, &mended);
         packet.time_ns = now;
         WLMI_TRY(wlmi_timeline_add(&r->timeline, &packet, error));
     }
@@ -192,16 +202,19 @@ static void show(const run *r)
         r->options->progress(r->options->user, &progress);
 }
 
-/* Every flow has a seed of its own, so that it does not depend on how many came before it. */
+/* Every flow has a seed of its own, so that it does not depend on how many came before it. In unit capture all flows
+ * come as one stream. */
 static wlm_status make_flows(run *r, wlm_error *error)
 {
+    const uint64_t streams = r->model->net->record.unit == WLM_UNIT_CAPTURE ? 1 : r->options->flows;
     wlmi_rng rng;
     wlmi_rng_seed(&rng, wlmi_mix2(r->options->seed, UINT64_MAX));
     r->start_ns = r->options->start_ns;
-    for (uint64_t i = 0; i < r->options->flows; i++) {
+    for (uint64_t i = 0; i < streams; i++) {
         WLMI_TRY(wlmi_flow_sampler_run(r->sampler, wlmi_mix2(r->options->seed, i), &r->flow, error));
-        WLMI_TRY(place_flow(r, i, error));
-        r->report->flows++;
+        WLMI_TRY(place_packets(r, i, error));
+        r->report->flows += r->flow.flows;
+        r->unsound += r->flow.unsound;
         r->report->tokens += r->flow.tokens;
         r->report->flows_cut += (uint64_t)r->flow.out_of_tokens;
         r->report->reencoded_differently += (uint64_t)r->flow.reencoded_differently;
@@ -223,6 +236,9 @@ static void write_note(const run *r)
         at = (size_t)snprintf(note, size,
                               "all %llu training flows of '%.60s' broke off: new ones end where those were cut",
                               (unsigned long long)task->flows[r->label], task->label[r->label]);
+    if (r->unsound)
+        at = (size_t)snprintf(note, size, "%llu packets are unsound: no IP, or headers that contradict themselves",
+                              (unsigned long long)r->unsound);
     if (r->flawed && at < size)
         snprintf(note + at, size - at, "%s%llu flows are unsound: none of %d tries gave %s", at ? "; " : "",
                  (unsigned long long)r->flawed, WLMI_FLOW_TRIES,
@@ -243,7 +259,8 @@ static wlm_status finish(run *r, wlm_status status, wlm_error *error)
     wlmi_flow_sampler_free(r->sampler);
     wlmi_timeline_free(&r->timeline);
     wlmi_packet_list_free(&r->beginning);
-    wlmi_packet_list_free(&r->flow.packets);
+    wlmi_sampled_flow_free(&r->flow);
+    wlmi_free(r->place);
     wlmi_free(r->frame);
     return status;
 }

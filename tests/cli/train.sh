@@ -113,8 +113,32 @@ refuse 1 "training diverged" -d in -o new --context 128 --threads 1 --learning-r
 refuse 2 "prompts" -d in -o new --prompts plain=x
 refuse 2 "no preset is called 'huge'" -d in -o new --preset huge
 refuse 2 "codec bytes has no fields to shuffle" -d in -o new --codec bytes --shuffle-fields 3
+refuse 2 "unit capture trains plain prompts only" -d in -o new --unit capture --prompts classify=1
+refuse 2 "codec bytes does not tell flows apart" -d in -o new --codec bytes --unit capture
+refuse 2 "'--unit' cannot be 'packet'" -d in -o new --unit packet
 refuse 1 "absent" -d absent -o new
 refuse 1 "no unfinished run" -d in -o new --resume
 echo "this is no checkpoint, whatever its name" >note0
 refuse 1 "not a safetensors file" -d in -o new --init note0
 refuse 1 "." -d in -o no/such/folder/new --steps 1
+
+# Unit capture: of itself trains plain prompts, also on labelled flows; the checkpoint tells, and --init inherits it.
+few=(--context 128 --tokens-per-batch 256 --threads 1 --steps 2)
+"$WIRELM" train -d in -o capture --unit capture "${few[@]}" >report 2>note || fail "unit capture: $(cat note)"
+"$WIRELM" info capture | grep -q '"unit":"capture"' || fail "info does not tell the unit: $("$WIRELM" info capture)"
+"$WIRELM" train -d in -o more --init capture "${few[@]}" >report 2>note || fail "unit capture, inherited: $(cat note)"
+"$WIRELM" info more | grep -q '"unit":"capture"' || fail "the unit is not inherited"
+"$WIRELM" train -d in -o flow --init capture --unit flow "${few[@]}" >report 2>note || fail "from capture to flow: $(cat note)"
+"$WIRELM" info flow | grep -q '"unit":"flow"' || fail "the unit cannot be changed"
+for command in "classify -m capture -r data/ask/1.pcap" "evaluate classify -m capture -d in"; do
+    status=0
+    "$WIRELM" $command >out 2>note || status=$?
+    [ $status = 1 ] && grep -q "labels belong to flows" note && [ ! -s out ] || fail "$command: $status, $(cat note)"
+done
+status=0
+"$WIRELM" generate -m capture --unit flow -w none.pcap 2>note || status=$?
+[ $status = 1 ] && grep -q "trained with --unit capture, not flow" note || fail "generate --unit flow: $(cat note)"
+"$WIRELM" generate -m capture --unit capture --flows 3 --max-tokens 300 -w some.pcap >report 2>note || fail "$(cat note)"
+"$WIRELM" verify -r some.pcap | grep -q '"exact":true' || fail "what was generated is no capture"
+"$WIRELM" generate -m capture --flows 3 --max-tokens 300 -w again.pcap >report 2>note && cmp some.pcap again.pcap ||
+    fail "the same seed, another capture"

@@ -30,6 +30,7 @@ void test_model_file(const char *path, const test_model_options *options)
     wlmi_codec_hash(codec, net->record.codec_hash);
     net->record.hide = options->hide;
     net->record.payload = options->payload;
+    net->record.unit = options->unit;
     net->record.max_packets = options->max_packets;
     net->record.shuffle_fields = options->shuffle_fields;
     assert_ok(wlmi_checkpoint_save(net, path, &error), &error);

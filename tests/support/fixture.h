@@ -11,6 +11,7 @@ typedef struct test_model_options {
     int context;          /* 0: 256 */
     const char *codec;    /* NULL: bytes */
     uint64_t shuffle_fields;
+    wlm_unit unit;
     int all_cut;          /* training flows of each label: 10, all of them cut */
 } test_model_options;
 

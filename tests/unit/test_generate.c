@@ -244,10 +244,94 @@ static void sampled_flows_keep_to_the_rules(void **state)
                 }
         }
         assert_int_equal(longer > 0, limited);
-        wlmi_packet_list_free(&flow.packets);
+        wlmi_sampled_flow_free(&flow);
         wlmi_flow_sampler_free(sampler);
         wlm_model_free(model);
     }
+}
+
+/* Reads a written capture of one stream: times in order, checksums right. Counts the flows by their addresses, and how
+ * often another one than before speaks. */
+static void read_turns(const char *path, int64_t start_ns, uint64_t packets, uint64_t *flows, uint64_t *turns)
+{
+    uint64_t ends[64], before = 0;
+    int64_t last = start_ns;
+    wlm_capture *capture;
+    wlm_packet packet;
+    wlm_error error;
+    *flows = 0;
+    assert_ok(wlm_capture_open(&capture, path, &error), &error);
+    for (uint64_t n = 0; n < packets; n++) {
+        uint64_t end, at = 0;
+        wlmi_headers h;
+        assert_ok(wlm_capture_next(capture, &packet, &error), &error);
+        assert_true(packet.time_ns >= last);
+        last = packet.time_ns;
+        wlmi_decode(&packet, &h);
+        if (h.ip_version != 4)
+            continue;
+        assert_true(wlmi_check_network(packet.data, &h) == WLMI_SUM_RIGHT);
+        memcpy(&end, packet.data + h.src_addr, 8); /* both addresses, whichever way round */
+        end = (end >> 32) + (end & UINT32_MAX);
+        while (at < *flows && ends[at] != end)
+            at++;
+        if (at == *flows)
+            ends[(*flows)++] = end;
+        *turns += n > 0 && at != before;
+        before = at;
+    }
+    assert_int_equal(wlm_capture_next(capture, &packet, &error), WLM_END);
+    wlm_capture_close(capture);
+}
+
+static void assert_same_bytes(const char *a_path, const char *b_path)
+{
+    size_t size, other;
+    uint8_t *a = test_read(a_path, &size), *b = test_read(b_path, &other);
+    assert_int_equal(size, other);
+    assert_memory_equal(a, b, size);
+    free(a);
+    free(b);
+}
+
+/* A stream of unit capture: no more flows than were asked for, each with endpoints of its own, in turns. */
+static void captures_have_flows_in_turns(void **state)
+{
+    uint64_t turns = 0, full = 0;
+    char first[512], second[512];
+    (void)state;
+    snprintf(first, sizeof first, "%s", test_path("turns.pcap"));
+    snprintf(second, sizeof second, "%s", test_path("turns2.pcap"));
+    for (int i = 0; i < 3; i++) {
+        const test_model_options how = {.hide = WLM_HIDE_IDS, .payload = i % 2 ? WLM_PAYLOAD_FULL : 4,
+                                        .codec = "fields", .unit = WLM_UNIT_CAPTURE, .shuffle_fields = i == 2};
+        wlm_model *model = load(&how);
+        wlm_generate_options options = wlm_generate_options_default();
+        wlm_generate_report report;
+        wlm_error error;
+        options.max_tokens = 600;
+        options.flows = 2;
+        for (options.seed = 0; options.seed < 25; options.seed++) {
+            uint64_t flows;
+            options.out = first;
+            assert_ok(wlm_generate(model, &options, &report, &error), &error);
+            assert_in_range(report.flows, 1, options.flows);
+            assert_int_equal(report.flows_resampled, 0);
+            read_turns(first, options.start_ns, report.packets, &flows, &turns);
+            assert_true(flows <= report.flows);
+            full += report.flows == options.flows;
+        }
+        options.seed--;
+        options.out = second;
+        assert_ok(wlm_generate(model, &options, &report, &error), &error);
+        assert_same_bytes(first, second);
+        options.task = "app";
+        options.label = "ssh";
+        assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_REFUSED);
+        assert_non_null(strstr(error.cause, "labels belong to flows"));
+        wlm_model_free(model);
+    }
+    assert_true(turns > 0 && full > 5);
 }
 
 /* A random walk is seldom what the encoder would write; packets that the encoder wrote always are. */
@@ -308,6 +392,7 @@ int main(void)
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_stop_keeps_the_flows_made),
         cmocka_unit_test(sampled_flows_keep_to_the_rules),
+        cmocka_unit_test(captures_have_flows_in_turns),
         cmocka_unit_test(flows_that_encode_otherwise_are_counted),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };

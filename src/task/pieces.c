@@ -182,7 +182,7 @@ static wlm_status encode(wlmi_pieces *p, const spot *at, uint64_t left, uint64_t
     p->speakers = 0;
     for (; left-- > 0 && at->source == source && at->file == file; at++) {
         wlm_packet packet, hidden;
-        wlmi_hider *hider;
+        wlmi_hider *hider = NULL;
         before = p->tokens.count;
         WLMI_TRY(wlmi_dataset_packet(p->data[at->source], at->flow, at->j, &packet, error));
         if (*used == 0)

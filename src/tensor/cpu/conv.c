@@ -5,7 +5,7 @@
 #include "tensor/cpu/ops.h"
 #include "tensor/cpu/simd.h"
 
-enum { TAPS = 4, COLUMNS = 64, SPAN = WLMI_BLOCK };
+enum { TAPS = 4, SPAN = 8 };
 
 /* taps [TAPS, columns] = w [columns, TAPS] turned, for loops along the columns. */
 static void turn_taps(float *taps, const float *w, int columns)
@@ -45,8 +45,9 @@ void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_s
     int count;
     size_t step;
     wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
-    float *taps = wlmi_cpu_scratch(1, (TAPS + 1) * (size_t)C, &step), *zeros = taps + (size_t)TAPS * C;
+    float *taps = wlmi_cpu_scratch(1, (TAPS + 1) * (size_t)C, &step), *zeros;
     if (blocks && taps) {
+        zeros = taps + (size_t)TAPS * C;
         turn_taps(taps, (const float *)w, C);
         memset(zeros, 0, (size_t)C * sizeof *zeros);
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -58,69 +59,81 @@ void LEVEL(conv_forward)(wlmi_real *y, int y_stride, const wlmi_real *x, int x_s
     wlmi_cpu_release(blocks);
 }
 
-/* Some columns of one block's rows: d [SPAN + 3, COLUMNS] are the gradients before SiLU of its tokens and of the three
- * that follow in the segment; every input row gets from four of them. sums [TAPS, COLUMNS] += the taps' gradient. */
-static void conv_block_backward(float *restrict dx, float *restrict sums, const float *restrict dy,
-                                int y_stride, const float *restrict x, int stride, const float *restrict taps,
-                                const wlmi_block *b, int columns)
+/* Token t's gradient before SiLU: d [C]; sums [TAPS, C] += what it gives to the taps. */
+INLINE void conv_token_backward(float *restrict d, float *restrict sums, const float *restrict dy,
+                                const float *restrict x, int stride, const float *restrict taps,
+                                const float *restrict zeros, int start, int t, int C)
 {
-    static const float zeros[COLUMNS];
-    float d[SPAN + TAPS - 1][COLUMNS];
-    const int rows = b->to - b->from, more = b->end - b->to < TAPS - 1 ? b->end - b->to : TAPS - 1;
-    for (int r = 0; r < rows + more; r++) {
-        const int t = b->from + r;
-        const float *row[TAPS], *gradient = dy + (size_t)t * y_stride;
-        for (int j = 0; j < TAPS; j++)
-            row[j] = tap_row(x, stride, zeros, b->start, t, j);
+    const float *x0 = tap_row(x, stride, zeros, start, t, 0), *x1 = tap_row(x, stride, zeros, start, t, 1);
+    const float *x2 = tap_row(x, stride, zeros, start, t, 2), *x3 = x + (size_t)t * stride;
 #pragma omp simd
-        for (int i = 0; i < columns; i++) {
-            const float z = taps[i] * row[0][i] + taps[columns + i] * row[1][i] + taps[2 * columns + i] * row[2][i] +
-                            taps[3 * columns + i] * row[3][i];
-            const float s = sigmoid_float(z);
-            d[r][i] = gradient[i] * s * (1 + z * (1 - s));
+    for (int i = 0; i < C; i++) {
+        const float z = taps[i] * x0[i] + taps[C + i] * x1[i] + taps[2 * C + i] * x2[i] + taps[3 * C + i] * x3[i];
+        const float s = sigmoid_float(z);
+        d[i] = dy[i] * s * (1 + z * (1 - s));
+        if (sums) {
+            sums[i] += d[i] * x0[i];
+            sums[C + i] += d[i] * x1[i];
+            sums[2 * C + i] += d[i] * x2[i];
+            sums[3 * C + i] += d[i] * x3[i];
         }
-        for (int j = 0; r < rows && j < TAPS; j++)
-            for (int i = 0; i < columns; i++)
-                sums[j * COLUMNS + i] += d[r][i] * row[j][i];
     }
-    for (int r = rows + more; r < rows + TAPS - 1; r++)
-        memset(d[r], 0, sizeof d[r]);
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < columns; i++)
-            dx[(size_t)(b->from + r) * stride + i] = taps[3 * columns + i] * d[r][i] +
-                                                     taps[2 * columns + i] * d[r + 1][i] +
-                                                     taps[columns + i] * d[r + 2][i] + taps[i] * d[r + 3][i];
 }
 
-/* Each task owns some columns, so that the taps' gradients are summed in order of t. */
+/* One block's rows. d holds by turns four rows [C] of gradients before SiLU: an input row gets from that of its own
+ * token and of the three that follow in the segment. */
+static void conv_block_backward(float *restrict dx, float *restrict sums, float *restrict d, const float *restrict dy,
+                                int y_stride, const float *restrict x, int stride, const float *restrict taps,
+                                const float *restrict zeros, const wlmi_block *b, int C)
+{
+    for (int t = b->from; t < b->to + TAPS - 1; t++) {
+        float *now = d + t % TAPS * C;
+        if (t < b->to)
+            conv_token_backward(now, sums, dy + (size_t)t * y_stride, x, stride, taps, zeros, b->start, t, C);
+        else if (t < b->end)
+            conv_token_backward(now, NULL, dy + (size_t)t * y_stride, x, stride, taps, zeros, b->start, t, C);
+        else
+            memset(now, 0, (size_t)C * sizeof *now);
+        if (t - (TAPS - 1) >= b->from) {
+            const float *d0 = d + (t + 1) % TAPS * C, *d1 = d + (t + 2) % TAPS * C, *d2 = d + (t + 3) % TAPS * C;
+            float *to = dx + (size_t)(t - (TAPS - 1)) * stride;
+            for (int i = 0; i < C; i++)
+                to[i] = taps[3 * C + i] * d0[i] + taps[2 * C + i] * d1[i] + taps[C + i] * d2[i] + taps[i] * now[i];
+        }
+    }
+}
+
+/* Each task takes SPAN blocks and sums the taps' gradients by itself; its sums are added in the order of tasks. */
 void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int y_stride, const wlmi_real *x,
                           int x_stride, const wlmi_real *w, wlmi_segments segments, int C)
 {
     const int threads = wlmi_cpu_threads(16.0 * segments.starts[segments.count] * C);
-    int count;
+    const size_t all = (size_t)TAPS * C;
+    int count, tasks;
+    size_t step, shared;
     wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
-    if (!blocks)
-        return;
+    float *room, *taps = wlmi_cpu_scratch(1, all + (size_t)C, &shared), *zeros;
+    tasks = (count + SPAN - 1) / SPAN;
+    room = wlmi_cpu_scratch(tasks, 2 * all, &step); /* sums and d of each */
+    if (blocks && taps && room) {
+        zeros = taps + all;
+        turn_taps(taps, (const float *)w, C);
+        memset(zeros, 0, (size_t)C * sizeof *zeros);
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int from = 0; from < C; from += COLUMNS) {
-        const int columns = C - from < COLUMNS ? C - from : COLUMNS;
-        float taps[TAPS * COLUMNS], *const gradient = (float *)dw + (size_t)from * TAPS;
-        turn_taps(taps, (const float *)w + (size_t)from * TAPS, columns);
-        for (int i = 0; i < count; i++) {
-            const wlmi_block *b = &blocks[i];
-            float sums[TAPS * COLUMNS] = {0};
-            if (i + 1 < count) {
-                const int next = blocks[i + 1].from, rows = blocks[i + 1].to - next;
-                wlmi_block_fetch((const float *)x + (size_t)next * x_stride + from, x_stride, rows, columns);
-                wlmi_block_fetch((const float *)dy + (size_t)next * y_stride + from, y_stride, rows, columns);
-            }
-            conv_block_backward((float *)dx + from, sums, (const float *)dy + from, y_stride, (const float *)x + from,
-                                x_stride, taps, b, columns);
-            for (int c = 0; c < columns; c++)
-                for (int j = 0; j < TAPS; j++)
-                    gradient[c * TAPS + j] += sums[j * COLUMNS + c];
+        for (int task = 0; task < tasks; task++) {
+            float *sums = room + step * (size_t)task;
+            memset(sums, 0, all * sizeof *sums);
+            for (int i = task * SPAN; i < count && i < (task + 1) * SPAN; i++)
+                conv_block_backward((float *)dx, sums, sums + all, (const float *)dy, y_stride, (const float *)x,
+                                    x_stride, taps, zeros, &blocks[i], C);
         }
+        for (int task = 0; task < tasks; task++)
+            for (int c = 0; c < C; c++)
+                for (int j = 0; j < TAPS; j++)
+                    ((float *)dw)[c * TAPS + j] += room[step * (size_t)task + (size_t)j * C + c];
     }
+    wlmi_cpu_release(room);
+    wlmi_cpu_release(taps);
     wlmi_cpu_release(blocks);
 }
 

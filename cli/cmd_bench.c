@@ -155,6 +155,8 @@ static const command parts[] = {
      "[--preset P] [--context N] [--short N]", run_length},
     {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N]",
      run_stream},
+    {"bench ablate", "kinds of heads, codecs and role embeddings compared in bits per captured byte",
+     "-d DIR... [-o FILE] [options]", run_bench_ablate},
     {NULL, NULL, NULL, NULL},
 };
 

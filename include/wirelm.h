@@ -544,6 +544,29 @@ WLM_API wlm_status wlm_bench_length(const wlm_bench_model_options *options, char
 /* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take one token more at a time. */
 WLM_API wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error);
 
+/* The same small model with each kind of heads, under each codec, with and without embeddings of roles: trained on the
+ * train parts for as many tokens, then measured in bits per captured byte on another part. */
+typedef struct wlm_ablate_options {
+    const char *const *data;       /* imported folders */
+    size_t data_count;
+    const char *out;               /* JSON Lines, appended; rows that stand there already, asked for with the same
+                                      options, are not run again. NULL: none */
+    const char *heads, *codec;     /* only these; NULL: all */
+    uint64_t seeds, tokens;        /* of training, per row */
+    uint64_t bytes;                /* captured bytes to measure, 0: all of the part */
+    uint32_t context, window;
+    double learning_rate;
+    wlm_hide hide;
+    wlm_part part;                 /* to measure on */
+    int threads;
+    void (*row)(void *user, const char *json); /* each row when it is done */
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_ablate_options;
+WLM_API wlm_ablate_options wlm_ablate_options_default(void);
+WLM_API wlm_status wlm_bench_ablate(const wlm_ablate_options *options, wlm_error *error);
+
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
 /* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */

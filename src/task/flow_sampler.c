@@ -157,7 +157,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
     }
     if (coding.payload_limited || coding.shuffle)
         coding.seed = wlmi_rng_next(rng);
-    int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles;
+    int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles, first_role;
     wlmi_packet_list_cut(&flow->packets, 0);
     flow->flows = flow->unsound = 0;
     if (s->capture)
@@ -167,19 +167,22 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
         coding.start_ns = beginning->packet[0].time_ns;
     s->coding = coding;
     s->codec->start(s->coder, &coding);
+    first_role = s->codec->role(s->coder);
     wlmi_stream_reset(&s->stream, net);
     if (s->options.task >= 0) {
         int32_t row = net->task[s->options.task].row;
         WLMI_TRY(feed(s, row, 0, none, NULL, error));
-        WLMI_TRY(feed(s, row + 1 + s->options.label, 0, none, s->logits, error));
+        WLMI_TRY(feed(s, row + 1 + s->options.label, 0, first_role, s->logits, error));
     } else {
-        WLMI_TRY(feed(s, vocabulary + WLMI_FLOW_ROW, 0, none, s->logits, error));
+        WLMI_TRY(feed(s, vocabulary + WLMI_FLOW_ROW, 0, first_role, s->logits, error));
     }
     for (size_t i = 0; beginning && i < beginning->count; i++) {
         wlm_packet packet = wlmi_packet_list_at(beginning, i);
+        size_t before = s->tokens.count;
         if (s->capture)
             s->codec->set_flow(s->coder, 0);
         WLMI_TRY(s->codec->encode(s->coder, &packet, &s->tokens, error));
+        wlmi_tokens_look_ahead(s->codec, s->coder, &s->tokens, before);
         WLMI_TRY(keep(s, flow, &packet, 0, error));
     }
     if (s->tokens.count >= s->options.max_tokens && s->tokens.count)
@@ -213,7 +216,7 @@ static wlm_status judge(wlmi_flow_sampler *s, const wlm_packet *packet, size_t i
 static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, wlm_error *error)
 {
     wlmi_allowed allowed;
-    int32_t token, packet = (int32_t)s->codec->segment(s->coder), role = s->codec->role(s->coder);
+    int32_t token, packet = (int32_t)s->codec->segment(s->coder);
     s->codec->allowed(s->coder, &allowed);
     token = wlmi_sample(&s->options.sampling, s->logits, s->codec->vocabulary, &allowed, s->banned, s->scratch, rng);
     if (token < 0)
@@ -223,11 +226,11 @@ static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, w
     if (!wlmi_tokens_reserve(&s->tokens, 1))
         return WLMI_NO_MEMORY(error);
     s->tokens.token[s->tokens.count] = (wlmi_token)token;
-    s->tokens.role[s->tokens.count] = (uint8_t)role;
+    s->tokens.role[s->tokens.count] = s->codec->role(s->coder);
     s->tokens.packet[s->tokens.count++] = (uint32_t)packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
-    return feed(s, token, packet, role, s->logits, error);
+    return feed(s, token, packet, s->codec->role(s->coder), s->logits, error);
 }
 
 /* One try; *sound: it was not given up. The last one is kept as it is. */

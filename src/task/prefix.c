@@ -104,8 +104,10 @@ wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_
         wlmi_coder_options options = {.start_ns = hidden.time_ns};
         wlmi_codec_limit(pool->view.codec, pool->view.payload, &options);
         pool->view.codec->start(prefix->encoder->coder, &options);
+        prefix->first_role = pool->view.codec->role(prefix->encoder->coder);
     }
     WLMI_TRY(pool->view.codec->encode(prefix->encoder->coder, &hidden, &prefix->tokens, error));
+    wlmi_tokens_look_ahead(pool->view.codec, prefix->encoder->coder, &prefix->tokens, before);
     if (prefix->tokens.count > pool->room) {
         prefix->tokens.count = prefix->packets ? before : pool->room;
         prefix->packets += prefix->packets == 0;
@@ -156,7 +158,7 @@ static void put(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from,
 {
     const wlmi_tokens *t = &prefix->tokens;
     if (from == 0)
-        wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_FLOW_ROW, 0, (int32_t)codec->roles);
+        wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_FLOW_ROW, 0, prefix->first_role);
     for (size_t i = from ? from - 1 : 0; i + 1 < to; i++)
         wlmi_rows_put(rows, t->token[i], (int32_t)t->packet[i], t->role[i]);
 }

@@ -10,7 +10,8 @@ typedef struct wlmi_prefixes wlmi_prefixes; /* the pool, and the view it serves 
 
 typedef struct wlmi_prefix {       /* one flow's part; zero-initialise */
     struct wlmi_encoder *encoder;  /* NULL before the first packet and once complete */
-    wlmi_tokens tokens;
+    wlmi_tokens tokens;            /* each with the role of the token after it */
+    uint8_t first_role;            /* of the first of them */
     uint32_t packets;              /* of which tokens are there */
     uint8_t complete;              /* takes no more */
     uint8_t clipped;               /* bytes of a packet were not shown: payload limit, capture length or context */

@@ -11,7 +11,8 @@ struct wlmi_prompter {
     const wlmi_net *net;
     wlmi_hider *hider;
     wlmi_coder *coder;
-    wlmi_tokens tokens; /* of the flow at hand */
+    wlmi_tokens tokens; /* of the flow at hand; each with the role of the token after it */
+    uint8_t first_role; /* of the first of them */
 };
 
 typedef struct shown { /* what of a flow went into the tokens */
@@ -96,8 +97,10 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
             }
             wlmi_codec_limit(codec, p->view.payload, &options);
             codec->start(p->coder, &options);
+            p->first_role = codec->role(p->coder);
         }
         WLMI_TRY(codec->encode(p->coder, &hidden, &p->tokens, error));
+        wlmi_tokens_look_ahead(codec, p->coder, &p->tokens, before);
         if (p->tokens.count > room) {
             p->tokens.count = s->packets ? before : room;
             s->packets += s->packets == 0;
@@ -132,6 +135,7 @@ static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_pro
     if (s->whole && prompt != WLMI_PROMPT_CLASSIFY) {
         size_t before = p->tokens.count;
         WLMI_TRY(p->view.codec->encode_end(p->coder, wlmi_end_of(flow->end), &p->tokens, error));
+        wlmi_tokens_look_ahead(p->view.codec, p->coder, &p->tokens, before);
         if (p->tokens.count > room)
             p->tokens.count = before;
     }
@@ -175,9 +179,9 @@ wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, w
     t = prompt == WLMI_PROMPT_PLAIN ? NULL : &p->net->task[task];
     if (prompt == WLMI_PROMPT_GENERATE) {
         wlmi_rows_put(rows, t->row, 0, outside);
-        wlmi_rows_put(rows, t->row + 1 + label, 0, outside);
+        wlmi_rows_put(rows, t->row + 1 + label, 0, p->first_role);
     } else {
-        wlmi_rows_put(rows, V + WLMI_FLOW_ROW, 0, outside);
+        wlmi_rows_put(rows, V + WLMI_FLOW_ROW, 0, p->first_role);
     }
     wlmi_prompt_tokens(rows, &p->tokens, V, weight);
     if (prompt == WLMI_PROMPT_CLASSIFY) {

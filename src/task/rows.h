@@ -5,7 +5,7 @@
 #include "model/model.h"
 
 /* Zero-initialise.
- * role: the codec's; codec->roles for rows that are no tokens of it. packet: for <ask> and its task, the number of
+ * role: the codec's, of the token to come; codec->roles where none comes. packet: for <ask> and its task, the number of
  * packets before them; 0 for what stands before a flow. */
 typedef struct wlmi_rows {
     int tokens, capacity;

@@ -107,3 +107,11 @@ void wlmi_tokens_free(wlmi_tokens *tokens)
     wlmi_free(tokens->packet);
     *tokens = (wlmi_tokens){0};
 }
+
+void wlmi_tokens_look_ahead(const wlmi_codec *codec, const wlmi_coder *coder, wlmi_tokens *tokens, size_t from)
+{
+    if (from >= tokens->count)
+        return;
+    memmove(tokens->role + from, tokens->role + from + 1, tokens->count - from - 1);
+    tokens->role[tokens->count - 1] = codec->role(coder);
+}

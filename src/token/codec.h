@@ -28,7 +28,7 @@ int wlmi_tokens_reserve(wlmi_tokens *tokens, size_t more); /* room for so many m
 void wlmi_tokens_free(wlmi_tokens *tokens);
 
 typedef struct wlmi_allowed {
-    const uint64_t *row;   /* bits of the role: (vocabulary + 63) / 64 words */
+    const uint64_t *row;   /* bits of the role: (vocabulary + 63) / 64 words; valid until the next push */
     wlmi_token low, high;  /* inclusive */
     int32_t except;        /* a token that may not follow, or -1 */
 } wlmi_allowed;
@@ -116,6 +116,10 @@ typedef struct wlmi_codec {
 } wlmi_codec;
 
 extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;
+
+/* Gives each token from `from` on the role of the one after it, and the last the role that the coder waits for: what a
+ * model may know of the token to come. */
+void wlmi_tokens_look_ahead(const wlmi_codec *codec, const wlmi_coder *coder, wlmi_tokens *tokens, size_t from);
 
 /* Payload that must be cut away before such a codec sees a packet, and what it is told of the rest, so that models
  * see no more than the first `payload` bytes (or WLM_PAYLOAD_FULL). */

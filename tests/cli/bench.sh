@@ -84,6 +84,25 @@ assert len(data) == 128 + 8 * 2 * 49 * 4
 assert json.load(open("capture.json"))["data"] == "captures"
 PYTHON
 
+"$WIRELM" bench ablate --help > /dev/null
+"$WIRELM" import -o flows --part train a.pcap 2> progress || fail "import: $(cat progress)"
+ablate() { "$WIRELM" bench ablate -d flows --split train --tokens 300 --context 64 --window 8 -o rows.jsonl "$@" 2> progress; }
+ablate --heads window > first.jsonl || fail "bench ablate: $(cat progress)"
+ablate --heads window > again.jsonl || fail "bench ablate again: $(cat progress)"
+cmp -s first.jsonl again.jsonl || fail "rows that were done are not run again"
+ablate --heads full --codec bytes > /dev/null || fail "bench ablate full: $(cat progress)"
+python3 - <<'PYTHON'
+import json
+rows = [json.loads(line) for line in open("rows.jsonl")]
+assert [(r["heads"], r["codec"], r["roles"]) for r in rows] == [
+    ("window", "bytes", False), ("window", "bytes", True), ("window", "fields", False), ("window", "fields", True),
+    ("full", "bytes", False), ("full", "bytes", True)], rows
+for r in rows:
+    assert r["bits_per_byte"] > 0 and r["trained_tokens"] >= 300 and r["train_tokens_per_s"] > 0, r
+    assert r["capture_bytes"] == rows[0]["capture_bytes"] and r["activation_bytes"] > 0, r
+assert abs(rows[0]["parameters"] / rows[4]["parameters"] - 1) < .01, rows
+PYTHON
+
 status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
 [ "$(status "$WIRELM" bench tokens -r a.pcap --runs 4)" = 2 ] || fail "four runs make no median"
 [ "$(status "$WIRELM" bench tokens -r a.pcap --codec none)" = 2 ] || fail "a codec that is not there"

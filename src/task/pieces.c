@@ -26,7 +26,8 @@ struct wlmi_pieces {
     spot *spot[PARTS];
     uint64_t spots[PARTS];
     wlmi_coder *coder;
-    wlmi_tokens tokens;
+    wlmi_tokens tokens; /* of the piece at hand; each with the role of the token after it */
+    uint8_t first_role; /* of the first of them */
     speaker *speaker; /* [speakers] at hand; up to `hiders` of them have a hider */
     size_t speakers, hiders, capacity;
 };
@@ -191,8 +192,11 @@ static wlm_status encode(wlmi_pieces *p, const spot *at, uint64_t left, uint64_t
         WLMI_TRY(wlmi_hide_packet(hider, &packet, &hidden, error));
         if (*used == 0)
             start(p, draw, hidden.time_ns);
+        if (*used == 0)
+            p->first_role = codec->role(p->coder);
         codec->set_flow(p->coder, at->flow);
         WLMI_TRY(codec->encode(p->coder, &hidden, &p->tokens, error));
+        wlmi_tokens_look_ahead(codec, p->coder, &p->tokens, before);
         if (p->tokens.count > room) {
             p->tokens.count = *used ? before : room;
             *used += *used == 0;
@@ -202,6 +206,7 @@ static wlm_status encode(wlmi_pieces *p, const spot *at, uint64_t left, uint64_t
     }
     before = p->tokens.count;
     WLMI_TRY(codec->encode_end(p->coder, WLMI_END_CUT, &p->tokens, error));
+    wlmi_tokens_look_ahead(codec, p->coder, &p->tokens, before);
     if (p->tokens.count > room)
         p->tokens.count = before;
     return WLM_OK;
@@ -213,7 +218,7 @@ wlm_status wlmi_pieces_append(wlmi_pieces *p, wlm_part part, uint64_t first, uin
     const int32_t vocabulary = p->net->config.vocabulary;
     WLMI_TRY(encode(p, p->spot[part] + first, p->spots[part] - first, draw, (size_t)p->view.context - 1, used, error));
     WLMI_TRY(wlmi_rows_reserve(rows, p->tokens.count + 1, error));
-    wlmi_rows_put(rows, vocabulary + WLMI_FLOW_ROW, 0, (int32_t)p->view.codec->roles);
+    wlmi_rows_put(rows, vocabulary + WLMI_FLOW_ROW, 0, p->first_role);
     wlmi_prompt_tokens(rows, &p->tokens, vocabulary, 1);
     wlmi_rows_close(rows);
     return WLM_OK;

@@ -66,38 +66,54 @@ int wlmi_fields_direction(const wlmi_flow_state *s, const wlmi_values *h)
 
 /* ---- link and network */
 
+static void default_link(int shape, uint8_t *out)
+{
+    switch (shape / WLMI_FIELDS_NETS) {
+    case WLMI_FL_VLANS: out[12] = out[16] = 0x81; break;
+    case WLMI_FL_PPPOE: out[12] = 0x11; break;
+    case WLMI_FL_NULL: out[0] = is_6(shape) ? 30 : 2; break;
+    case WLMI_FL_LOOP: out[3] = is_6(shape) ? 24 : 2; break;
+    case WLMI_FL_SLL:
+        out[3] = 1;
+        out[5] = 6;
+        break;
+    case WLMI_FL_SLL2:
+        out[7] = 1;
+        out[9] = 6;
+        break;
+    }
+}
+
+/* The other direction's header, turned round. */
+static void turn_link(int link, uint8_t *header)
+{
+    uint8_t end[6];
+    switch (link) {
+    case WLMI_FL_ETHERNET:
+    case WLMI_FL_VLAN:
+    case WLMI_FL_VLANS:
+    case WLMI_FL_PPPOE:
+        memcpy(end, header, 6);
+        memcpy(header, header + 6, 6);
+        memcpy(header + 6, end, 6);
+        break;
+    case WLMI_FL_SLL: header[1] = header[1] == 4 ? 0 : 4; break; /* packet type: to us, from us */
+    case WLMI_FL_SLL2: header[8] = header[8] == 4 ? 0 : 4; break;
+    }
+}
+
+/* Of a header of another kind only the addresses serve, and of Ethernet alone. */
 static void predict_link(const wlmi_flow_side *d, const wlmi_flow_side *e, wlmi_values *p)
 {
     int link = p->shape / WLMI_FIELDS_NETS;
-    if (d->seen) {
-        memcpy(p->link, d->link, sizeof p->link);
-    } else if (e->seen && wlmi_shape_link_type(p->shape) == WLMI_LINK_ETHERNET) {
-        memcpy(p->link, e->link, sizeof p->link);
-        memcpy(p->link, e->link + 6, 6);
-        memcpy(p->link + 6, e->link, 6);
-    } else if (e->seen) {
-        memcpy(p->link, e->link, sizeof p->link);
-        if (link == WLMI_FL_SLL) /* packet type: to us, from us */
-            p->link[1] = p->link[1] == 4 ? 0 : 4;
-        else if (link == WLMI_FL_SLL2)
-            p->link[8] = p->link[8] == 4 ? 0 : 4;
-    } else if (link == WLMI_FL_VLANS) {
-        p->link[12] = p->link[16] = 0x81;
-    } else if (link == WLMI_FL_PPPOE) {
-        p->link[12] = 0x11;
-    } else if (link == WLMI_FL_NULL) {
-        p->link[0] = is_6(p->shape) ? 30 : 2;
-    } else if (link == WLMI_FL_LOOP) {
-        p->link[3] = is_6(p->shape) ? 24 : 2;
-    } else if (link == WLMI_FL_SLL) {
-        p->link[3] = 1;
-        p->link[5] = 6;
-    } else if (link == WLMI_FL_SLL2) {
-        p->link[7] = 1;
-        p->link[9] = 6;
-    }
-    int told = wlmi_shape_link_bytes(p->shape); /* the packet before may have had a longer header */
-    memset(p->link + told, 0, sizeof p->link - (size_t)told);
+    const wlmi_flow_side *like = d->seen ? d : e;
+    default_link(p->shape, p->link);
+    if (like->seen && like->link_kind == link)
+        memcpy(p->link, like->link, (size_t)wlmi_shape_link_bytes(p->shape));
+    else if (like->seen && link <= WLMI_FL_PPPOE && like->link_kind <= WLMI_FL_PPPOE)
+        memcpy(p->link, like->link, 12);
+    if (!d->seen && e->seen)
+        turn_link(link, p->link);
     p->v[WLMI_F_VLAN] = d->seen ? d->vlan : e->vlan;
 }
 

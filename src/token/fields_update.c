@@ -70,6 +70,7 @@ static void update_fields(wlmi_flow_state *s, const wlmi_values *h, int directio
         }
     }
     s->shape = h->shape;
+    d->link_kind = (uint8_t)(h->shape / WLMI_FIELDS_NETS);
     memcpy(d->link, h->link, sizeof d->link);
     d->vlan = (uint16_t)h->v[WLMI_F_VLAN];
     d->tos = (uint8_t)h->v[WLMI_F_TOS];

@@ -42,12 +42,12 @@ static uint32_t any(wlmi_rng *rng, uint32_t n)
 static void begin_talk(wlmi_rng *rng, talk *t)
 {
     static const uint32_t links[] = {1, 1, 1, 1, 101, 101, 12, 113, 276, 0, 108, 228, 195, 1000, 70000};
-    static const int protocols[] = {6, 6, 6, 17, 17, 1, 58, 47, 4, 41, 132};
+    static const int protocols[] = {6, 6, 6, 17, 17, 1, 58, 47, 4, 41, 132, 44};
     memset(t, 0, sizeof *t);
     t->link_type = links[any(rng, 15)];
     t->vlan = any(rng, 5) == 0;
     t->version = any(rng, 3) ? 4 : 6;
-    t->protocol = protocols[any(rng, 11)];
+    t->protocol = protocols[any(rng, 12)];
     t->timestamps = (int)any(rng, 2);
     t->port[0] = (uint16_t)wlmi_rng_next(rng);
     t->port[1] = any(rng, 2) ? 443 : (uint16_t)any(rng, 3000);
@@ -123,12 +123,26 @@ static uint32_t put_options(wlmi_rng *rng, talk *t, int syn, uint8_t *out)
     return size;
 }
 
+static uint32_t put_packet(wlmi_rng *rng, talk *t, int d, uint8_t *out);
+
+/* A packet inside the packet: IPv4 or IPv6, whichever is outside. */
+static uint32_t put_tunnelled(wlmi_rng *rng, const talk *t, int d, uint8_t *out)
+{
+    talk inner = *t;
+    inner.link_type = 101;
+    inner.version = t->protocol == 4 ? 4 : 6;
+    inner.protocol = any(rng, 2) ? 17 : 6;
+    return put_packet(rng, &inner, d, out);
+}
+
 /* Transport header and payload; their length. */
 static uint32_t put_transport(wlmi_rng *rng, talk *t, int d, uint32_t payload, uint8_t *out)
 {
     static const uint8_t flags[] = {0x10, 0x18, 0x10, 0x18, 0x11, 0x14, 0x04, 0x00, 0xc2, 0x38};
     int syn = t->sent < 2;
     uint32_t size;
+    if (t->protocol == 4 || t->protocol == 41)
+        return put_tunnelled(rng, t, d, out);
     memset(out, 0, 60);
     if (t->protocol == 6) {
         wlmi_store_be16(out, t->port[d]);
@@ -185,6 +199,10 @@ static uint32_t put_packet(wlmi_rng *rng, talk *t, int d, uint8_t *out)
         ip[23] = (uint8_t)(1 + d);
         ip[39] = (uint8_t)(2 - d);
     }
+    if (any(rng, 50) == 0) /* headers that overlap what follows them, or are not all there */
+        ip[0] = (uint8_t)(t->version << 4 | any(rng, 16));
+    if (any(rng, 50) == 0)
+        ip[header + 12] = (uint8_t)(any(rng, 16) << 4);
     return link + size;
 }
 
@@ -253,5 +271,10 @@ void hostile_make(hostile_packets *s, uint64_t seed, int conversations)
             begin_talk(&rng, t);
             t->port[0] = port;
         }
+    }
+    for (uint32_t n = any(&rng, 4); n > 0 && s->count > 1; n--) { /* one overtakes another */
+        wlm_packet *p = &s->packet[any(&rng, (uint32_t)s->count - 1)], first = p[0];
+        p[0] = p[1];
+        p[1] = first;
     }
 }

@@ -13,7 +13,7 @@ typedef struct hostile_packets { /* packets that own their bytes */
 } hostile_packets;
 
 /* Packets of so many conversations, interleaved: TCP, UDP, ICMP and others over IPv4 and IPv6 and several link layers,
- * with what goes wrong: flipped bytes, wrong lengths, cuts, padding, fragments, duplicates, other order, wrapping
+ * with what goes wrong: flipped bytes, headers that overlap, packets in packets, wrong lengths, cuts, padding, fragments, duplicates, other order, wrapping
  * sequence numbers, ports used again, bytes without sense. */
 void hostile_make(hostile_packets *s, uint64_t seed, int conversations);
 void hostile_clear(hostile_packets *s);

@@ -1,0 +1,178 @@
+/* test_fields_walk.c: random walks through the grammar of `fields`: whatever the walk, it decodes; without tags, to packets
+ * that a correct machine would send. */
+#include "support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "support/hostile.h"
+#include "support/roundtrip.h"
+#include "support/sound.h"
+#include "token/fields.h"
+
+#ifndef WALKS /* fewer where the build is slow: see tests/CMakeLists.txt */
+#define WALKS 10000
+#endif
+
+static const wlmi_codec *const codec = &wlmi_codec_fields;
+
+typedef struct walker {
+    wlmi_coder *coder;
+    wlmi_coder_options options;
+    wlmi_rng rng;
+    int plain; /* takes no tag that could be left out, and no raw packet */
+} walker;
+
+static int is_tag(wlmi_token t)
+{
+    return t > WLMI_T_BEFORE_TAGS && t < WLMI_T_LEN_SAME;
+}
+
+static int is_raw(wlmi_token t)
+{
+    return t == WLMI_T_LINK_SHORT || t == WLMI_T_LINK_LONG || t == WLMI_T_KIND + WLMI_KIND_RAW ||
+           t == WLMI_T_KIND + WLMI_KINDS + WLMI_KIND_RAW;
+}
+
+static uint64_t below(walker *w, uint64_t n)
+{
+    return wlmi_rng_below(&w->rng, n);
+}
+
+/* All the tokens that may follow. */
+static int list_allowed(const wlmi_allowed *a, wlmi_token *all)
+{
+    int n = 0;
+    for (unsigned word = a->low >> 6; word <= a->high >> 6 && a->low <= a->high; word++)
+        for (uint64_t bits = a->row[word]; bits; bits &= bits - 1) {
+            wlmi_token t = (wlmi_token)(word * 64 + (unsigned)__builtin_ctzll(bits));
+            if (wlmi_is_allowed(a, t))
+                all[n++] = t;
+        }
+    return n;
+}
+
+/* One of those from..to that may follow; where there is none, any. */
+static wlmi_token choose_from(walker *w, const wlmi_allowed *a, unsigned from, unsigned to)
+{
+    static wlmi_token all[WLMI_T_COUNT];
+    wlmi_allowed part = *a;
+    part.low = (wlmi_token)(from > a->low ? from : a->low);
+    part.high = (wlmi_token)(to < a->high ? to : a->high);
+    for (int tries = 0; tries < 8 && part.low <= part.high; tries++) {
+        wlmi_token t = (wlmi_token)(part.low + below(w, (uint64_t)(part.high - part.low) + 1));
+        if (wlmi_is_allowed(&part, t) && !(w->plain && is_raw(t)))
+            return t;
+    }
+    int n = list_allowed(&part, all), kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!w->plain || !is_raw(all[i]))
+            all[kept++] = all[i];
+    if (kept == 0)
+        kept = list_allowed(a, all);
+    assert_true(kept > 0);
+    return all[below(w, (uint64_t)kept)];
+}
+
+/* Packets mostly go on, until there are enough; lengths mostly stay short; tags are few. */
+static wlmi_token choose(walker *w, size_t walked)
+{
+    wlmi_allowed a;
+    codec->allowed(w->coder, &a);
+    if (codec->at_border(w->coder)) {
+        int stop = walked > 60 || below(w, 8) == 0;
+        return stop ? choose_from(w, &a, WLMI_T_END, WLMI_T_NEW - 1) : choose_from(w, &a, WLMI_T_NEW, WLMI_T_COUNT - 1);
+    }
+    if (a.high < WLMI_T_LEN || a.high >= WLMI_T_RUN) /* no tags, no lengths */
+        return choose_from(w, &a, 0, WLMI_T_COUNT - 1);
+    if (!w->plain && below(w, 2))
+        return choose_from(w, &a, WLMI_T_TAG, WLMI_T_LEN_SAME - 1);
+    if (below(w, 60) == 0)
+        return choose_from(w, &a, WLMI_T_LEN_SAME, WLMI_T_RUN - 1);
+    return choose_from(w, &a, WLMI_T_LEN_SAME, WLMI_T_LEN + 11);
+}
+
+/* Whether the walk came to an end; its packets. */
+static int walk(walker *w, hostile_packets *s)
+{
+    wlmi_pushed what = WLMI_PUSHED;
+    wlm_error error;
+    size_t count = 0;
+    codec->start(w->coder, &w->options);
+    hostile_clear(s);
+    while (what != WLMI_PUSHED_END && count < 1200) {
+        wlmi_token token = choose(w, count++);
+        int role = codec->role(w->coder);
+        assert_ok(codec->push(w->coder, token, &what, &error), &error);
+        if (what == WLMI_PUSHED_PACKET && !hostile_keep(s, codec->packet(w->coder)))
+            return 0;
+        if (w->plain && is_tag(token) && !strncmp(codec->role_names[role], "tags", 4))
+            return 0; /* there was no length without one */
+    }
+    return what == WLMI_PUSHED_END;
+}
+
+/* The packets encode and come back, in the other unit and the tags in another order too. */
+static void every_walk_decodes(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    walker w = {.plain = 0};
+    roundtrip r;
+    int complete = 0;
+    (void)state;
+    roundtrip_make(&r);
+    w.coder = r.reader;
+    wlmi_rng_seed(&w.rng, 8);
+    for (int i = 0; complete < WALKS / 10 * 7; i++) {
+        wlmi_coder_options again = {.capture = i % 2 == 0, .shuffle = i % 5 == 0, .seed = (uint64_t)i};
+        w.options = (wlmi_coder_options){.capture = i % 4 == 0, .shuffle = i % 3 == 0, .seed = (uint64_t)i,
+                                         .generating = i % 7 == 0, .start_ns = i % 11 ? 0 : INT64_MAX - 1000};
+        assert_true(i < 3 * WALKS);
+        if (!walk(&w, s))
+            continue;
+        complete++;
+        again.start_ns = w.options.start_ns;
+        if (roundtrip_try(&r, &again, s))
+            roundtrip_shrink(&r, &again, s, (uint64_t)i);
+    }
+    roundtrip_drop(&r);
+    free(s);
+}
+
+static void a_walk_without_tags_is_sound(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    walker w = {.plain = 1};
+    wlm_error error;
+    int complete = 0, packets = 0;
+    (void)state;
+    assert_ok(codec->make(&w.coder, &error), &error);
+    wlmi_rng_seed(&w.rng, 9);
+    for (int i = 0; complete < WALKS / 10 * 3; i++) {
+        sound_flow flow = {0};
+        w.options = (wlmi_coder_options){.generating = i % 2};
+        assert_true(i < 2 * WALKS);
+        if (!walk(&w, s))
+            continue;
+        complete++;
+        for (size_t k = 0; k < s->count; k++) {
+            const char *wrong = sound_packet(&flow, &s->packet[k]);
+            packets++;
+            if (wrong)
+                fail_msg("walk %d, packet %zu of %zu: %s", i, k + 1, s->count, wrong);
+        }
+    }
+    assert_true(packets > 2 * complete);
+    codec->drop(w.coder);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_walk_decodes),
+        cmocka_unit_test(a_walk_without_tags_is_sound),
+    };
+    return cmocka_run_group_tests_name("fields_walk", tests, NULL, NULL);
+}

@@ -91,7 +91,8 @@ _Static_assert(WLMI_RAW_LENGTHS == 64, "length_slot takes 6 bits");
 
 uint32_t wlmi_raw_length(const wlmi_raw *raw, uint32_t link_type)
 {
-    return raw->next_length[length_slot(raw, link_type)];
+    uint32_t next = raw->next_length[length_slot(raw, link_type)];
+    return next ? next : raw->length;
 }
 
 int wlmi_raw_checked(const wlmi_raw *raw, const wlm_packet *p)

@@ -83,7 +83,7 @@ static int read_segment(const wlmi_rows *r, int segment, int *number, int *ended
         char payload[12] = "";
         int flow;
         assert_int_equal(r->target[i - 1], r->id[i]);
-        assert_int_equal(r->role[i], codec->role(coder));
+        assert_int_equal(r->role[i - 1], codec->role(coder));
         assert_ok(codec->push(coder, (wlmi_token)r->id[i], &what, &error), &error);
         *ended |= what == WLMI_PUSHED_END;
         if (what != WLMI_PUSHED_PACKET)

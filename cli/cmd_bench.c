@@ -144,6 +144,38 @@ static int run_stream(const command *self, int argc, char **argv)
     return run_model(self, argc, argv, &options, own, wlm_bench_stream);
 }
 
+static int run_classify(const command *self, int argc, char **argv)
+{
+    wlm_bench_classify_options options = wlm_bench_classify_options_default();
+    uint32_t threads = 0;
+    char *text = NULL;
+    wlm_error error;
+    wlm_status status;
+    const option table[] = {
+        {'m', "model", OPTION_TEXT, "MODEL", &options.model, "checkpoint (a new model, random weights)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "of a new model (wire-tiny)", 0},
+        {'r', "read", OPTION_TEXT, "FILE", &options.path, "capture whose flows are used (flows drawn from the seed)", 0},
+        {0, "packets", OPTION_U32, "N", &options.packets, "packets of a flow (%default)", 0},
+        {0, "payload", OPTION_U32, "N", &options.payload, "bytes of payload of each packet (%default)", 0},
+        {0, "open-flows", OPTION_U32, "N", &options.open_flows, "flows whose memory is measured (%default)", 0},
+        {0, "seconds", OPTION_REAL, "S", &options.seconds, "of packets in real time (%default)", 0},
+        {0, "runs", OPTION_U32, "N", &options.runs, "timed passes, at least 5 (%default)", 0},
+        {0, "threads", OPTION_U32, "N", &threads, "0: one per processor (%default)", 0},
+        {0, "seed", OPTION_U64, "N", &options.seed, "of what is drawn (%default)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    int exit_status = parse_options(self, table, argc, argv, NULL);
+    if (exit_status >= 0)
+        return exit_status;
+    if (threads > 4096)
+        return usage_error(self, "option '--threads' cannot be '%u'", threads);
+    options.threads = (int)threads;
+    options.stop = install_stop();
+    options.progress = show_progress;
+    status = wlm_bench_classify(&options, &text, &error);
+    return print_result(status, text, &error);
+}
+
 static const command parts[] = {
     {"bench tokens", "packets and megabytes per second of every codec, encoding and decoding, on one core",
      "-r FILE [--codec NAME] [--runs N]", run_tokens},
@@ -157,6 +189,8 @@ static const command parts[] = {
      run_stream},
     {"bench ablate", "kinds of heads, codecs and role embeddings compared in bits per captured byte",
      "-d DIR... [-o FILE] [options]", run_bench_ablate},
+    {"bench classify", "packets in, labels out: flows per second, time to a label, memory of open flows",
+     "[-m MODEL | --preset P] [-r FILE] [--packets N] [--payload N] [--threads N]", run_classify},
     {NULL, NULL, NULL, NULL},
 };
 

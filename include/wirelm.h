@@ -567,6 +567,27 @@ typedef struct wlm_ablate_options {
 WLM_API wlm_ablate_options wlm_ablate_options_default(void);
 WLM_API wlm_status wlm_bench_ablate(const wlm_ablate_options *options, wlm_error *error);
 
+typedef struct wlm_bench_classify_options {
+    const char *model;             /* checkpoint, or NULL: a new model */
+    const char *preset;            /* of that; NULL: wire-tiny */
+    const char *path;              /* capture whose IP flows of enough packets are used; NULL: drawn from the seed */
+    uint32_t packets, payload;     /* of a flow, and bytes of payload of each, that the model sees: 16, 64 */
+    uint32_t open_flows;           /* whose memory is measured: 100000; 0: not measured */
+    double seconds;                /* of packets in real time: 20; a timed pass is about a fifth of it */
+    uint32_t runs;
+    int threads;                   /* 0: as many as there are processors */
+    uint64_t seed;
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_bench_classify_options;
+
+WLM_API wlm_bench_classify_options wlm_bench_classify_options_default(void);
+/* *json: packets in, labels out: flows per second, the time from the packet that completes a flow's evidence to its
+ * label when packets come in real time at half that rate, and the process's memory with many flows open:
+ * docs/BENCH.md has the fields. */
+WLM_API wlm_status wlm_bench_classify(const wlm_bench_classify_options *options, char **json, wlm_error *error);
+
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
 /* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */

@@ -51,5 +51,9 @@ wlm_status wlmi_walk(const char *path, wlm_status (*each)(void *user, const char
 
 /* Seconds on a clock that only moves forward. */
 double wlmi_clock(void);
+/* Seconds of processor time that all threads of the process have had. */
+double wlmi_processor_clock(void);
+/* The most memory that the process has held at once. */
+uint64_t wlmi_peak_bytes(void);
 
 #endif

@@ -19,6 +19,8 @@ struct wlmi_queue {
     wlmi_states *states;  /* NULL: none are kept */
     entry *waiting;
     size_t count, capacity, rows;
+    wlmi_watch **ahead;   /* flows to be fed, from first_ahead on */
+    size_t ahead_count, ahead_capacity, first_ahead;
     wlmi_rows queries;
     wlmi_moment *moment;  /* [count] */
     size_t moment_capacity;
@@ -60,16 +62,20 @@ static void empty(wlmi_queue *q, wlmi_watch *w)
     wlmi_prefix_free(q->pool, &w->prefix);
 }
 
+static void leave(wlmi_queue *q, wlmi_watch *w)
+{
+    if (--w->asked == 0 && w->over) {
+        empty(q, w);
+        wlmi_free(w);
+    }
+}
+
 static void forget(wlmi_queue *q)
 {
     for (size_t i = 0; i < q->count; i++) {
-        wlmi_watch *w = q->waiting[i].watch;
         if (q->waiting[i].shown.last)
-            empty(q, w);
-        if (--w->asked == 0 && w->over) {
-            empty(q, w);
-            wlmi_free(w);
-        }
+            empty(q, q->waiting[i].watch);
+        leave(q, q->waiting[i].watch);
     }
     q->count = q->rows = 0;
 }
@@ -79,6 +85,9 @@ void wlmi_queue_free(wlmi_queue *q)
     if (!q)
         return;
     forget(q);
+    for (size_t i = q->first_ahead; i < q->ahead_count; i++)
+        leave(q, q->ahead[i]);
+    wlmi_free(q->ahead);
     wlmi_states_free(q->states);
     wlmi_rows_free(&q->queries);
     wlmi_free(q->waiting);
@@ -149,6 +158,47 @@ static wlm_status ask_streams(wlmi_queue *q, wlm_error *error)
                                      (int32_t)q->waiting[i].shown.packets};
     return wlmi_states_ask(q->states, q->moment, q->count, q->options.task, q->options.tasks, q->options.rows, q->part,
                            error);
+}
+
+wlm_status wlmi_queue_ahead(wlmi_queue *q, wlmi_watch *w, wlm_error *error)
+{
+    if (w->ahead)
+        return WLM_OK;
+    if (q->first_ahead == q->ahead_count)
+        q->first_ahead = q->ahead_count = 0;
+    if (!wlmi_grow(&q->ahead, &q->ahead_capacity, q->ahead_count + 1, sizeof *q->ahead))
+        return WLMI_NO_MEMORY(error);
+    q->ahead[q->ahead_count++] = w;
+    w->ahead = 1;
+    w->asked++;
+    return WLM_OK;
+}
+
+/* Those that ended or were answered meanwhile need no feeding. */
+wlm_status wlmi_queue_feed(wlmi_queue *q, size_t *rows, wlm_error *error)
+{
+    const size_t most = *rows;
+    size_t from = q->first_ahead, count = 0;
+    wlm_status status = WLM_OK;
+    *rows = 0;
+    while (q->first_ahead < q->ahead_count && *rows < most) {
+        wlmi_watch *w = q->ahead[q->first_ahead++];
+        if (w->over || w->answered || w->fed == 1 + w->prefix.tokens.count)
+            continue;
+        if (!wlmi_grow(&q->moment, &q->moment_capacity, count + 1, sizeof *q->moment)) {
+            status = WLMI_NO_MEMORY(error);
+            break;
+        }
+        q->moment[count++] = (wlmi_moment){w, w->prefix.tokens.count, 0};
+        *rows += 1 + w->prefix.tokens.count - w->fed;
+    }
+    if (status == WLM_OK && count)
+        status = wlmi_states_ask(q->states, q->moment, count, NULL, 0, q->options.rows, NULL, error);
+    for (; from < q->first_ahead; from++) {
+        q->ahead[from]->ahead = 0;
+        leave(q, q->ahead[from]);
+    }
+    return status;
 }
 
 wlm_status wlmi_queue_run(wlmi_queue *q, wlm_error *error)

@@ -37,6 +37,11 @@ wlm_status wlmi_queue_new(wlmi_queue **queue, wlm_model *model, wlmi_prefixes *p
 /* Asks about the flow as it is now; flow->user is not used. last: its prefix is complete, nothing more will be asked, and
  * its tokens go once it is answered. Without states every question must be the last. May run a batch. */
 wlm_status wlmi_queue_ask(wlmi_queue *queue, const wlmi_flow *flow, wlmi_watch *watch, int last, wlm_error *error);
+/* With states: the flow has tokens that its stream does not have yet; wlmi_queue_feed may bring them there. */
+wlm_status wlmi_queue_ahead(wlmi_queue *queue, wlmi_watch *watch, wlm_error *error);
+/* Feeds flows that are ahead of their streams, about so many rows; *rows becomes how many it were. To be called while no
+ * question waits. */
+wlm_status wlmi_queue_feed(wlmi_queue *queue, size_t *rows, wlm_error *error);
 /* The flow is gone: frees its watch (of wlmi_alloc) as soon as nothing about it waits. */
 void wlmi_queue_release(wlmi_queue *queue, wlmi_watch *watch);
 /* Runs what waits. */

@@ -43,7 +43,7 @@ wlm_status wlmi_labeller_new(wlmi_labeller **labeller, wlm_model *model, const w
     if (!l)
         return WLMI_NO_MEMORY(error);
     l->options = *options;
-    l->options.queue.keeps_states = options->every > 0;
+    l->options.queue.keeps_states = options->every || options->ahead;
     status = wlmi_prefixes_new(&l->pool, view, error);
     if (status == WLM_OK)
         status = wlmi_queue_new(&l->queue, model, l->pool, &l->options.queue, error);
@@ -96,12 +96,25 @@ wlm_status wlmi_labeller_packet(wlmi_labeller *l, const wlm_packet *packet, int 
         seen.end = WLM_END_OPEN;
         return ask(l, &seen, watch, 0, error);
     }
-    return WLM_OK;
+    return l->options.ahead ? wlmi_queue_ahead(l->queue, watch, error) : WLM_OK;
 }
 
 wlm_status wlmi_labeller_run(wlmi_labeller *l, wlm_error *error)
 {
     return wlmi_queue_run(l->queue, error);
+}
+
+wlm_status wlmi_labeller_idle(wlmi_labeller *l, size_t rows, int *idle, wlm_error *error)
+{
+    *idle = 0;
+    if (wlmi_queue_waiting(l->queue))
+        return wlmi_queue_run(l->queue, error);
+    if (!l->options.ahead)
+        rows = 0;
+    else
+        WLMI_TRY(wlmi_queue_feed(l->queue, &rows, error));
+    *idle = rows == 0;
+    return WLM_OK;
 }
 
 wlm_status wlmi_labeller_finish(wlmi_labeller *l, wlm_error *error)

@@ -103,6 +103,21 @@ for r in rows:
 assert abs(rows[0]["parameters"] / rows[4]["parameters"] - 1) < .01, rows
 PYTHON
 
+"$WIRELM" bench classify --preset wire-nano --packets 4 --payload 8 --seconds 1 --open-flows 300 > classify.json \
+    2> progress || fail "bench classify: $(cat progress)"
+python3 - <<'PYTHON'
+import json
+report = json.load(open("classify.json"))
+assert report["bench"] == "classify" and report["weights"] == "random" and report["traffic"] == "drawn", report
+assert report["tokens_per_flow"] > 4 and report["packets_per_flow"] == 4 and report["payload"] == 8, report
+rates = report["flows_per_s_runs"]
+assert 0 < rates["min"] <= report["flows_per_s"] <= rates["max"], report
+assert abs(report["load_flows_per_s"] - report["flows_per_s"] / 2) < 1e-3 * report["flows_per_s"], report
+assert 0 < report["p50_ms"] <= report["p99_ms"], report
+assert report["open_flows"] == 300 and report["rss_bytes"] > 1 << 20 and "rss_bytes_100k" not in report, report
+assert 0 < report["product_share"] <= 1 and report["product_flops_per_flow"] > 0, report
+PYTHON
+
 status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
 [ "$(status "$WIRELM" bench tokens -r a.pcap --runs 4)" = 2 ] || fail "four runs make no median"
 [ "$(status "$WIRELM" bench tokens -r a.pcap --codec none)" = 2 ] || fail "a codec that is not there"
@@ -110,6 +125,8 @@ status() { set +e; "$@" > out 2> err; got=$?; set -e; echo $got; }
 [ "$(status "$WIRELM" bench length --context 100 --short 30)" = 2 ] || fail "no multiple"
 [ "$(status "$WIRELM" bench threads --threads 1)" = 2 ] || fail "one thread does not scale"
 [ "$(status "$WIRELM" bench train --runs 1)" = 2 ] || fail "one run makes no median"
+[ "$(status "$WIRELM" bench classify --packets 0)" = 2 ] || fail "no packets to label by"
+[ "$(status "$WIRELM" bench classify --seconds 0)" = 2 ] || fail "no time to measure in"
 [ "$(status "$WIRELM" bench)" = 2 ] || fail "bench what?"
 [ "$(status "$WIRELM" bench nothing)" = 2 ] || fail "bench nothing"
 head -c 24 a.pcap > empty.pcap

@@ -57,8 +57,8 @@ static wlm_packet raw_so_far(const wlmi_coder *c)
 static wlm_status next_raw(wlmi_coder *c, wlmi_pushed *what, wlm_error *error)
 {
     uint8_t check[WLMI_CHECK_MAX];
-    wlm_packet p = raw_so_far(c);
     WLMI_TRY(room(c, c->have, error));
+    wlm_packet p = raw_so_far(c);
     if (c->have < c->told) {
         c->expected = c->have < WLMI_RAW_EXPECTED ? wlmi_raw_expect(c->history, &p, c->have) : -1;
         return WLM_OK;

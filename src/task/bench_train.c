@@ -63,15 +63,13 @@ static wlm_status step(measurement *m, int i, double *seconds, wlm_error *error)
 static void keep(measurement *m, uint32_t run, double step_s, double products_s)
 {
     const wlmi_meter *meter = &m->model.meter;
-    double called_s = 0;
     for (int i = 0; i < meter->count; i++) {
         m->called_s[i] += meter->product[i].seconds;
         m->alone_s[i] += m->products.seconds[i];
-        called_s += meter->product[i].seconds;
     }
     m->step_s[run] = step_s;
     m->products_s[run] = products_s;
-    m->inside[run] = called_s / step_s;
+    m->inside[run] = wlmi_meter_seconds(meter) / step_s;
     m->share[run] = m->flops / step_s / (m->products.flops / products_s);
 }
 

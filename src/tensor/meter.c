@@ -16,6 +16,14 @@ const char *wlmi_way_name(wlmi_way way)
     return name[way];
 }
 
+double wlmi_meter_seconds(const wlmi_meter *meter)
+{
+    double sum = 0;
+    for (int i = 0; i < meter->count; i++)
+        sum += meter->product[i].seconds;
+    return sum;
+}
+
 static void note(wlmi_way way, int M, int N, int K, double seconds)
 {
     wlmi_noted_product *p = running->product;

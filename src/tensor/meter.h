@@ -32,5 +32,6 @@ static inline double wlmi_product_flops(const wlmi_noted_product *p) /* of one c
 {
     return 2.0 * p->M * p->N * p->K;
 }
+double wlmi_meter_seconds(const wlmi_meter *meter); /* of all products */
 
 #endif

@@ -1,13 +1,13 @@
-/* fields_raw.c: raw packets predicted byte by byte. Contexts of several kinds (the offset, the length and the offset, the
- * bytes before, ...) each remember the byte that came last and how it changed; of their guesses that one is taken whose
- * kind was right most often when it was as steady as now. */
+/* fields_raw.c: raw packets predicted byte by byte. Contexts of several kinds (where the byte stands, what stands before
+ * it) each remember the byte that came last and how it changed; of their guesses that one is taken whose kind was right
+ * most often when it was as steady as now. */
 #include "token/fields_raw.h"
 
 #include <string.h>
 
 #include "token/fields_check.h"
 
-enum { /* states of a guess: the same byte 1 to 8 times, or changed by the same step 1 to 6 times */
+enum { /* states of a guess: the same byte 1 to 8 times; changed by the same step 1 to 8 times */
     SAME,
     STEPPED = SAME + 8,
     RATE = 5 /* of trust */
@@ -22,6 +22,7 @@ void wlmi_raw_clear(wlmi_raw *raw)
             raw->trust[i][state] = (uint16_t)(32768 + 1024 * (state < STEPPED ? state : state - STEPPED) + i);
 }
 
+/* Of the byte at `at`, from those before it. */
 static void find_contexts(const wlm_packet *p, uint32_t at, wlmi_raw_contexts *c)
 {
     uint64_t before = 0, kind = (uint64_t)p->link_type << 32;

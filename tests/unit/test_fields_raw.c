@@ -162,6 +162,29 @@ static void frames_come_back(void **state)
     free(s);
 }
 
+/* The first packet that a decoder meets, so that its buffer grows while bytes come. */
+static void the_first_frame_may_be_of_any_length(void **state)
+{
+    hostile_packets *s = calloc(1, sizeof *s);
+    wlmi_coder_options options = {.capture = 0};
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 4);
+    for (uint32_t size = 0; size < 1000; size += 37) {
+        uint8_t data[1000];
+        wlm_packet p = {.captured = size, .wire = size, .link_type = LINK_802_15_4, .data = data};
+        roundtrip r;
+        for (uint32_t i = 0; i < size; i++)
+            data[i] = (uint8_t)wlmi_rng_next(&rng);
+        hostile_clear(s);
+        assert_true(hostile_keep(s, &p));
+        roundtrip_make(&r);
+        assert_null(roundtrip_try(&r, &options, s));
+        roundtrip_drop(&r);
+    }
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(only_what_is_new_costs_tokens),
         cmocka_unit_test(lengths_in_turns_are_predicted),
         cmocka_unit_test(frames_come_back),
+        cmocka_unit_test(the_first_frame_may_be_of_any_length),
     };
     return cmocka_run_group_tests_name("fields_raw", tests, NULL, NULL);
 }

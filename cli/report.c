@@ -80,6 +80,8 @@ static void print_fields(const wlm_progress *p)
         fprintf(stderr, " %llu %s", (unsigned long long)p->done, p->unit);
     if (!isnan(p->loss))
         fprintf(stderr, "  loss %.3f", p->loss);
+    if (p->loss_val > 0)
+        fprintf(stderr, "  val %.3f", p->loss_val);
     if (p->tokens_per_s > 0)
         fprintf(stderr, "  %.0f tok/s", p->tokens_per_s);
     fprintf(stderr, "  ");

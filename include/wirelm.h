@@ -182,6 +182,7 @@ typedef struct wlm_progress {
     double loss;           /* nats per token, NaN where it has no meaning */
     double learning_rate;
     const char *note;      /* one line to show as it is, or NULL */
+    double loss_val;       /* the last on the val parts, in the same unit; 0 where none was measured */
 } wlm_progress;
 typedef void wlm_progress_fn(void *user, const wlm_progress *progress);
 
@@ -333,9 +334,13 @@ typedef struct wlm_train_options {
     const char *schedule;     /* of the learning rate, after the warm-up: "cosine" (to a tenth), "wsd" (stays, and over
                                  the last fifth of the run falls to 0 as 1 - sqrt; arXiv 2405.18392), "constant";
                                  NULL: cosine */
+    const char *optimiser;    /* "adamw"; "muon": Muon on the layers' matrices, AdamW on the rest (Jordan et al., 2024;
+                                 at AdamW's learning rate and decay: arXiv 2502.16982); NULL: adamw */
     int decay_embeddings;     /* weight decay on the embeddings too; norms never decay */
     uint64_t seed;
     int threads;
+    uint64_t validate_every;  /* steps between losses on the val parts, in log and progress; 0: only at the end */
+    uint64_t checkpoint_every; /* steps after which OUT is written as it stands; 0: only at the end */
     double save_every_s;      /* how often OUT.resume is written; 0: only when stopped */
     const char *backend;      /* "cpu", "ref"; NULL: cpu */
     wlm_ranks ranks;          /* all ranks have the same options and see the same folders; rank 0 alone writes files
@@ -359,7 +364,7 @@ typedef struct wlm_train_report {
 WLM_API wlm_train_options wlm_train_options_default(void);
 /* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
  * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
- * removed, only when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT is not written, and
+ * removed, only when the run is complete (with checkpoint_every, OUT on the way too, as a model to use). WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT is not written, and
  * OUT.resume stays as it was last saved.
  * Ranks: what fails on one ends all, with the same status and error. WLM_ERR_UNSUPPORTED in a build without MPI. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);

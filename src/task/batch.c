@@ -346,24 +346,32 @@ static wlm_status sweep_pieces(wlmi_batches *b, wlm_part part, uint64_t *cursor,
     return rows->segments ? WLM_OK : WLM_END;
 }
 
+static const source *source_of(const wlmi_batches *b, uint64_t flow)
+{
+    size_t at = 0;
+    while (at + 1 < b->sources && b->source[at + 1].first <= flow)
+        at++;
+    return &b->source[at];
+}
+
 wlm_status wlmi_batches_sweep(wlmi_batches *b, wlm_part part, wlmi_prompt prompt, uint64_t *cursor, wlmi_rows *rows,
                               wlm_error *error)
 {
-    size_t at = 0;
+    const uint64_t order = 1; /* one seed for all runs: their losses are then over the same flows */
     wlmi_rows_clear(rows);
     if (b->pieces)
         return sweep_pieces(b, part, cursor, rows, error);
     for (; *cursor < b->flows; ++*cursor) {
+        uint64_t at = wlmi_permute(order, *cursor, b->flows);
+        const source *s = source_of(b, at);
         wlmi_shard_flow flow;
         int label;
-        while (at + 1 < b->sources && b->source[at + 1].first <= *cursor)
-            at++;
-        wlmi_dataset_flow(b->source[at].data, *cursor - b->source[at].first, &flow);
-        label = label_of(&b->source[at], &flow);
+        wlmi_dataset_flow(s->data, at - s->first, &flow);
+        label = label_of(s, &flow);
         if (flow.part != part || (prompt != WLMI_PROMPT_PLAIN && label < 0))
             continue;
-        WLMI_TRY(wlmi_prompter_append(b->prompter, b->source[at].data, *cursor - b->source[at].first, prompt,
-                                      b->source[at].task, label, 0, rows, NULL, error));
+        WLMI_TRY(wlmi_prompter_append(b->prompter, s->data, at - s->first, prompt, s->task, label, 0, rows, NULL,
+                                      error));
         if (rows->tokens > b->options.tokens) {
             wlmi_rows_cut(rows, rows->segments - 1);
             return WLM_OK;

@@ -30,8 +30,10 @@ wlm_status wlmi_batches_new(wlmi_batches **batches, const wlmi_dataset *const *d
 /* Clears rows and fills them with the sequences from *cursor on (0 at the beginning), as many as fit whole; *cursor
  * moves to the first that did not. The stream never ends. */
 wlm_status wlmi_batches_next(wlmi_batches *batches, uint64_t *cursor, wlmi_rows *rows, wlm_error *error);
-/* The same over one part's flows in order of import, each once, as one kind of prompt, without chance: for a
- * validation loss. Unit capture: over its captures, a piece after the other. classify and generate pass over flows without a label. WLM_END, and no rows, at the end. */
+/* The same over one part's flows, each once, as one kind of prompt, for a validation loss. The order is a mixed one, so
+ * that the first flows are a sample of all folders and captures, but the same whatever the seed. Unit capture: over its
+ * captures, a piece after the other. classify and generate pass over flows without a label. WLM_END, and no rows, at the
+ * end. */
 wlm_status wlmi_batches_sweep(wlmi_batches *batches, wlm_part part, wlmi_prompt prompt, uint64_t *cursor,
                               wlmi_rows *rows, wlm_error *error);
 /* Flows of a part that a kind of prompt can use, over all folders; in unit capture, packets. */

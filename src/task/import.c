@@ -44,7 +44,7 @@ static void note(const importer *m, const char *format, ...) __attribute__((form
 
 static void tell(const importer *m, size_t done, const char *text)
 {
-    wlm_progress p = {"import", done, m->sources.count, "files", wlmi_clock() - m->began, -1, 0, NAN, 0, text};
+    wlm_progress p = {"import", done, m->sources.count, "files", wlmi_clock() - m->began, -1, 0, NAN, 0, text, 0};
     if (done)
         p.remaining_s = p.elapsed_s * (double)(p.total - done) / (double)done;
     if (m->options->progress)

@@ -1,8 +1,9 @@
-/* optimiser.h: AdamW (Loshchilov and Hutter, 2019) over a net's parameters, and the shapes of its learning rate. */
+/* optimiser.h: AdamW (Loshchilov and Hutter, 2019) over a net's parameters, or Muon for its layers' matrices, and the shapes of its learning rate. */
 #ifndef WLMI_OPTIMISER_H
 #define WLMI_OPTIMISER_H
 
 #include "model/model.h"
+#include "task/muon.h"
 
 #define WLMI_ADAMW_BETA1 0.9
 #define WLMI_ADAMW_BETA2 0.95
@@ -10,8 +11,10 @@
 
 typedef struct wlmi_optimiser {
     wlmi_net *net;
-    wlmi_real *m, *v; /* [net->count] first and second moments */
+    wlmi_real *m, *v; /* [net->count] first and second moments; what Muon serves has no second, 0 */
     uint64_t updates; /* done so far */
+    int has_muon;
+    wlmi_muon muon;
 } wlmi_optimiser;
 
 typedef struct wlmi_rates { /* of one step */
@@ -24,6 +27,8 @@ typedef struct wlmi_rates { /* of one step */
 /* The net has its memory for gradients and gains no task any more. */
 wlm_status wlmi_optimiser_init(wlmi_optimiser *optimiser, wlmi_net *net, wlm_error *error);
 void wlmi_optimiser_clear(wlmi_optimiser *optimiser);
+/* From here on Muon updates the layers' matrices. */
+wlm_status wlmi_optimiser_use_muon(wlmi_optimiser *optimiser, wlm_error *error);
 /* One update from net->grad times `scale`, then the gradient is zero again. Decay is decoupled: a weight loses
  * rate * decay of itself, whatever its gradient. *norm: of the scaled gradient, before the cut. Where it is not finite
  * nothing is updated and 0 is returned. */

@@ -81,30 +81,45 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
+/* What is read and how it becomes batches; NULL where memory is short. */
+static json_t *asked_of_data(const wlmi_run *run)
 {
     const wlm_train_options *o = run->options;
     json_t *flows = json_array();
-    char seed[24], shuffle[24];
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    char shuffle[24];
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)o->shuffle_fields);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
-    run->asked = json_pack(
-        "{s:o, s:o, s:o, s:o, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:b, s:i,"
-        " s:o, s:f,"
-        " s:s, s:s, s:s}",
-        "data", flows, "preset", text_or_null(o->preset), "init", text_or_null(o->init), "codec",
-        text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain, "classify", run->classify,
-        "generate", run->generate, "hide",
-        (json_int_t)o->hide, "payload", (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "steps",
-        (json_int_t)run->steps, "seconds", o->seconds, "tokens_per_batch", (json_int_t)o->tokens_per_batch,
-        "accumulate", (json_int_t)o->accumulate, "context", (json_int_t)o->context, "learning_rate", o->learning_rate,
-        "schedule", text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
-        "decay_embeddings", o->decay_embeddings, "number of ranks",
-        wlmi_ranks_count(run->ranks), "reduce", text_or_null(o->reduce), "clip", o->clip, "seed", seed,
-        "shuffle_fields", shuffle, "backend", run->backend->name);
-    return run->asked ? WLM_OK : WLMI_NO_MEMORY(error);
+    return json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I}", "data", flows, "codec",
+                     text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain, "classify",
+                     run->classify, "generate", run->generate, "hide", (json_int_t)o->hide, "payload",
+                     (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "shuffle_fields", shuffle,
+                     "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context", (json_int_t)o->context);
+}
+
+/* What is made of the batches. */
+static json_t *asked_of_training(const wlmi_run *run)
+{
+    const wlm_train_options *o = run->options;
+    char seed[24];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    return json_pack("{s:o, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}", "preset",
+                     text_or_null(o->preset), "init", text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds",
+                     o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
+                     text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
+                     "decay_embeddings", o->decay_embeddings, "optimiser", run->muon ? "muon" : "adamw", "clip",
+                     o->clip, "seed", seed, "backend", run->backend->name, "number of ranks",
+                     wlmi_ranks_count(run->ranks), "reduce", text_or_null(o->reduce));
+}
+
+static wlm_status note_what_was_asked(wlmi_run *run, wlm_error *error)
+{
+    json_t *training = asked_of_training(run);
+    int failed;
+    run->asked = asked_of_data(run);
+    failed = !run->asked || json_object_update(run->asked, training) != 0;
+    json_decref(training);
+    return failed ? WLMI_NO_MEMORY(error) : WLM_OK;
 }
 
 /* ---------------------------------------------------------------- the net */
@@ -252,6 +267,10 @@ static wlm_status set_up(wlmi_run *run, wlm_error *error)
     if (!wlmi_schedule_find(options->schedule, &run->schedule))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "no schedule is called '%s': there are cosine, wsd and constant", options->schedule);
+    run->muon = options->optimiser && !strcmp(options->optimiser, "muon");
+    if (options->optimiser && !run->muon && strcmp(options->optimiser, "adamw"))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "no optimiser is called '%s': there are adamw and muon", options->optimiser);
     run->backend->set_threads(options->threads);
     run->resume_path = wlmi_alloc(strlen(options->out) + sizeof ".resume");
     if (!run->resume_path)
@@ -261,6 +280,8 @@ static wlm_status set_up(wlmi_run *run, wlm_error *error)
     decide_shares(run);
     WLMI_TRY(note_what_was_asked(run, error));
     WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
+    if (run->muon)
+        WLMI_TRY(wlmi_optimiser_use_muon(&run->trainer.optimiser, error));
     WLMI_TRY(wlmi_trainer_join(&run->trainer, run->ranks, error));
     return open_batches(run, error);
 }

@@ -9,7 +9,6 @@
 #include "task/run.h"
 
 static const double progress_every_s = 0.2;
-enum { VALIDATION_BATCHES = 16 }; /* per kind of prompt */
 enum { SKIPS_IN_ROW = 10 };       /* that end a run */
 
 wlm_train_options wlm_train_options_default(void)
@@ -41,6 +40,7 @@ typedef struct loop {
     double step_s;      /* the last step's time */
     double shown, saved; /* elapsed_s when progress was last shown, and the run saved */
     double began;       /* clock when this sitting's training began */
+    double loss_val;    /* the last on the val parts; NaN before the first */
     int stop;           /* rank 0 has seen the stop flag */
     uint64_t tokens_before; /* this sitting */
     double elapsed_before;
@@ -86,6 +86,7 @@ static void tell(const loop *l, const char *note)
     }
     p.tokens_per_s = tokens_per_s(l);
     p.loss = wlmi_trainer_loss(t);
+    p.loss_val = isfinite(l->loss_val) ? l->loss_val : 0;
     p.learning_rate = l->rate;
     p.note = note;
     o->progress(o->user, &p);
@@ -96,7 +97,8 @@ static json_t *real_or_null(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-static wlm_status log_step(const loop *l, const wlmi_step_report *r, wlm_error *error)
+/* validated: this step ended in a loss on the val parts. */
+static wlm_status log_step(const loop *l, const wlmi_step_report *r, int validated, wlm_error *error)
 {
     const wlmi_trainer *t = &l->run->trainer;
     json_t *line;
@@ -110,6 +112,8 @@ static wlm_status log_step(const loop *l, const wlmi_step_report *r, wlm_error *
                      real_or_null(r->grad_norm), "tokens_per_s", tokens_per_s(l), "elapsed_s", t->elapsed_s);
     if (!line)
         return WLMI_NO_MEMORY(error);
+    if (validated)
+        json_object_set_new(line, "loss_val", real_or_null(l->loss_val));
     failed = json_dumpf(line, l->log, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, l->log) != 1 ||
              fflush(l->log) != 0;
     json_decref(line);
@@ -159,6 +163,37 @@ static wlm_status look_up(loop *l, wlm_error *error)
     return WLM_OK;
 }
 
+/* OUT, as the model stands. */
+static wlm_status write_model(wlmi_run *run, wlm_error *error)
+{
+    wlmi_record *record = &run->net->record, before = *record; /* that of the model that the run began with */
+    wlm_status status;
+    record->steps += run->trainer.step;
+    record->tokens += run->trainer.tokens;
+    record->loss = wlmi_trainer_loss(&run->trainer);
+    status = wlmi_checkpoint_save(run->net, run->options->out, error);
+    *record = before;
+    return status;
+}
+
+/* What rank 0 does when a step is done. Validation does not count as training time. */
+static wlm_status end_step(loop *l, const wlmi_step_report *report, wlm_error *error)
+{
+    wlmi_run *run = l->run;
+    const wlm_train_options *o = run->options;
+    uint64_t step = run->trainer.step;
+    int validates = o->validate_every && step % o->validate_every == 0;
+    if (validates) {
+        double before = wlmi_clock();
+        WLMI_TRY(wlmi_run_validate(run, &l->loss_val, error));
+        l->began += wlmi_clock() - before;
+    }
+    WLMI_TRY(log_step(l, report, validates, error));
+    if (o->checkpoint_every && step % o->checkpoint_every == 0 && !is_done(run))
+        return write_model(run, error);
+    return WLM_OK;
+}
+
 static wlm_status one_step(loop *l, wlm_error *error)
 {
     wlmi_run *run = l->run;
@@ -171,7 +206,7 @@ static wlm_status one_step(loop *l, wlm_error *error)
     l->rate = rate;
     WLMI_TRY(wlmi_trainer_step(t, &step, next_batch, run, &report, error));
     WLMI_TRY(look_up(l, error));
-    WLMI_TRY(wlmi_ranks_agree(run->ranks, log_step(l, &report, error), error));
+    WLMI_TRY(wlmi_ranks_agree(run->ranks, is_first(run) ? end_step(l, &report, error) : WLM_OK, error));
     if (t->skipped_in_row < SKIPS_IN_ROW)
         return WLM_OK;
     return wlmi_fail(error, WLM_ERR_DIVERGED, NULL, WLM_NO_OFFSET,
@@ -221,54 +256,17 @@ static wlm_status steps(loop *l, wlm_error *error)
 
 /* ---------------------------------------------------------------- the end */
 
-/* Adds the loss over the first batches of the val parts as one kind of prompt. */
-static wlm_status validate_as(wlmi_run *run, wlmi_prompt prompt, wlmi_loss *sum, wlm_error *error)
+static wlm_status finish(loop *l, wlm_error *error)
 {
-    uint64_t cursor = 0;
-    for (int i = 0; i < VALIDATION_BATCHES; i++) {
-        wlmi_batch batch;
-        wlmi_loss loss;
-        wlm_status status = wlmi_batches_sweep(run->batches, WLM_PART_VAL, prompt, &cursor, &run->rows, error);
-        if (status == WLM_END)
-            return WLM_OK;
-        WLMI_TRY(status);
-        batch = wlmi_rows_batch(&run->rows);
-        WLMI_TRY(wlmi_net_forward(run->net, &batch, &loss, error));
-        sum->tokens += loss.tokens;
-        sum->tokens_weight += loss.tokens_weight;
-        sum->labels += loss.labels;
-        sum->labels_weight += loss.labels_weight;
-    }
-    return WLM_OK;
-}
-
-static wlm_status validate(wlmi_run *run, double *loss, wlm_error *error)
-{
-    const double shares[] = {run->plain, run->classify, run->generate};
-    const wlmi_prompt prompts[] = {WLMI_PROMPT_PLAIN, WLMI_PROMPT_CLASSIFY, WLMI_PROMPT_GENERATE};
-    wlmi_loss sum;
-    memset(&sum, 0, sizeof sum);
-    for (int i = 0; i < 3; i++)
-        if (shares[i] > 0 && wlmi_batches_flows(run->batches, WLM_PART_VAL, prompts[i]) > 0)
-            WLMI_TRY(validate_as(run, prompts[i], &sum, error));
-    *loss = wlmi_loss_mean(&sum);
-    return WLM_OK;
-}
-
-static wlm_status finish(wlmi_run *run, double *loss_val, wlm_error *error)
-{
-    wlmi_record *record = &run->net->record;
-    WLMI_TRY(validate(run, loss_val, error));
-    record->steps += run->trainer.step;
-    record->tokens += run->trainer.tokens;
-    record->loss = wlmi_trainer_loss(&run->trainer);
-    WLMI_TRY(wlmi_checkpoint_save(run->net, run->options->out, error));
+    wlmi_run *run = l->run;
+    WLMI_TRY(wlmi_run_validate(run, &l->loss_val, error));
+    WLMI_TRY(write_model(run, error));
     if (unlink(run->resume_path) != 0 && errno != ENOENT)
         return wlmi_fail(error, WLM_ERR_IO, run->resume_path, WLM_NO_OFFSET, "%s", strerror(errno));
     return WLM_OK;
 }
 
-static void fill_report(wlm_train_report *report, const loop *l, double loss_val)
+static void fill_report(wlm_train_report *report, const loop *l)
 {
     const wlmi_trainer *t = &l->run->trainer;
     report->steps = t->step;
@@ -277,7 +275,7 @@ static void fill_report(wlm_train_report *report, const loop *l, double loss_val
     report->parameters = l->run->net->count;
     report->loss_first = t->loss_first;
     report->loss_last = wlmi_trainer_loss(t);
-    report->loss_val = loss_val;
+    report->loss_val = l->loss_val;
     report->seconds = t->elapsed_s;
     report->tokens_per_s = tokens_per_s(l);
 }
@@ -297,8 +295,7 @@ static wlm_status open_outputs(loop *l, wlm_error *error)
 static wlm_status train(wlmi_run *run, wlm_train_report *report, wlm_error *error)
 {
     const wlm_train_options *o = run->options;
-    loop l = {.run = run};
-    double loss_val = NAN;
+    loop l = {.run = run, .loss_val = NAN};
     wlm_status status = WLM_OK;
     if (is_first(run))
         status = open_outputs(&l, error);
@@ -310,8 +307,8 @@ static wlm_status train(wlmi_run *run, wlm_train_report *report, wlm_error *erro
     if (status == WLM_OK)
         status = wlmi_run_compare_nets(run, error);
     if (status == WLM_OK)
-        status = wlmi_ranks_agree(run->ranks, is_first(run) ? finish(run, &loss_val, error) : WLM_OK, error);
-    fill_report(report, &l, loss_val);
+        status = wlmi_ranks_agree(run->ranks, is_first(run) ? finish(&l, error) : WLM_OK, error);
+    fill_report(report, &l);
     if (l.log)
         fclose(l.log);
     return status;

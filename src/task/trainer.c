@@ -38,7 +38,7 @@ double wlmi_trainer_loss(const wlmi_trainer *t)
     return t->loss_count > 0 ? t->loss_sum / t->loss_count : NAN;
 }
 
-static void add_loss(wlmi_loss *sum, const wlmi_loss *loss)
+void wlmi_loss_add(wlmi_loss *sum, const wlmi_loss *loss)
 {
     sum->tokens += loss->tokens;
     sum->tokens_weight += loss->tokens_weight;
@@ -59,7 +59,7 @@ static wlm_status forward(wlmi_trainer *t, gathering *g, wlm_error *error)
     wlmi_loss loss;
     WLMI_TRY(g->source(g->user, &g->cursor, &g->batch, error));
     WLMI_TRY(wlmi_net_forward(t->net, &g->batch, &loss, error));
-    add_loss(&g->loss, &loss);
+    wlmi_loss_add(&g->loss, &loss);
     g->tokens += (uint64_t)g->batch.tokens;
     return WLM_OK;
 }

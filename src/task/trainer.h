@@ -47,6 +47,7 @@ wlm_status wlmi_trainer_step(wlmi_trainer *trainer, const wlmi_step_options *opt
                              void *user, wlmi_step_report *report, wlm_error *error);
 /* Mean loss of about the last 20 steps; NaN before the first. */
 double wlmi_trainer_loss(const wlmi_trainer *trainer);
+void wlmi_loss_add(wlmi_loss *sum, const wlmi_loss *loss);
 /* Weighted mean over both kinds of positions; NaN where there are none. */
 double wlmi_loss_mean(const wlmi_loss *loss);
 

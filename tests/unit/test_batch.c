@@ -267,29 +267,38 @@ static void balance_moves_labels_together(void **state)
     assert_in_range(labels[2] * 100 / n, 15, 18);
 }
 
-static void a_sweep_shows_a_part_once_and_in_order(void **state)
+static void a_sweep_shows_a_part_once_in_one_mixed_order(void **state)
 {
     wlmi_batch_options o = mix(1, 0, 0);
+    int order[3][FLOWS], shown = 0;
     wlmi_batches *b = open_batches(&o);
     wlmi_rows rows = {0};
     wlm_error error;
     (void)state;
     for (int part = WLM_PART_TRAIN; part <= WLM_PART_TEST; part++)
         for (int prompt = WLMI_PROMPT_PLAIN; prompt <= WLMI_PROMPT_GENERATE; prompt++) {
-            int next = part == WLM_PART_TRAIN ? 0 : part == WLM_PART_VAL ? TRAIN : TRAIN + VAL;
+            int first = part == WLM_PART_TRAIN ? 0 : part == WLM_PART_VAL ? TRAIN : TRAIN + VAL;
             int end = part == WLM_PART_TRAIN ? TRAIN : part == WLM_PART_VAL ? TRAIN + VAL : FLOWS;
+            int seen[FLOWS] = {0}, falls = 0, last = -1;
             uint64_t cursor = 0;
             wlm_status status;
-            assert_int_equal(wlmi_batches_flows(b, (wlm_part)part, (wlmi_prompt)prompt), end - next);
+            shown = 0;
+            assert_int_equal(wlmi_batches_flows(b, (wlm_part)part, (wlmi_prompt)prompt), end - first);
             while ((status = wlmi_batches_sweep(b, (wlm_part)part, (wlmi_prompt)prompt, &cursor, &rows, &error)) ==
                    WLM_OK)
                 for (int s = 0; s < rows.segments; s++) {
                     char letter;
-                    assert_int_equal(flow_in(&rows, s, &letter), next++);
+                    int flow = flow_in(&rows, s, &letter);
+                    assert_in_range(flow, first, end - 1);
+                    assert_int_equal(seen[flow]++, 0);
+                    falls += flow < last;
+                    order[prompt][shown++] = last = flow;
                     assert_int_equal(prompt_in(&rows, s), prompt);
                 }
             assert_int_equal(status, WLM_END);
-            assert_int_equal(next, end);
+            assert_int_equal(shown, end - first);
+            assert_in_range(falls, shown / 4, shown * 3 / 4);
+            assert_memory_equal(order[prompt], order[0], (size_t)shown * sizeof **order);
         }
     wlmi_batches_free(b);
     wlmi_rows_free(&rows);
@@ -484,7 +493,7 @@ int main(void)
         cmocka_unit_test(the_cursor_is_the_whole_state),
         cmocka_unit_test(shares_are_kept),
         cmocka_unit_test(balance_moves_labels_together),
-        cmocka_unit_test(a_sweep_shows_a_part_once_and_in_order),
+        cmocka_unit_test(a_sweep_shows_a_part_once_in_one_mixed_order),
         cmocka_unit_test(the_same_seed_shuffles_the_same_way),
         cmocka_unit_test(folders_are_joined),
         cmocka_unit_test(what_cannot_be_is_said),

@@ -234,9 +234,51 @@ static void what_makes_no_sense_is_refused(void **state)
     o = good, o.backend = "ref64", expect_refused(&o, WLM_ERR_ARGUMENT, "ref64");
     o = good, o.codec = "morse", expect_refused(&o, WLM_ERR_ARGUMENT, "morse");
     o = good, o.plain = -1, expect_refused(&o, WLM_ERR_ARGUMENT, "shares");
+    o = good, o.optimiser = "guess", expect_refused(&o, WLM_ERR_ARGUMENT, "guess");
     o = good, o.schedule = "triangle", expect_refused(&o, WLM_ERR_ARGUMENT, "triangle");
     o = good, o.learning_rate = 0, expect_refused(&o, WLM_ERR_ARGUMENT, "learning rate");
     o = good, o.tokens_per_batch = 100, expect_refused(&o, WLM_ERR_ARGUMENT, "");
+}
+
+static double val_shown;
+
+static void note_val(void *user, const wlm_progress *progress)
+{
+    const char *out = user;
+    val_shown = progress->loss_val;
+    if (progress->done == 4 && out) /* written at step 3 */
+        assert_int_equal(access(out, F_OK), 0);
+}
+
+/* Losses on the val parts and models on the way leave the run as it would have been, to the last bit. */
+static void looking_on_the_way_changes_nothing(void **state)
+{
+    const char *data = folder(), *plain = test_path("plain"), *watched = test_path("watched"), *log = test_path("vals");
+    wlm_train_options o = options_for(&data, plain, "trafficgpt-nano");
+    wlm_train_report a, b;
+    wlm_error error;
+    size_t size;
+    int step = 0;
+    uint8_t *text;
+    (void)state;
+    assert_ok(wlm_train(&o, &a, &error), &error);
+    o.out = watched;
+    o.log = log;
+    o.validate_every = 2;
+    o.checkpoint_every = 3;
+    o.progress = note_val;
+    o.user = (void *)(uintptr_t)watched;
+    assert_ok(wlm_train(&o, &b, &error), &error);
+    assert_true(a.loss_val == b.loss_val && val_shown > 0);
+    assert_same_file(plain, watched);
+    text = test_read(log, &size);
+    text[size - 1] = 0; /* the last newline */
+    for (char *line = strtok((char *)text, "\n"); line; line = strtok(NULL, "\n")) {
+        step++;
+        assert_int_equal(strstr(line, "\"loss_val\":") != NULL, step % 2 == 0);
+    }
+    assert_int_equal(step, 6);
+    free(text);
 }
 
 /* A learning rate that throws the parameters out of range: every later step is skipped, the tenth ends the run. */
@@ -333,6 +375,7 @@ int main(void)
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
         cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(looking_on_the_way_changes_nothing),
         cmocka_unit_test(a_run_that_diverges_ends),
         cmocka_unit_test(resuming_with_other_options_is_refused),
         cmocka_unit_test(a_shuffled_run_is_remembered_and_generates),

@@ -225,6 +225,96 @@ static void decay_spares_norms_and_embeddings_unless_asked(void **state)
     }
 }
 
+/* Muon's update of X is its polar factor, the matrix with X's singular vectors and all singular values 1, but for
+ * singular values that lie anywhere in 0.65 .. 1.25. The factor by the slow way: Newton's X <- X (3 - X^T X) / 2. */
+static void muon_makes_momentum_orthogonal(void **state)
+{
+    enum { R = 7, C = 19, N = R * C };
+    const wlmi_backend *b = &wlmi_backend_ref64;
+    double grad[N], polar[N], value[2][N], momentum[2][N], scratch[N], a[R * R];
+    wlm_error error;
+    (void)state;
+    for (int i = 0; i < N; i++)
+        grad[i] = polar[i] = 0.1 * sin(1.7 * i * i + 0.3);
+    for (int n = 0; n < 200; n++) {
+        for (int i = 0; i < R * R; i++) {
+            a[i] = i / R == i % R ? 1.5 : 0;
+            for (int k = 0; k < C; k++)
+                a[i] -= 0.5 * polar[i / R * C + k] * polar[i % R * C + k];
+        }
+        memcpy(scratch, polar, sizeof scratch);
+        for (int i = 0; i < N; i++) {
+            polar[i] = 0;
+            for (int k = 0; k < R; k++)
+                polar[i] += a[i / C * R + k] * scratch[k * C + i % C];
+        }
+    }
+    memset(value, 0, sizeof value);
+    memset(momentum, 0, sizeof momentum);
+    for (int tall = 0; tall < 2; tall++) { /* the transposed gradient gives the transposed update */
+        wlmi_muon muon = {0};
+        int rows = tall ? C : R, cols = tall ? R : C;
+        for (int i = 0; i < N; i++)
+            scratch[i] = 2 * (tall ? grad[i % R * C + i / R] : grad[i]);
+        assert_ok(wlmi_muon_init(&muon, b, N, R, &error), &error);
+        wlmi_muon_update(&muon, (wlmi_real *)value[tall], (wlmi_real *)momentum[tall], (wlmi_real *)scratch, rows, cols,
+                         0.5, 1 / (0.2 * sqrt(C)), 0);
+        for (int i = 0; i < N; i++) {
+            double there = value[tall][tall ? i % C * R + i / C : i];
+            assert_true(fabs(momentum[tall][i] - scratch[i]) < 1e-15); /* from 0 */
+            assert_true(fabs(there - value[0][i]) < 1e-9);
+        }
+        wlmi_muon_clear(&muon);
+    }
+    for (int i = 0; i < R; i++) { /* -update times the factor's transpose: symmetric, its diagonal near 1 */
+        for (int j = 0; j < R; j++) {
+            double ij = 0, ji = 0;
+            for (int k = 0; k < C; k++) {
+                ij -= value[0][i * C + k] * polar[j * C + k];
+                ji -= value[0][j * C + k] * polar[i * C + k];
+            }
+            assert_true(fabs(ij - ji) < 1e-9);
+            assert_true(i == j ? ij > 0.65 && ij < 1.25 : fabs(ij) < 0.35);
+        }
+    }
+}
+
+static void muon_learns_and_resumes_to_the_same_bits(void **state)
+{
+    json_t *options = json_object();
+    const char *path = test_path("muon.resume");
+    wlmi_net *straight = test_net("trafficgpt-nano", &wlmi_backend_ref), *adamw, *stopped, *resumed;
+    wlmi_trainer a, b, c, d;
+    wlm_error error;
+    (void)state;
+    stopped = test_net("trafficgpt-nano", &wlmi_backend_ref);
+    adamw = test_net("trafficgpt-nano", &wlmi_backend_ref);
+    assert_ok(wlmi_trainer_init(&a, straight, &error), &error);
+    assert_ok(wlmi_trainer_init(&b, stopped, &error), &error);
+    assert_ok(wlmi_trainer_init(&d, adamw, &error), &error);
+    assert_ok(wlmi_optimiser_use_muon(&a.optimiser, &error), &error);
+    assert_ok(wlmi_optimiser_use_muon(&b.optimiser, &error), &error);
+    train(&a, 40, 0);
+    train(&b, 13, 0);
+    train(&d, 40, 0);
+    assert_ok(wlmi_resume_save(&b, options, path, &error), &error);
+    assert_ok(wlmi_resume_load(&c, &resumed, options, path, &wlmi_backend_ref, &error), &error);
+    assert_ok(wlmi_optimiser_use_muon(&c.optimiser, &error), &error);
+    train(&c, 40, 0);
+    assert_true(wlmi_trainer_loss(&a) < 0.9 * a.loss_first);
+    assert_memory_equal(straight->value, resumed->value, straight->count * sizeof(float));
+    assert_true(memcmp(straight->value, adamw->value, straight->count * sizeof(float)) != 0);
+    wlmi_trainer_clear(&a);
+    wlmi_trainer_clear(&b);
+    wlmi_trainer_clear(&c);
+    wlmi_trainer_clear(&d);
+    wlmi_net_free(straight);
+    wlmi_net_free(stopped);
+    wlmi_net_free(resumed);
+    wlmi_net_free(adamw);
+    json_decref(options);
+}
+
 static void schedules_have_their_shapes(void **state)
 {
     wlmi_schedule s;
@@ -265,6 +355,8 @@ int main(void)
         cmocka_unit_test(accumulation_is_one_larger_batch),
         cmocka_unit_test(the_gradient_is_clipped_and_cleared),
         cmocka_unit_test(decay_spares_norms_and_embeddings_unless_asked),
+        cmocka_unit_test(muon_makes_momentum_orthogonal),
+        cmocka_unit_test(muon_learns_and_resumes_to_the_same_bits),
         cmocka_unit_test(schedules_have_their_shapes),
         cmocka_unit_test(the_learning_rate_warms_up_and_falls_to_a_tenth),
     };

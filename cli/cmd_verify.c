@@ -1,46 +1,128 @@
 /* cmd_verify.c: wirelm verify. */
 #include <jansson.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
+typedef struct result { /* of one file */
+    wlm_status status;
+    wlm_token_report report;
+    wlm_error error;
+} result;
+
 typedef struct verification {
     wlm_token_options options;
+    char **path;                /* [paths] */
+    size_t paths, capacity;
+    result **done;              /* [paths] what was verified and not yet told */
+    size_t told;
+    wlm_error error;            /* that ended it early */
     uint64_t files, exact, lossy;
     wlm_token_report sum;
     wlm_token_counter *counter; /* with --stats */
 } verification;
 
-static wlm_status verify(void *user, const char *path, wlm_error *walk_error)
+static wlm_status no_memory(wlm_error *error)
+{
+    *error = (wlm_error){.status = WLM_ERR_MEMORY, .offset = WLM_NO_OFFSET, .cause = "out of memory"};
+    return WLM_ERR_MEMORY;
+}
+
+static wlm_status add_path(void *user, const char *path, wlm_error *error)
 {
     verification *v = user;
-    wlm_token_report report = {.damage_offset = WLM_NO_OFFSET};
-    wlm_error error;
-    wlm_status status = wlm_verify_file(path, &v->options, &report, &error);
+    if (v->paths == v->capacity) {
+        size_t capacity = v->capacity ? 2 * v->capacity : 64;
+        char **larger = realloc(v->path, capacity * sizeof *larger);
+        if (!larger)
+            return no_memory(error);
+        v->path = larger;
+        v->capacity = capacity;
+    }
+    v->path[v->paths] = strdup(path);
+    return v->path[v->paths++] ? WLM_OK : no_memory(error);
+}
+
+static wlm_status tell(verification *v, const char *path, const result *r)
+{
+    const wlm_token_report *report = &r->report;
     json_t *line;
     v->files++;
-    if (status != WLM_OK) {
-        report_error(&error);
-        line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", error.cause);
+    if (r->status != WLM_OK) {
+        report_error(&r->error);
+        line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", r->error.cause);
     } else {
-        report_damage(path, &report);
-        if (v->counter && wlm_token_counter_add(v->counter, path, walk_error) != WLM_OK)
-            return walk_error->status;
-        *(report.lossy ? &v->lossy : &v->exact) += 1;
-        v->sum.packets += report.packets;
-        v->sum.flows += report.flows;
-        v->sum.tokens += report.tokens;
-        v->sum.capture_bytes += report.capture_bytes;
-        v->sum.token_file_bytes += report.token_file_bytes;
-        line = token_report_json(path, &report);
-        if (line && !report.lossy)
+        report_damage(path, report);
+        if (v->counter && wlm_token_counter_add(v->counter, path, &v->error) != WLM_OK)
+            return v->error.status;
+        *(report->lossy ? &v->lossy : &v->exact) += 1;
+        v->sum.packets += report->packets;
+        v->sum.flows += report->flows;
+        v->sum.tokens += report->tokens;
+        v->sum.capture_bytes += report->capture_bytes;
+        v->sum.token_file_bytes += report->token_file_bytes;
+        line = token_report_json(path, report);
+        if (line && !report->lossy)
             json_object_set_new(line, "exact", json_true());
     }
-    if (print_json(line) == EXIT_DONE)
-        return WLM_OK;
-    *walk_error = (wlm_error){.status = WLM_ERR_MEMORY, .offset = WLM_NO_OFFSET, .cause = "out of memory"};
-    return WLM_ERR_MEMORY;
+    return print_json(line) == EXIT_DONE ? WLM_OK : no_memory(&v->error);
+}
+
+/* Tells what is ready, in the order of the paths. */
+static void tell_ready(verification *v)
+{
+    for (; v->told < v->paths && v->done[v->told]; v->told++) {
+        if (v->error.status == WLM_OK)
+            tell(v, v->path[v->told], v->done[v->told]);
+        free(v->done[v->told]);
+    }
+}
+
+static void verify(verification *v, size_t i)
+{
+    result *r = calloc(1, sizeof *r);
+    if (r) {
+        r->report.damage_offset = WLM_NO_OFFSET;
+        r->status = wlm_verify_file(v->path[i], &v->options, &r->report, &r->error);
+    }
+#pragma omp critical
+    {
+        v->done[i] = r;
+        if (!r)
+            no_memory(&v->error);
+        tell_ready(v);
+    }
+}
+
+/* Verifies all paths on so many threads, each file on one of them. */
+static void verify_all(verification *v, int threads)
+{
+    v->done = calloc(v->paths + 1, sizeof(result *));
+    if (!v->done) {
+        no_memory(&v->error);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (size_t i = 0; i < v->paths; i++) {
+        int ended;
+#pragma omp critical
+        ended = v->error.status != WLM_OK;
+        if (!ended)
+            verify(v, i);
+    }
+}
+
+static void release(verification *v)
+{
+    for (size_t i = 0; i < v->paths; i++)
+        free(v->path[i]);
+    for (size_t i = v->told; v->done && i < v->paths; i++)
+        free(v->done[i]);
+    free(v->path);
+    free(v->done);
+    wlm_token_counter_free(v->counter);
 }
 
 static json_t *sum_json(const verification *v)
@@ -110,6 +192,7 @@ static int run(const command *self, int argc, char **argv)
     list in = {NULL, 0}, rest = {NULL, 0};
     verification v = {.options = wlm_token_options_default()};
     wlm_error error;
+    uint32_t threads = 0;
     int failed = 0, stats = 0;
     const option table[] = {
         {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; - is standard input", 1},
@@ -120,6 +203,7 @@ static int run(const command *self, int argc, char **argv)
          "payload bytes per packet that are told: full, none or a number (%default)", 0},
         {0, "seed", OPTION_U64, "N", &v.options.seed, "of the payload that is put for the rest (%default)", 0},
         {0, "stats", OPTION_FLAG, NULL, &stats, "what packets cost in tokens, flow by flow, over all captures", 0},
+        {0, "threads", OPTION_U32, "N", &threads, "files at a time, 0: one per processor (default %default)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, &rest);
@@ -132,16 +216,24 @@ static int run(const command *self, int argc, char **argv)
         exit_status = report_error(&error);
     if (exit_status < 0 && stats && wlm_token_counter_new(&v.counter, &v.options, &error) != WLM_OK)
         exit_status = report_error(&error);
+    if (exit_status < 0 && threads > 4096)
+        exit_status = usage_error(self, "option '--threads' cannot be '%u'", threads);
     for (size_t i = 0; i < in.count && exit_status < 0; i++)
-        if (wlm_walk(in.item[i], verify, &v, &error) != WLM_OK) {
+        if (wlm_walk(in.item[i], add_path, &v, &error) != WLM_OK) {
             failed = 1;
             report_error(&error);
         }
+    if (exit_status < 0)
+        verify_all(&v, threads ? (int)threads : omp_get_max_threads());
+    if (v.error.status != WLM_OK) {
+        failed = 1;
+        report_error(&v.error);
+    }
     if (exit_status < 0 && v.files > 1)
         failed |= print_json(sum_json(&v)) != EXIT_DONE;
     if (exit_status < 0 && v.counter)
         failed |= print_json(stats_json(v.counter)) != EXIT_DONE;
-    wlm_token_counter_free(v.counter);
+    release(&v);
     if (exit_status >= 0)
         return exit_status;
     if (v.files == 0)
@@ -150,4 +242,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_verify = {"verify", "encodes and decodes captures and compares every byte",
-                                "-r PATH... [--codec NAME] [--unit UNIT] [--payload N] [--stats]", run};
+                                "-r PATH... [--codec NAME] [--unit UNIT] [--payload N] [--threads N] [--stats]", run};

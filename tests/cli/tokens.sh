@@ -35,6 +35,10 @@ mkdir set && cp a.pcap set/1.pcap && cp a.pcap.gz set/2.pcap.gz
 "$WIRELM" verify -r set > verify.json
 [ "$(wc -l < verify.json)" = 3 ] || fail "verify prints: $(cat verify.json)"
 [ "$(grep -c '"exact":true' verify.json)" = 2 ] || fail "verify is not exact"
+for threads in 1 3; do # in the order of the files, however many are verified at a time
+    "$WIRELM" verify -r set set --threads $threads > threads.$threads
+done
+cmp threads.1 threads.3 || fail "verify --threads changes what verify prints"
 "$WIRELM" verify -r - < a.pcap | grep -q '"packets":3' || fail "verify of standard input"
 
 # What breaks off is exact, and reported in one line.

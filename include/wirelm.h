@@ -331,11 +331,8 @@ typedef struct wlm_train_options {
     uint32_t accumulate;      /* batches per step and rank */
     uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
     double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */
-    const char *schedule;     /* of the learning rate, after the warm-up: "cosine" (to a tenth), "wsd" (stays, and over
-                                 the last fifth of the run falls to 0 as 1 - sqrt; arXiv 2405.18392), "constant";
-                                 NULL: cosine */
-    const char *optimiser;    /* "adamw"; "muon": Muon on the layers' matrices, AdamW on the rest (Jordan et al., 2024;
-                                 at AdamW's learning rate and decay: arXiv 2502.16982); NULL: adamw */
+    const char *schedule;     /* "cosine", "wsd" (arXiv 2405.18392), "constant": docs/MODEL.md; NULL: cosine */
+    const char *optimiser;    /* "adamw"; "muon" (Jordan et al., 2024) for the layers' matrices; NULL: adamw */
     int decay_embeddings;     /* weight decay on the embeddings too; norms never decay */
     uint64_t seed;
     int threads;
@@ -343,8 +340,7 @@ typedef struct wlm_train_options {
     uint64_t checkpoint_every; /* steps after which OUT is written as it stands; 0: only at the end */
     double save_every_s;      /* how often OUT.resume is written; 0: only when stopped */
     const char *backend;      /* "cpu", "ref"; NULL: cpu */
-    wlm_ranks ranks;          /* all ranks have the same options and see the same folders; rank 0 alone writes files
-                                 and calls progress, and its clock and stop flag are everyone's */
+    wlm_ranks ranks;          /* all have the same options and folders; rank 0 alone writes and calls progress */
     const char *reduce;       /* in which gradients travel between ranks: "f32" or "bf16"; NULL: f32 */
     const char *log;          /* JSON Lines, appended; NULL: none */
     wlm_progress_fn *progress;
@@ -353,9 +349,8 @@ typedef struct wlm_train_options {
 } wlm_train_options;
 
 typedef struct wlm_train_report {
-    int rank, ranks;          /* this process's number, from 0, and how many there are: 0 of 1 where it is alone */
-    uint64_t steps, skipped, tokens, parameters; /* skipped: steps whose loss or gradient was not
-                                                    finite; they changed nothing */
+    int rank, ranks;          /* this process's number, from 0, and how many there are */
+    uint64_t steps, skipped, tokens, parameters; /* skipped: loss or gradient was not finite */
     double loss_first, loss_last, loss_val; /* nats per position with a target, weighted as in training; last: mean
                                                of about 20 steps; NaN where there was nothing to measure */
     double seconds, tokens_per_s;
@@ -364,9 +359,8 @@ typedef struct wlm_train_report {
 WLM_API wlm_train_options wlm_train_options_default(void);
 /* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
  * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
- * removed, only when the run is complete (with checkpoint_every, OUT on the way too, as a model to use). WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT is not written, and
- * OUT.resume stays as it was last saved.
- * Ranks: what fails on one ends all, with the same status and error. WLM_ERR_UNSUPPORTED in a build without MPI. */
+ * removed, when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT.resume stays as it was last saved.
+ * Ranks: what fails on one ends all, with the same error. WLM_ERR_UNSUPPORTED in a build without MPI. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
 /* The i-th preset's name, NULL past the last. */
 WLM_API const char *wlm_preset_name(size_t i);

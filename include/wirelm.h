@@ -359,7 +359,7 @@ typedef struct wlm_train_report {
 WLM_API wlm_train_options wlm_train_options_default(void);
 /* WLM_STOPPED where the stop flag was seen: OUT.resume is written, and the same call with `resume` goes on as if
  * nothing had happened, to the last bit (same machine kind, backend and thread count). OUT is written, and OUT.resume
- * removed, when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT.resume stays as it was last saved.
+ * removed, when the run is complete. WLM_ERR_DIVERGED after 10 skipped steps in a row: OUT.resume stays as last saved.
  * Ranks: what fails on one ends all, with the same error. WLM_ERR_UNSUPPORTED in a build without MPI. */
 WLM_API wlm_status wlm_train(const wlm_train_options *options, wlm_train_report *report, wlm_error *error);
 /* The i-th preset's name, NULL past the last. */

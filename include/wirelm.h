@@ -431,6 +431,50 @@ WLM_API wlm_classify_options wlm_classify_options_default(void);
 WLM_API wlm_status wlm_classify(wlm_model *model, const char *const *paths, size_t path_count,
                                 const wlm_classify_options *options, wlm_classify_report *report, wlm_error *error);
 
+/* ---------------------------------------------------------------- sessions */
+
+/* What a model remembers of one stream of tokens. For models without heads of kind full its size is bounded, and a token
+ * costs the same at position 10 and at position 1,000,000. The model outlives its sessions; a model and its sessions are
+ * used by one thread at a time. */
+typedef struct wlm_session wlm_session;
+
+#define WLM_TOKEN_FLOW (-1)        /* begins a flow: the first thing to feed */
+
+typedef struct wlm_input {
+    int32_t token;                 /* of the model's codec, or WLM_TOKEN_FLOW */
+    int32_t packet;                /* index of its packet in the flow */
+    int32_t role;                  /* of the token to come, as the codec names it; 0 will do for models without role
+                                      embeddings */
+} wlm_input;
+
+WLM_API wlm_status wlm_session_new(wlm_session **session, wlm_model *model, wlm_error *error);
+/* Takes in tokens, many at a time if they are there. WLM_ERR_ARGUMENT: one that the model does not have; nothing was
+ * taken in then. */
+WLM_API wlm_status wlm_session_feed(wlm_session *session, const wlm_input *input, size_t count, wlm_error *error);
+/* Logits of the token to come, [*count], until the next call; WLM_ERR_ARGUMENT before anything was fed since the session
+ * was made or restored. */
+WLM_API wlm_status wlm_session_logits(const wlm_session *session, const float **logits, size_t *count, wlm_error *error);
+/* Draws the token to come from these logits: temperature 0: the most likely; top_k 0 and top_p 1: off. allowed: a bit
+ * for each token, lowest first in 64-bit words, or NULL: all; a grammar is the caller's business. The same seed and
+ * position draw the same. */
+WLM_API wlm_status wlm_session_sample(const wlm_session *session, double temperature, uint32_t top_k, double top_p,
+                                      const uint64_t *allowed, uint64_t seed, int32_t *token, wlm_error *error);
+/* The *count (at most) most likely labels of a task (NULL: the first) for the flow so far, of which `packets` packets
+ * were fed, by a peek: the session goes on as if it had not been asked. Names are the model's. */
+WLM_API wlm_status wlm_session_ask(wlm_session *session, const char *task, uint32_t packets, wlm_label *top,
+                                   size_t *count, wlm_error *error);
+/* A session of its own that goes on from here. */
+WLM_API wlm_status wlm_session_fork(const wlm_session *session, wlm_session **copy, wlm_error *error);
+/* *bytes [*size], for wlm_bytes_free(), with which the same model goes on elsewhere. */
+WLM_API wlm_status wlm_session_save(const wlm_session *session, void **bytes, size_t *size, wlm_error *error);
+/* WLM_ERR_FORMAT: they are damaged; WLM_ERR_UNSUPPORTED: they are another model's. */
+WLM_API wlm_status wlm_session_restore(wlm_session **session, wlm_model *model, const void *bytes, size_t size,
+                                       wlm_error *error);
+WLM_API void wlm_bytes_free(void *bytes);
+WLM_API uint64_t wlm_session_position(const wlm_session *session);  /* tokens taken in */
+WLM_API size_t wlm_session_state_bytes(const wlm_session *session); /* memory that its state takes */
+WLM_API void wlm_session_free(wlm_session *session);
+
 /* ---------------------------------------------------------------- generation */
 
 typedef struct wlm_generate_options {

@@ -43,23 +43,6 @@ wlm_classify_options wlm_classify_options_default(void)
 
 /* ---------------------------------------------------------------- answers */
 
-/* The `top` most likely labels, of equals the first; returns how many. */
-static size_t rank(const wlmi_task *task, const float *share, size_t top, wlm_label *out)
-{
-    size_t n = 0;
-    for (int i = 0; i < task->labels; i++) {
-        size_t at = n;
-        while (at > 0 && share[i] > out[at - 1].confidence)
-            at--;
-        if (at >= top)
-            continue;
-        n += n < top;
-        memmove(&out[at + 1], &out[at], (n - 1 - at) * sizeof *out);
-        out[at] = (wlm_label){task->name, task->label[i], share[i]};
-    }
-    return n;
-}
-
 static void note(run *r, const wlm_flow_result *result)
 {
     char text[300];
@@ -84,7 +67,8 @@ static void answered(void *owner, const wlmi_flow *flow, const wlmi_shown *shown
     wlmi_community_id(&flow->key, community_id);
     for (int i = 0; i < r->tasks; i++) {
         const wlmi_task *task = &r->model->net->task[answer[i].task];
-        result.top_count = rank(task, answer[i].share, r->options->top, result.top);
+        result.top_count = r->options->top;
+        wlmi_query_rank(task, answer[i].share, result.top, &result.top_count);
         result.label = result.top[0].confidence < r->options->threshold ? "unknown" : result.top[0].label;
         if (shown->last)
             note(r, &result);

@@ -1,6 +1,8 @@
 /* prefix.c: what a model sees of one flow, packet by packet. */
 #include "task/prefix.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 
 typedef struct wlmi_encoder encoder;
@@ -14,6 +16,7 @@ struct wlmi_prefixes {
     wlmi_view view;
     size_t room; /* tokens in a query */
     encoder *idle;
+    wlmi_tokens packet; /* of the packet at hand: codecs ask for far more room than most packets take */
 };
 
 wlm_status wlmi_prefixes_new(wlmi_prefixes **pool, const wlmi_view *view, wlm_error *error)
@@ -68,6 +71,7 @@ void wlmi_prefixes_free(wlmi_prefixes *pool)
         next = e->next;
         free_encoder(pool, e);
     }
+    wlmi_tokens_free(&pool->packet);
     wlmi_free(pool);
 }
 
@@ -90,6 +94,38 @@ static int is_limited(const wlmi_prefixes *pool, const wlm_packet *packet)
     return headers.payload_len > pool->view.payload;
 }
 
+/* Room for exactly n tokens, those there are included; 0 on failure, which loses none. */
+static int resize(wlmi_tokens *t, size_t n)
+{
+    void *token, *role, *packet;
+    if (n == 0 || n == t->capacity)
+        return 1;
+    token = wlmi_realloc(t->token, n * sizeof *t->token);
+    t->token = token ? token : t->token;
+    role = wlmi_realloc(t->role, n * sizeof *t->role);
+    t->role = role ? role : t->role;
+    packet = wlmi_realloc(t->packet, n * sizeof *t->packet);
+    t->packet = packet ? packet : t->packet;
+    if (token && role && packet)
+        t->capacity = n;
+    return t->capacity == n;
+}
+
+/* With little room to spare: many flows are open at a time. */
+static int append(wlmi_tokens *t, const wlmi_tokens *more)
+{
+    const size_t need = t->count + more->count;
+    if (need > t->capacity && !resize(t, need + need / 8))
+        return 0;
+    if (more->count) {
+        memcpy(t->token + t->count, more->token, more->count * sizeof *t->token);
+        memcpy(t->role + t->count, more->role, more->count * sizeof *t->role);
+        memcpy(t->packet + t->count, more->packet, more->count * sizeof *t->packet);
+    }
+    t->count = need;
+    return 1;
+}
+
 wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow_key *key,
                             const wlm_packet *packet, wlm_error *error)
 {
@@ -106,8 +142,13 @@ wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_
         pool->view.codec->start(prefix->encoder->coder, &options);
         prefix->first_role = pool->view.codec->role(prefix->encoder->coder);
     }
-    WLMI_TRY(pool->view.codec->encode(prefix->encoder->coder, &hidden, &prefix->tokens, error));
-    wlmi_tokens_look_ahead(pool->view.codec, prefix->encoder->coder, &prefix->tokens, before);
+    pool->packet.count = 0;
+    WLMI_TRY(pool->view.codec->encode(prefix->encoder->coder, &hidden, &pool->packet, error));
+    wlmi_tokens_look_ahead(pool->view.codec, prefix->encoder->coder, &pool->packet, 0);
+    if (!append(&prefix->tokens, &pool->packet)) {
+        wlmi_prefix_end(pool, prefix); /* the coder is ahead of the tokens */
+        return WLMI_NO_MEMORY(error);
+    }
     if (prefix->tokens.count > pool->room) {
         prefix->tokens.count = prefix->packets ? before : pool->room;
         prefix->packets += prefix->packets == 0;
@@ -122,21 +163,6 @@ wlm_status wlmi_prefix_take(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_
     return WLM_OK;
 }
 
-/* Gives back the room that growing by doubling left; keeping it is no failure. */
-static void shrink(wlmi_tokens *t)
-{
-    void *token, *role, *packet;
-    if (t->count == 0 || t->count == t->capacity)
-        return;
-    token = wlmi_realloc(t->token, t->count * sizeof *t->token);
-    t->token = token ? token : t->token;
-    role = wlmi_realloc(t->role, t->count * sizeof *t->role);
-    t->role = role ? role : t->role;
-    packet = wlmi_realloc(t->packet, t->count * sizeof *t->packet);
-    t->packet = packet ? packet : t->packet;
-    t->capacity = t->count;
-}
-
 void wlmi_prefix_end(wlmi_prefixes *pool, wlmi_prefix *prefix)
 {
     prefix->complete = 1;
@@ -145,7 +171,7 @@ void wlmi_prefix_end(wlmi_prefixes *pool, wlmi_prefix *prefix)
     prefix->encoder->next = pool->idle;
     pool->idle = prefix->encoder;
     prefix->encoder = NULL;
-    shrink(&prefix->tokens);
+    resize(&prefix->tokens, prefix->tokens.count); /* keeping the room is no failure */
 }
 
 void wlmi_prefix_free(wlmi_prefixes *pool, wlmi_prefix *prefix)

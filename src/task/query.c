@@ -146,3 +146,19 @@ wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream
         softmax(out + (size_t)s * (size_t)t->labels, t->labels);
     return status;
 }
+
+void wlmi_query_rank(const wlmi_task *task, const float *share, wlm_label *top, size_t *count)
+{
+    size_t n = 0;
+    for (int i = 0; i < task->labels; i++) {
+        size_t at = n;
+        while (at > 0 && share[i] > top[at - 1].confidence)
+            at--;
+        if (at >= *count)
+            continue;
+        n += n < *count;
+        memmove(&top[at + 1], &top[at], (n - 1 - at) * sizeof *top);
+        top[at] = (wlm_label){task->name, task->label[i], share[i]};
+    }
+    *count = n;
+}

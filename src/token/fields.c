@@ -81,7 +81,7 @@ static wlm_status fields_make(wlmi_coder **coder, wlm_error *error)
     wlmi_coder *c = *coder = wlmi_alloc_zero(1, sizeof *c);
     if (!c)
         return WLMI_NO_MEMORY(error);
-    wlmi_fields_make_rows(c);
+    wlmi_fields_make_rows();
     return WLM_OK;
 }
 

@@ -72,7 +72,6 @@ struct wlmi_coder {
     int refilled;      /* payload was drawn, and `again` are the values of the packet with it */
     wlmi_values again;
     int summed;        /* its checksums were written with that */
-    uint64_t rows[WLMI_ROWS][WLMI_T_WORDS]; /* which tags can stand where, before anything is predicted */
 };
 
 /* The packet's index in its flow; until tokens name another flow it is that of the packet before. */
@@ -136,7 +135,7 @@ void wlmi_fields_predict_raw(wlmi_coder *c, uint32_t link_type);
 wlm_status wlmi_fields_encode(wlmi_coder *c, const wlm_packet *packet, wlmi_tokens *out, wlm_error *error);
 wlm_status wlmi_fields_encode_end(wlmi_coder *c, wlmi_end end, wlmi_tokens *out, wlm_error *error);
 /* ---- fields_grammar.c: the row that the coder keeps */
-void wlmi_fields_make_rows(wlmi_coder *c);                     /* the tag rows, once */
+void wlmi_fields_make_rows(void);                     /* the tag rows, once */
 void wlmi_fields_border(wlmi_coder *c);                        /* a packet can begin, or the stream end */
 void wlmi_row_of_flow(wlmi_coder *c);                          /* shapes, or kinds of the shape that the flow has */
 void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw);     /* raw: those too */

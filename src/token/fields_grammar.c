@@ -1,4 +1,5 @@
 /* fields_grammar.c: which tokens may follow: the rows of borders, kinds and tags, and the bounds of numbers. */
+#include <pthread.h>
 #include <string.h>
 
 #include "capture/capture.h"
@@ -37,10 +38,13 @@ void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count)
         row[word] &= ~mask(word, from, to);
 }
 
-void wlmi_fields_make_rows(wlmi_coder *c)
+/* Which tags can stand where, before anything is predicted: the same for all coders. */
+static uint64_t tag_rows[WLMI_ROWS][WLMI_T_WORDS];
+static pthread_once_t tag_rows_once = PTHREAD_ONCE_INIT;
+
+static void make_tag_rows(void)
 {
     static const uint8_t link[3] = {WLMI_FL_RAW, WLMI_FL_ETHERNET, WLMI_FL_VLAN};
-    memset(c->rows, 0, sizeof c->rows);
     for (int i = 0; i < WLMI_ROWS; i++) {
         int generic = i == WLMI_ROWS - 1;
         int shape = generic ? WLMI_SHAPE_GENERIC
@@ -48,10 +52,15 @@ void wlmi_fields_make_rows(wlmi_coder *c)
         for (int f = 0; f < WLMI_F_COUNT; f++)
             if (wlmi_fields[f].layers & wlmi_shape_layers(shape)) {
                 int narrow = wlmi_fields[f].code == WLMI_CODE_WIDE && i % WLMI_FIELDS_NETS >= WLMI_FN_6;
-                set_range(c->rows[i], wlmi_fields[f].tag, narrow ? 1 : wlmi_fields[f].buckets);
+                set_range(tag_rows[i], wlmi_fields[f].tag, narrow ? 1 : wlmi_fields[f].buckets);
             }
-        set_range(c->rows[i], WLMI_T_LEN_SAME, WLMI_T_LEN_LONG - WLMI_T_LEN_SAME + 1);
+        set_range(tag_rows[i], WLMI_T_LEN_SAME, WLMI_T_LEN_LONG - WLMI_T_LEN_SAME + 1);
     }
+}
+
+void wlmi_fields_make_rows(void)
+{
+    pthread_once(&tag_rows_once, make_tag_rows);
 }
 
 /* Kinds that fit the shape; raw ones where the packet need not have it. */
@@ -211,7 +220,7 @@ static void clear_implausible(wlmi_coder *c)
 
 void wlmi_row_of_tags(wlmi_coder *c)
 {
-    memcpy(c->row, c->rows[wlmi_rows_index(&c->predicted)], sizeof c->row);
+    memcpy(c->row, tag_rows[wlmi_rows_index(&c->predicted)], sizeof c->row);
     clear_predicted(c);
     wlmi_row_of_options(c);
     if (c->options.generating)

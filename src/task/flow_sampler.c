@@ -1,4 +1,4 @@
-/* flow_sampler.c: a flow, token by token. */
+/* flow_sampler.c: a flow, token by token: a row goes out to the model, logits come back, the next token is drawn. */
 #include "task/flow_sampler.h"
 
 #include <string.h>
@@ -14,8 +14,6 @@ struct wlmi_flow_sampler {
     const wlmi_codec *codec;
     wlmi_flow_sampler_options options;
     wlmi_coder *coder;
-    wlmi_stream stream;
-    float *logits;            /* [rows of the net] */
     wlmi_candidate *scratch;  /* [vocabulary] */
     uint64_t *banned;         /* [(vocabulary + 63) / 64]: tokens that are not sampled now */
     int capture;              /* unit capture */
@@ -25,6 +23,13 @@ struct wlmi_flow_sampler {
     wlmi_tokens again;        /* as the codec writes the same packets */
     uint8_t *frame;           /* room for one packet */
     size_t frame_capacity;
+    /* The current flow: */
+    wlmi_sampled_flow *flow;
+    wlmi_rng rng;
+    int sound, over;
+    wlmi_rows rows;           /* of the current try that the model is to take in, from `given` on */
+    int given;
+    int afresh;               /* the first of them begins a stream */
 };
 
 static void ban(wlmi_flow_sampler *s, wlmi_token token, int banned)
@@ -63,11 +68,9 @@ static wlm_status find_opening(wlmi_flow_sampler *s, wlm_error *error)
 static wlm_status prepare(wlmi_flow_sampler *s, wlm_error *error)
 {
     WLMI_TRY(s->codec->make(&s->coder, error));
-    WLMI_TRY(wlmi_stream_new(&s->stream, s->model->net, error));
-    s->logits = wlmi_alloc_array((size_t)s->model->net->rows, sizeof *s->logits);
     s->scratch = wlmi_alloc_array(s->codec->vocabulary, sizeof *s->scratch);
     s->banned = wlmi_alloc_zero((s->codec->vocabulary + 63) / 64, sizeof *s->banned);
-    if (!s->logits || !s->scratch || !s->banned)
+    if (!s->scratch || !s->banned)
         return WLMI_NO_MEMORY(error);
     if (s->capture)
         WLMI_TRY(find_opening(s, error));
@@ -108,30 +111,31 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
         return;
     if (s->coder)
         s->codec->drop(s->coder);
-    wlmi_stream_free(&s->stream);
+    wlmi_rows_free(&s->rows);
     wlmi_tokens_free(&s->tokens);
     wlmi_tokens_free(&s->again);
-    wlmi_free(s->logits);
     wlmi_free(s->scratch);
     wlmi_free(s->banned);
     wlmi_free(s->frame);
     wlmi_free(s);
 }
 
-/* Feeds one row; *logits of what follows, unless NULL. */
-static wlm_status feed(wlmi_flow_sampler *s, int32_t id, int32_t packet, int32_t role, float *logits, wlm_error *error)
+/* A row for the model; those before it were given out if `s->given` says so. */
+static wlm_status put(wlmi_flow_sampler *s, int32_t id, int32_t packet, int32_t role, wlm_error *error)
 {
-    static const int32_t starts[] = {0, 1}, position = 0;
-    wlmi_stream *stream = &s->stream;
-    const wlmi_batch batch = {.tokens = 1, .id = &id, .packet = &packet, .role = &role, .segments = {1, starts}};
-    return wlmi_net_logits(s->model->net, &batch, &stream, 1, &position, logits != NULL, 0, s->model->net->rows, logits,
-                           error);
+    if (s->given == s->rows.tokens) {
+        wlmi_rows_clear(&s->rows);
+        s->given = 0;
+    }
+    WLMI_TRY(wlmi_rows_reserve(&s->rows, 1, error));
+    wlmi_rows_put(&s->rows, id, packet, role);
+    return WLM_OK;
 }
 
 /* Takes a packet of the flow with that number. */
-static wlm_status keep(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, const wlm_packet *packet, uint64_t number,
-                       wlm_error *error)
+static wlm_status keep(wlmi_flow_sampler *s, const wlm_packet *packet, uint64_t number, wlm_error *error)
 {
+    wlmi_sampled_flow *flow = s->flow;
     if (!wlmi_grow(&flow->of, &flow->of_capacity, flow->packets.count + 1, sizeof *flow->of))
         return WLMI_NO_MEMORY(error);
     flow->of[flow->packets.count] = number;
@@ -141,8 +145,10 @@ static wlm_status keep(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, const wlm_
     return wlmi_packet_list_add(&flow->packets, packet, error);
 }
 
-static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *flow, wlm_error *error)
+/* Begins a try. */
+static wlm_status begin(wlmi_flow_sampler *s, wlm_error *error)
 {
+    wlmi_sampled_flow *flow = s->flow;
     const wlmi_packet_list *beginning = s->options.beginning;
     uint32_t longest = s->options.max_tokens < LEAST_SNAP ? LEAST_SNAP : s->options.max_tokens;
     const wlmi_net *net = s->model->net;
@@ -156,7 +162,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
         coding.snap_length = LONGEST_SNAP;
     }
     if (coding.payload_limited || coding.shuffle)
-        coding.seed = wlmi_rng_next(rng);
+        coding.seed = wlmi_rng_next(&s->rng);
     int32_t vocabulary = (int32_t)s->codec->vocabulary, none = (int32_t)s->codec->roles, first_role;
     wlmi_packet_list_cut(&flow->packets, 0);
     flow->flows = flow->unsound = 0;
@@ -168,13 +174,16 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
     s->coding = coding;
     s->codec->start(s->coder, &coding);
     first_role = s->codec->role(s->coder);
-    wlmi_stream_reset(&s->stream, net);
+    wlmi_rows_clear(&s->rows);
+    s->given = 0;
+    s->afresh = s->sound = 1;
+    flow->out_of_tokens = 0;
     if (s->options.task >= 0) {
         int32_t row = net->task[s->options.task].row;
-        WLMI_TRY(feed(s, row, 0, none, NULL, error));
-        WLMI_TRY(feed(s, row + 1 + s->options.label, 0, first_role, s->logits, error));
+        WLMI_TRY(put(s, row, 0, none, error));
+        WLMI_TRY(put(s, row + 1 + s->options.label, 0, first_role, error));
     } else {
-        WLMI_TRY(feed(s, vocabulary + WLMI_FLOW_ROW, 0, first_role, s->logits, error));
+        WLMI_TRY(put(s, vocabulary + WLMI_FLOW_ROW, 0, first_role, error));
     }
     for (size_t i = 0; beginning && i < beginning->count; i++) {
         wlm_packet packet = wlmi_packet_list_at(beginning, i);
@@ -183,15 +192,14 @@ static wlm_status begin(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_sampled_flow *
             s->codec->set_flow(s->coder, 0);
         WLMI_TRY(s->codec->encode(s->coder, &packet, &s->tokens, error));
         wlmi_tokens_look_ahead(s->codec, s->coder, &s->tokens, before);
-        WLMI_TRY(keep(s, flow, &packet, 0, error));
+        WLMI_TRY(keep(s, &packet, 0, error));
     }
     if (s->tokens.count >= s->options.max_tokens && s->tokens.count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "the prefix takes %zu tokens and leaves nothing of %u", s->tokens.count,
                          s->options.max_tokens);
     for (size_t i = 0; i < s->tokens.count; i++)
-        WLMI_TRY(feed(s, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i],
-                                   i + 1 == s->tokens.count ? s->logits : NULL, error));
+        WLMI_TRY(put(s, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i], error));
     return WLM_OK;
 }
 
@@ -213,12 +221,13 @@ static wlm_status judge(wlmi_flow_sampler *s, const wlm_packet *packet, size_t i
 }
 
 /* Samples one token and takes it in. */
-static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, wlm_error *error)
+static wlm_status step(wlmi_flow_sampler *s, const float *logits, wlmi_pushed *what, wlm_error *error)
 {
     wlmi_allowed allowed;
     int32_t token, packet = (int32_t)s->codec->segment(s->coder);
     s->codec->allowed(s->coder, &allowed);
-    token = wlmi_sample(&s->options.sampling, s->logits, s->codec->vocabulary, &allowed, s->banned, s->scratch, rng);
+    token = wlmi_sample(&s->options.sampling, logits, s->codec->vocabulary, &allowed, s->banned, s->scratch,
+                        &s->rng);
     if (token < 0)
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "codec %s leaves no token to sample",
                          s->codec->name);
@@ -230,39 +239,7 @@ static wlm_status step(wlmi_flow_sampler *s, wlmi_rng *rng, wlmi_pushed *what, w
     s->tokens.packet[s->tokens.count++] = (uint32_t)packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
-    return feed(s, token, packet, s->codec->role(s->coder), s->logits, error);
-}
-
-/* One try; *sound: it was not given up. The last one is kept as it is. */
-static wlm_status try_flow(wlmi_flow_sampler *s, wlmi_rng *rng, int last, wlmi_sampled_flow *flow, int *sound,
-                           wlm_error *error)
-{
-    int good = 0;
-    wlmi_pushed what = WLMI_PUSHED;
-    *sound = 1;
-    flow->out_of_tokens = 0;
-    WLMI_TRY(begin(s, rng, flow, error));
-    while (what != WLMI_PUSHED_END) {
-        if (s->tokens.count >= s->options.max_tokens && flow->packets.count) {
-            flow->out_of_tokens = 1;
-            break;
-        }
-        if (s->options.stop && *s->options.stop)
-            return WLM_STOPPED;
-        WLMI_TRY(step(s, rng, &what, error));
-        flow->tokens++;
-        if (what != WLMI_PUSHED_PACKET)
-            continue;
-        WLMI_TRY(judge(s, s->codec->packet(s->coder), flow->packets.count, &good, error));
-        if (s->capture)
-            flow->unsound += !good;
-        else
-            *sound &= good;
-        if (!*sound && !last)
-            return WLM_OK;
-        WLMI_TRY(keep(s, flow, s->codec->packet(s->coder), s->capture ? s->codec->flow(s->coder) : 0, error));
-    }
-    return WLM_OK;
+    return put(s, token, packet, s->codec->role(s->coder), error);
 }
 
 /* Whether the codec writes the flow's packets as other tokens than were sampled. Behind its own the sampled ones may
@@ -286,16 +263,71 @@ static wlm_status compare(wlmi_flow_sampler *s, wlmi_sampled_flow *flow, wlm_err
     return WLM_OK;
 }
 
-wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampled_flow *flow, wlm_error *error)
+/* The try has come to its end: it is kept, or the next one begins. */
+static wlm_status end_try(wlmi_flow_sampler *s, wlm_error *error)
 {
-    wlmi_rng rng;
-    int sound = 0;
-    wlmi_rng_seed(&rng, seed);
-    flow->tokens = 0;
-    for (uint32_t i = 0; i < WLMI_FLOW_TRIES && !sound; i++) {
-        flow->given_up = i;
-        WLMI_TRY(try_flow(s, &rng, i + 1 == WLMI_FLOW_TRIES, flow, &sound, error));
+    if (!s->sound && s->flow->given_up + 1 < WLMI_FLOW_TRIES) {
+        s->flow->given_up++;
+        return begin(s, error);
     }
-    flow->flawed = !sound;
-    return compare(s, flow, error);
+    s->flow->flawed = !s->sound;
+    s->over = 1;
+    return compare(s, s->flow, error);
+}
+
+static wlm_status take_packet(wlmi_flow_sampler *s, wlm_error *error)
+{
+    int good = 0;
+    WLMI_TRY(judge(s, s->codec->packet(s->coder), s->flow->packets.count, &good, error));
+    if (s->capture)
+        s->flow->unsound += !good;
+    else
+        s->sound &= good;
+    if (!s->sound && s->flow->given_up + 1 < WLMI_FLOW_TRIES)
+        return WLM_OK;
+    return keep(s, s->codec->packet(s->coder), s->capture ? s->codec->flow(s->coder) : 0, error);
+}
+
+/* One token further. A last try is kept as it is, to its end. */
+static wlm_status advance(wlmi_flow_sampler *s, const float *logits, wlm_error *error)
+{
+    wlmi_pushed what;
+    if (s->tokens.count >= s->options.max_tokens && s->flow->packets.count) {
+        s->flow->out_of_tokens = 1;
+        return end_try(s, error);
+    }
+    if (s->options.stop && *s->options.stop)
+        return WLM_STOPPED;
+    WLMI_TRY(step(s, logits, &what, error));
+    s->flow->tokens++;
+    if (what == WLMI_PUSHED_PACKET) {
+        WLMI_TRY(take_packet(s, error));
+        if (!s->sound && s->flow->given_up + 1 < WLMI_FLOW_TRIES)
+            return end_try(s, error);
+    }
+    return what == WLMI_PUSHED_END ? end_try(s, error) : WLM_OK;
+}
+
+wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampled_flow *flow, wlm_error *error)
+{
+    wlmi_rng_seed(&s->rng, seed);
+    s->flow = flow;
+    s->over = 0;
+    flow->tokens = 0;
+    flow->given_up = 0;
+    return begin(s, error);
+}
+
+wlm_status wlmi_flow_sampler_next(wlmi_flow_sampler *s, const float *logits, wlmi_sampler_row *row, int *over,
+                                  wlm_error *error)
+{
+    while (!s->over && s->given == s->rows.tokens)
+        WLMI_TRY(advance(s, logits, error));
+    *over = s->over;
+    if (s->over)
+        return WLM_OK;
+    *row = (wlmi_sampler_row){s->rows.id[s->given], s->rows.packet[s->given], s->rows.role[s->given], s->afresh};
+    s->afresh = 0;
+    s->given++;
+    return WLM_OK;
 }

@@ -1,10 +1,11 @@
-/* flow_sampler.h: one new flow at a time out of a model, through the codec's grammar; out of a model of unit capture,
+/* flow_sampler.h: a new flow out of a model's logits, through the codec's grammar; out of a model of unit capture,
  * one stream of interleaved flows. */
 #ifndef WLMI_FLOW_SAMPLER_H
 #define WLMI_FLOW_SAMPLER_H
 
 #include "capture/packet_list.h"
 #include "task/handle.h"
+#include "task/rows.h"
 #include "task/sample.h"
 
 typedef struct wlmi_flow_sampler_options {
@@ -37,11 +38,20 @@ typedef struct wlmi_flow_sampler wlmi_flow_sampler;
 
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
                                  const wlmi_flow_sampler_options *options, wlm_error *error);
-/* A try is given up, and the next begun, where a packet is no IP packet or its headers contradict themselves, and
- * where TCP begins in the middle and must not; a stream of unit capture is kept as it comes. *flow is zero-initialised
- * or was used before. The same seed gives the same flow. */
-wlm_status wlmi_flow_sampler_run(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
-                                 wlm_error *error);
+typedef struct wlmi_sampler_row { /* what the model is to take in */
+    int32_t id, packet, role;
+    int afresh; /* as the first row of a stream */
+} wlmi_sampler_row;
+
+/* Begins a flow. *flow is zero-initialised or was used before, and lent until the flow is over. A try is given up, and
+ * the next begun, where a packet is no IP packet or its headers contradict themselves, and where TCP begins in the
+ * middle and must not; a stream of unit capture is kept as it comes. The same seed and logits give the same flow. */
+wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
+                                   wlm_error *error);
+/* The row that the model is to take in next, or *over: the flow is complete. logits [vocabulary] follow the row given
+ * before; the first call after begin reads none. */
+wlm_status wlmi_flow_sampler_next(wlmi_flow_sampler *sampler, const float *logits, wlmi_sampler_row *row, int *over,
+                                  wlm_error *error);
 void wlmi_sampled_flow_free(wlmi_sampled_flow *flow);
 void wlmi_flow_sampler_free(wlmi_flow_sampler *sampler);
 

@@ -8,7 +8,7 @@
 #include "capture/address.h"
 #include "capture/flow.h"
 #include "capture/hide.h"
-#include "task/flow_sampler.h"
+#include "task/flow_lanes.h"
 #include "task/query.h"
 #include "task/timeline.h"
 
@@ -22,14 +22,14 @@ typedef struct run {
     const wlm_generate_options *options;
     wlm_generate_report *report;
     int task, label; /* -1: none */
-    wlmi_flow_sampler *sampler;
+    wlmi_flow_lanes *lanes;
     wlmi_packet_list beginning;
     wlmi_address_plan plan;
     wlmi_timeline timeline;
     wlm_writer *writer;
     uint8_t *frame;  /* room for one packet */
     size_t frame_capacity;
-    wlmi_sampled_flow flow;
+    const wlmi_sampled_flow *flow;
     wlmi_place *place; /* [flow.flows] */
     size_t place_capacity;
     uint64_t flawed, unsound;
@@ -134,6 +134,12 @@ static wlm_format format_of(const char *path)
     return length >= n && !strncmp(path + length - n, wanted, n) ? WLM_FORMAT_PCAPNG : WLM_FORMAT_PCAP;
 }
 
+/* In unit capture all flows come as one stream. */
+static uint64_t streams_of(const run *r)
+{
+    return r->model->net->record.unit == WLM_UNIT_CAPTURE ? 1 : r->options->flows;
+}
+
 static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_generate_options *o = r->options;
@@ -157,7 +163,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     sampling.task = r->task;
     sampling.label = r->label;
     sampling.beginning = &r->beginning;
-    WLMI_TRY(wlmi_flow_sampler_new(&r->sampler, r->model, &sampling, error));
+    WLMI_TRY(wlmi_flow_lanes_new(&r->lanes, r->model, &sampling, o->seed, streams_of(r), error));
     writing.format = format_of(o->out);
     return wlm_writer_open(&r->writer, o->out, &writing, error);
 }
@@ -170,22 +176,22 @@ static wlm_status place_packets(run *r, uint64_t index, wlm_error *error)
     uint16_t port = r->task < 0 ? 0 : r->model->net->task[r->task].port[r->label];
     int64_t before = 0, now = r->start_ns;
     wlmi_mended mended = {0, 0};
-    if (!wlmi_grow(&r->place, &r->place_capacity, r->flow.flows, sizeof *r->place))
+    if (!wlmi_grow(&r->place, &r->place_capacity, r->flow->flows, sizeof *r->place))
         return WLMI_NO_MEMORY(error);
-    for (uint64_t i = 0; i < r->flow.flows; i++)
+    for (uint64_t i = 0; i < r->flow->flows; i++)
         wlmi_place_make(&r->place[i], &r->plan, index + i, port);
-    for (size_t i = 0; i < r->flow.packets.count; i++) {
-        wlm_packet sampled = wlmi_packet_list_at(&r->flow.packets, i), packet;
+    for (size_t i = 0; i < r->flow->packets.count; i++) {
+        wlm_packet sampled = wlmi_packet_list_at(&r->flow->packets, i), packet;
         int64_t wait = i && sampled.time_ns > before ? sampled.time_ns - before : 0;
         before = sampled.time_ns;
         now += wait < longest_wait_ns ? wait : longest_wait_ns;
         if (!wlmi_grow(&r->frame, &r->frame_capacity, (size_t)sampled.captured + WLMI_ETHERNET_HEADER, 1))
             return WLMI_NO_MEMORY(error);
-        wlmi_place_packet(&r->place[r->flow.of[i]], &sampled, r->frame, &packet, &mended);
+        wlmi_place_packet(&r->place[r->flow->of[i]], &sampled, r->frame, &packet, &mended);
         packet.time_ns = now;
         WLMI_TRY(wlmi_timeline_add(&r->timeline, &packet, error));
     }
-    r->report->packets += r->flow.packets.count;
+    r->report->packets += r->flow->packets.count;
     r->report->lengths_mended += mended.lengths;
     r->report->checksums_mended += mended.checksums;
     return WLM_OK;
@@ -202,24 +208,22 @@ static void show(const run *r)
         r->options->progress(r->options->user, &progress);
 }
 
-/* Every flow has a seed of its own, so that it does not depend on how many came before it. In unit capture all flows
- * come as one stream. */
 static wlm_status make_flows(run *r, wlm_error *error)
 {
-    const uint64_t streams = r->model->net->record.unit == WLM_UNIT_CAPTURE ? 1 : r->options->flows;
+    const uint64_t streams = streams_of(r);
     wlmi_rng rng;
     wlmi_rng_seed(&rng, wlmi_mix2(r->options->seed, UINT64_MAX));
     r->start_ns = r->options->start_ns;
     for (uint64_t i = 0; i < streams; i++) {
-        WLMI_TRY(wlmi_flow_sampler_run(r->sampler, wlmi_mix2(r->options->seed, i), &r->flow, error));
+        WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));
         WLMI_TRY(place_packets(r, i, error));
-        r->report->flows += r->flow.flows;
-        r->unsound += r->flow.unsound;
-        r->report->tokens += r->flow.tokens;
-        r->report->flows_cut += (uint64_t)r->flow.out_of_tokens;
-        r->report->reencoded_differently += (uint64_t)r->flow.reencoded_differently;
-        r->report->flows_resampled += r->flow.given_up;
-        r->flawed += (uint64_t)r->flow.flawed;
+        r->report->flows += r->flow->flows;
+        r->unsound += r->flow->unsound;
+        r->report->tokens += r->flow->tokens;
+        r->report->flows_cut += (uint64_t)r->flow->out_of_tokens;
+        r->report->reencoded_differently += (uint64_t)r->flow->reencoded_differently;
+        r->report->flows_resampled += r->flow->given_up;
+        r->flawed += (uint64_t)r->flow->flawed;
         r->start_ns += (int64_t)(-mean_gap_ns * log(1 - wlmi_rng_uniform(&rng)));
         WLMI_TRY(wlmi_timeline_write(&r->timeline, r->start_ns, r->writer, error));
         show(r);
@@ -256,10 +260,9 @@ static wlm_status finish(run *r, wlm_status status, wlm_error *error)
         status = written == WLM_OK ? status : written;
     }
     wlm_writer_discard(r->writer);
-    wlmi_flow_sampler_free(r->sampler);
+    wlmi_flow_lanes_free(r->lanes);
     wlmi_timeline_free(&r->timeline);
     wlmi_packet_list_free(&r->beginning);
-    wlmi_sampled_flow_free(&r->flow);
     wlmi_free(r->place);
     wlmi_free(r->frame);
     return status;

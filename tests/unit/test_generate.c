@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/cursor.h"
 #include "capture/address.h"
-#include "task/flow_sampler.h"
+#include "task/flow_lanes.h"
 #include "task/handle.h"
 #include "task/query.h"
 
@@ -220,34 +220,63 @@ static void sampled_flows_keep_to_the_rules(void **state)
         wlm_model *model = load(&how);
         wlmi_flow_sampler_options options = {.sampling = {1, 0, 1}, .task = -1, .label = -1, .begin_anywhere = limited, .end_anywhere = limited,
                                              .max_tokens = 128};
-        wlmi_flow_sampler *sampler;
-        wlmi_sampled_flow flow = {0};
+        wlmi_flow_lanes *lanes;
+        const wlmi_sampled_flow *flow;
         wlm_error error;
         int longer = 0;
-        assert_ok(wlmi_flow_sampler_new(&sampler, model, &options, &error), &error);
-        for (uint64_t seed = 0; seed < 12; seed++) {
+        assert_ok(wlmi_flow_lanes_new(&lanes, model, &options, 1, 12, &error), &error);
+        for (int f = 0; f < 12; f++) {
             int64_t last = 0;
-            assert_ok(wlmi_flow_sampler_run(sampler, seed, &flow, &error), &error);
-            assert_true(flow.packets.count >= 1);
-            for (size_t i = 0; i < flow.packets.count; i++) {
-                wlm_packet packet = wlmi_packet_list_at(&flow.packets, i);
+            assert_ok(wlmi_flow_lanes_next(lanes, &flow, &error), &error);
+            assert_true(flow->packets.count >= 1);
+            for (size_t i = 0; i < flow->packets.count; i++) {
+                wlm_packet packet = wlmi_packet_list_at(&flow->packets, i);
                 assert_true(packet.time_ns >= last);
                 assert_true(packet.captured >= 1 && packet.captured <= 128);
                 assert_true(packet.wire >= packet.captured);
                 longer += packet.wire > packet.captured;
                 last = packet.time_ns;
             }
-            if (!flow.flawed)
-                for (size_t i = 0; i < flow.packets.count; i++) {
-                    wlm_packet packet = wlmi_packet_list_at(&flow.packets, i);
+            if (!flow->flawed)
+                for (size_t i = 0; i < flow->packets.count; i++) {
+                    wlm_packet packet = wlmi_packet_list_at(&flow->packets, i);
                     assert_true(wlmi_is_ip_packet(&packet));
                 }
         }
         assert_int_equal(longer > 0, limited);
-        wlmi_sampled_flow_free(&flow);
-        wlmi_flow_sampler_free(sampler);
+        wlmi_flow_lanes_free(lanes);
         wlm_model_free(model);
     }
+}
+
+/* The i-th flow is the same, however many are made beside it and after it. */
+static void a_flow_does_not_depend_on_its_neighbours(void **state)
+{
+    const test_model_options how = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL};
+    const wlmi_flow_sampler_options options = {.sampling = {1, 0, 1}, .task = -1, .label = -1, .begin_anywhere = 1,
+                                               .end_anywhere = 1, .max_tokens = 60};
+    static const uint64_t counts[] = {1, 5, 70};
+    wlm_model *model = load(&how);
+    wlmi_flow_lanes *all, *some;
+    wlm_error error;
+    (void)state;
+    for (int c = 0; c < 3; c++) {
+        assert_ok(wlmi_flow_lanes_new(&all, model, &options, 7, 90, &error), &error);
+        assert_ok(wlmi_flow_lanes_new(&some, model, &options, 7, counts[c], &error), &error);
+        for (uint64_t i = 0; i < counts[c]; i++) {
+            const wlmi_sampled_flow *a, *b;
+            assert_ok(wlmi_flow_lanes_next(all, &a, &error), &error);
+            assert_ok(wlmi_flow_lanes_next(some, &b, &error), &error);
+            assert_int_equal(a->tokens, b->tokens);
+            assert_int_equal(a->packets.count, b->packets.count);
+            assert_int_equal(a->packets.used, b->packets.used);
+            assert_memory_equal(a->packets.bytes, b->packets.bytes, a->packets.used);
+        }
+        assert_int_equal(wlmi_flow_lanes_next(some, &(const wlmi_sampled_flow *){NULL}, &error), WLM_ERR_ARGUMENT);
+        wlmi_flow_lanes_free(all);
+        wlmi_flow_lanes_free(some);
+    }
+    wlm_model_free(model);
 }
 
 /* Reads a written capture of one stream: times in order, checksums right. Counts the flows by their addresses, and how
@@ -392,6 +421,7 @@ int main(void)
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_stop_keeps_the_flows_made),
         cmocka_unit_test(sampled_flows_keep_to_the_rules),
+        cmocka_unit_test(a_flow_does_not_depend_on_its_neighbours),
         cmocka_unit_test(captures_have_flows_in_turns),
         cmocka_unit_test(flows_that_encode_otherwise_are_counted),
         cmocka_unit_test(every_failed_allocation_is_a_status),

@@ -48,6 +48,7 @@ static wlm_status add_path(void *user, const char *path, wlm_error *error)
 static wlm_status tell(verification *v, const char *path, const result *r)
 {
     const wlm_token_report *report = &r->report;
+    wlm_error error;
     json_t *line;
     v->files++;
     if (r->status != WLM_OK) {
@@ -55,8 +56,10 @@ static wlm_status tell(verification *v, const char *path, const result *r)
         line = json_pack("{s:s*, s:b, s:s}", "file", path, "exact", 0, "error", r->error.cause);
     } else {
         report_damage(path, report);
-        if (v->counter && wlm_token_counter_add(v->counter, path, &v->error) != WLM_OK)
-            return v->error.status;
+        if (v->counter && wlm_token_counter_add(v->counter, path, &error) != WLM_OK) {
+            v->error = error;
+            return error.status;
+        }
         *(report->lossy ? &v->lossy : &v->exact) += 1;
         v->sum.packets += report->packets;
         v->sum.flows += report->flows;

@@ -39,6 +39,8 @@ for threads in 1 3; do # in the order of the files, however many are verified at
     "$WIRELM" verify -r set set --threads $threads > threads.$threads
 done
 cmp threads.1 threads.3 || fail "verify --threads changes what verify prints"
+"$WIRELM" verify -r set --stats > stats.json || fail "verify --stats of a folder"
+[ "$(wc -l < stats.json)" = 4 ] && tail -1 stats.json | grep -q '"udp":0,"other":6}' || fail "stats: $(cat stats.json)"
 "$WIRELM" verify -r - < a.pcap | grep -q '"packets":3' || fail "verify of standard input"
 
 # What breaks off is exact, and reported in one line.

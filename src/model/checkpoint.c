@@ -168,6 +168,8 @@ static wlm_status load(wlmi_net **net, wlmi_safetensors *file, const wlmi_backen
 {
     WLMI_TRY(wlmi_checkpoint_make_net(net, file, 1, backend, error));
     WLMI_TRY(wlmi_checkpoint_read(file, *net, (*net)->value, "", error));
+    wlmi_net_refresh(*net);
+    WLMI_TRY(backend->status(error));
     return wlmi_safetensors_all_read(file, error);
 }
 

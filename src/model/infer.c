@@ -15,12 +15,13 @@ struct wlmi_infer {
     void *block;
     size_t size;          /* bytes */
     wlmi_real *x, *picked_x; /* [T,D] residual stream, and room to pick rows of it */
-    wlmi_real *normed, *in; /* [T,D] */
+    wlmi_act *normed, *in; /* [T,D] */
     wlmi_real *rstd;      /* [T] */
     wlmi_real *qkv;       /* [T,C] */
     wlmi_real *kept;      /* of the mixers' chunked form */
     wlmi_real *o, *picked_o; /* [T,H*K] */
-    wlmi_real *gate_up, *hidden; /* [T,2F], [T,F] */
+    wlmi_act *mixer_out;  /* [T,H*K] o for the product */
+    wlmi_act *gate_up, *hidden; /* [T,2F], [T,F] */
     wlmi_real *angles;    /* [T,K] */
     wlmi_real *logits;    /* [N, columns asked for] */
     int32_t *packet;      /* [T] */
@@ -88,21 +89,23 @@ static size_t lay_out(const run *r)
     wlmi_infer *w = r->w;
     const wlmi_config *c = &r->net->config;
     const wlmi_layer_shape widest = wlmi_config_widest(c);
-    const size_t real = r->net->backend->real_size, T = (size_t)r->batch->tokens, D = (size_t)c->width;
+    const size_t real = r->net->backend->real_size, act = r->net->backend->act_size, T = (size_t)r->batch->tokens;
+    const size_t D = (size_t)c->width;
     const size_t inner = (size_t)widest.inner, F = (size_t)c->hidden;
     const size_t B = r->streams ? (size_t)r->batch->segments.count : 0;
     size_t used = 0;
     w->x = carve(w, &used, T * D * real);
     w->picked_x = carve(w, &used, T * D * real);
-    w->normed = carve(w, &used, T * D * real);
-    w->in = carve(w, &used, T * D * real);
+    w->normed = carve(w, &used, T * D * act);
+    w->in = carve(w, &used, T * D * act);
     w->rstd = carve(w, &used, T * real);
     w->qkv = carve(w, &used, T * (size_t)widest.columns * real);
     w->kept = carve(w, &used, most_kept(r) * real);
     w->o = carve(w, &used, T * inner * real);
     w->picked_o = carve(w, &used, T * inner * real);
-    w->gate_up = carve(w, &used, T * 2 * F * real);
-    w->hidden = carve(w, &used, T * F * real);
+    w->mixer_out = carve(w, &used, T * inner * act);
+    w->gate_up = carve(w, &used, T * 2 * F * act);
+    w->hidden = carve(w, &used, T * F * act);
     w->logits = carve(w, &used, (size_t)r->n * (size_t)r->columns * real);
     w->packet = carve(w, &used, T * sizeof *w->packet);
     w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
@@ -176,21 +179,20 @@ static void end_streams(const run *r)
 /* ---------------------------------------------------------------- a layer */
 
 /* The input of a layer's half: norm(x), shifted against the row before where the configuration says so. */
-static wlmi_real *half_input(const run *r, int layer, int part, const wlmi_param *gain)
+static wlmi_act *half_input(const run *r, int layer, int part, const wlmi_param *gain)
 {
     const wlmi_net *net = r->net;
     const wlmi_backend *b = net->backend;
+    const wlmi_segments *shift = net->config.shift && !r->streams ? &r->batch->segments : NULL;
     wlmi_infer *w = r->w;
     int D = net->config.width;
-    b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, gain), r->rows, D);
-    if (r->streams)
-        next_part(r, layer, part);
+    b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, gain), shift, r->rows, D);
+    if (!r->streams)
+        return w->normed;
+    next_part(r, layer, part);
     if (!net->config.shift)
         return w->normed;
-    if (r->streams)
-        b->shift_step(w->in, w->normed, r->batch->segments, w->state, D, r->keep);
-    else
-        b->shift_forward(w->in, w->normed, r->batch->segments, D);
+    b->shift_step(w->in, w->normed, r->batch->segments, w->state, D, r->keep);
     return w->in;
 }
 
@@ -269,18 +271,19 @@ static void layer_forward(run *r, int layer)
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
     wlmi_infer *w = r->w;
     int D = c->width;
-    wlmi_real *in = half_input(r, layer, 0, &p[WLMI_SLOT_MIXER_NORM]);
-    b->matmul_forward(w->qkv, in, wlmi_value(net, &p[WLMI_SLOT_QKV]), r->rows, shape.columns, D, 0);
+    wlmi_act *in = half_input(r, layer, 0, &p[WLMI_SLOT_MIXER_NORM]);
+    b->matmul_forward_onto(w->qkv, NULL, in, p[WLMI_SLOT_QKV].weight, r->rows, shape.columns, D);
     mix(r, layer, &shape);
     if (layer + 1 == c->layers && !c->shift) /* a shifted row also needs the one before */
         pick(r, shape.inner);
     if (!r->rows)
         return;
-    b->matmul_forward(w->x, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), r->rows, D, shape.inner, 1);
+    b->to_act(w->mixer_out, w->o, (size_t)r->rows * (size_t)shape.inner);
+    b->matmul_forward_onto(w->x, w->x, w->mixer_out, p[WLMI_SLOT_OUT].weight, r->rows, D, shape.inner);
     in = half_input(r, layer, shape.plan->groups + 1, &p[WLMI_SLOT_MLP_NORM]);
-    b->matmul_forward(w->gate_up, in, wlmi_value(net, &p[WLMI_SLOT_UP]), r->rows, 2 * c->hidden, D, 0);
+    b->matmul_forward(w->gate_up, in, p[WLMI_SLOT_UP].weight, r->rows, 2 * c->hidden, D);
     b->swiglu_forward(w->hidden, w->gate_up, r->rows, c->hidden);
-    b->matmul_forward(w->x, w->hidden, wlmi_value(net, &p[WLMI_SLOT_DOWN]), r->rows, D, c->hidden, 1);
+    b->matmul_forward_onto(w->x, w->x, w->hidden, p[WLMI_SLOT_DOWN].weight, r->rows, D, c->hidden);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -320,9 +323,8 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *
     if (net->config.shift)
         pick(&r, 0);
     if (n) {
-        b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, wlmi_norm_param(net)), n, D);
-        b->matmul_forward(w->logits, w->normed, wlmi_at(b, wlmi_value(net, embedding), (size_t)first * (size_t)D), n,
-                          last - first, D, 0);
+        b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, wlmi_norm_param(net)), NULL, n, D);
+        b->matmul_forward_rows(w->logits, w->normed, embedding->weight, n, first, last, D);
         b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
     }
     return b->status(error);

@@ -69,6 +69,8 @@ typedef struct wlmi_param {
     size_t offset, count;
     int decay;           /* weight decay applies */
     float deviation, low, high;
+    int in_products;     /* it is a matrix that activations are multiplied by */
+    wlmi_weight *weight; /* its values made ready for that; see wlmi_net_refresh() */
 } wlmi_param;
 
 /* How the model was made and may be used: what a checkpoint's metadata says. */
@@ -96,7 +98,7 @@ typedef struct wlmi_net {
     int layer_param[WLMI_MAX_LAYERS + 1]; /* index of each layer's first, and of the first after them */
     size_t count;        /* of all parameters */
     const wlmi_backend *backend;
-    wlmi_real *value;    /* [count] */
+    wlmi_real *value;    /* [count]; wlmi_net_refresh() after each change */
     wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
     /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
      * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
@@ -129,6 +131,9 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
+/* Makes the matrices ready for products again after their values have changed. A failure is for the backend's status()
+ * to tell, as that of an op is. */
+void wlmi_net_refresh(wlmi_net *net);
 
 /* Sums over the positions with a target, of weight * nats and of the weights, apart for positions that predict
  * tokens and positions that predict labels (their softmax begins after the special rows). */

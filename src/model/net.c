@@ -39,32 +39,26 @@ static void gather_targets(const wlmi_net *net, const wlmi_batch *batch)
         }
 }
 
-/* y [T,D] = norm(x), shifted where the configuration says so. */
-static void norm_forward(const wlmi_net *net, wlmi_real *y, wlmi_real *rstd, const wlmi_real *x,
-                         const wlmi_param *gain, const wlmi_batch *batch)
+/* The segments along which a norm's output is shifted: NULL where the configuration says that it is not. */
+static const wlmi_segments *shift_of(const wlmi_net *net, const wlmi_batch *batch)
 {
-    const wlmi_backend *b = net->backend;
-    int D = net->config.width;
-    wlmi_real *normed = net->config.shift ? net->work->dn : y;
-    b->rmsnorm_forward(normed, rstd, x, wlmi_value(net, gain), batch->tokens, D);
-    if (net->config.shift)
-        b->shift_forward(y, normed, batch->segments, D);
+    return net->config.shift ? &batch->segments : NULL;
+}
+
+static void norm_forward(const wlmi_net *net, wlmi_act *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_param *gain,
+                         const wlmi_batch *batch)
+{
+    net->backend->rmsnorm_forward(y, rstd, x, wlmi_value(net, gain), shift_of(net, batch), batch->tokens,
+                                  net->config.width);
 }
 
 /* work->dx += d(norm_forward), given dy [T,D] in work->dh. */
 static void norm_backward(const wlmi_net *net, const wlmi_real *rstd, const wlmi_real *x, const wlmi_param *gain,
                           const wlmi_batch *batch)
 {
-    const wlmi_backend *b = net->backend;
     wlmi_workspace *w = net->work;
-    int T = batch->tokens, D = net->config.width;
-    const wlmi_real *dy = w->dh;
-    if (net->config.shift) {
-        b->zero(w->dn, (size_t)T * (size_t)D);
-        b->shift_backward(w->dn, w->dh, batch->segments, D);
-        dy = w->dn;
-    }
-    b->rmsnorm_backward(w->dx, wlmi_grad(net, gain), dy, x, wlmi_value(net, gain), rstd, T, D);
+    net->backend->rmsnorm_backward(w->dx, w->dx_act, wlmi_grad(net, gain), w->dh, x, wlmi_value(net, gain), rstd,
+                                   shift_of(net, batch), batch->tokens, net->config.width);
 }
 
 static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, int layer, int g)
@@ -103,26 +97,24 @@ static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int laye
     wlmi_real *x = net->work->x[layer], *next = net->work->x[layer + 1];
     const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
     int T = batch->tokens, D = c->width;
-    size_t n = (size_t)T * (size_t)D;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
 
     norm_forward(net, w->mixer_in, w->mixer_rstd, x, &p[WLMI_SLOT_MIXER_NORM], batch);
-    b->matmul_forward(w->qkv, w->mixer_in, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, shape.columns, D, 0);
+    b->matmul_forward_onto(w->qkv, NULL, w->mixer_in, p[WLMI_SLOT_QKV].weight, T, shape.columns, D);
     for (int g = 0; g < shape.plan->groups; g++) {
         wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
         wlmi_mixer_of(rows.group->kind)->forward(&rows);
     }
-    b->matmul_forward(w->middle, w->o, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, shape.inner, 0);
-    b->add(w->middle, x, n);
+    b->to_act(w->mixer_out, w->o, (size_t)T * (size_t)shape.inner);
+    b->matmul_forward_onto(w->middle, x, w->mixer_out, p[WLMI_SLOT_OUT].weight, T, D, shape.inner);
 
     norm_forward(net, w->mlp_in, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
-    b->matmul_forward(w->gate_up, w->mlp_in, wlmi_value(net, &p[WLMI_SLOT_UP]), T, 2 * c->hidden, D, 0);
+    b->matmul_forward(w->gate_up, w->mlp_in, p[WLMI_SLOT_UP].weight, T, 2 * c->hidden, D);
     b->swiglu_forward(w->hidden, w->gate_up, T, c->hidden);
-    b->matmul_forward(next, w->hidden, wlmi_value(net, &p[WLMI_SLOT_DOWN]), T, D, c->hidden, 0);
-    b->add(next, w->middle, n);
+    b->matmul_forward_onto(next, w->middle, w->hidden, p[WLMI_SLOT_DOWN].weight, T, D, c->hidden);
 }
 
-/* work->dx holds the gradient of the layer's output, then that of its input. */
+/* work->dx and dx_act hold the gradient of the layer's output, then that of its input. */
 static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
 {
     const wlmi_backend *b = net->backend;
@@ -133,21 +125,22 @@ static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int lay
     int T = batch->tokens, D = c->width;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
 
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), work->dx, w->hidden, T, D, c->hidden);
-    b->matmul_backward_input(work->d_hidden, work->dx, wlmi_value(net, &p[WLMI_SLOT_DOWN]), T, D, c->hidden, 0);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), work->dx_act, w->hidden, T, D, c->hidden);
+    b->matmul_backward_input(work->d_hidden, work->dx_act, p[WLMI_SLOT_DOWN].weight, T, D, c->hidden);
     b->swiglu_backward(work->d_gate_up, work->d_hidden, w->gate_up, T, c->hidden);
     b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_UP]), work->d_gate_up, w->mlp_in, T, 2 * c->hidden, D);
-    b->matmul_backward_input(work->dh, work->d_gate_up, wlmi_value(net, &p[WLMI_SLOT_UP]), T, 2 * c->hidden, D, 0);
+    b->matmul_backward_input(work->dh, work->d_gate_up, p[WLMI_SLOT_UP].weight, T, 2 * c->hidden, D);
     norm_backward(net, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
 
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx, w->o, T, D, shape.inner);
-    b->matmul_backward_input(work->d_o, work->dx, wlmi_value(net, &p[WLMI_SLOT_OUT]), T, D, shape.inner, 0);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx_act, w->mixer_out, T, D, shape.inner);
+    b->matmul_backward_input_real(work->d_o, work->dx_act, p[WLMI_SLOT_OUT].weight, T, D, shape.inner);
     for (int g = 0; g < shape.plan->groups; g++) {
         wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
         wlmi_mixer_of(rows.group->kind)->backward(&rows);
     }
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv, w->mixer_in, T, shape.columns, D);
-    b->matmul_backward_input(work->dh, work->d_qkv, wlmi_value(net, &p[WLMI_SLOT_QKV]), T, shape.columns, D, 0);
+    b->to_act(work->d_qkv_act, work->d_qkv, (size_t)T * (size_t)shape.columns);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv_act, w->mixer_in, T, shape.columns, D);
+    b->matmul_backward_input(work->dh, work->d_qkv_act, p[WLMI_SLOT_QKV].weight, T, shape.columns, D);
     norm_backward(net, w->mixer_rstd, work->x[layer], &p[WLMI_SLOT_MIXER_NORM], batch);
 }
 
@@ -160,8 +153,8 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
     wlmi_batch_embed(net, batch, w->x[0], w->packet);
     for (int l = 0; l < layers; l++)
         layer_forward(net, batch, l);
-    b->rmsnorm_forward(w->normed, w->rstd, w->x[layers], wlmi_value(net, wlmi_norm_param(net)), batch->tokens, D);
-    b->embed_forward(w->picked, w->normed, w->position, w->scored, D, 0);
+    b->embed_forward(w->picked, w->x[layers], w->position, w->scored, D, 0);
+    b->rmsnorm_forward(w->normed, w->rstd, w->picked, wlmi_value(net, wlmi_norm_param(net)), NULL, w->scored, D);
 }
 
 static double read_real(const wlmi_backend *b, const wlmi_real *x, size_t i)
@@ -189,8 +182,8 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     if (!scored)
         return WLM_OK;
     body_forward(net, batch);
-    b->matmul_forward(w->logits, w->picked, wlmi_value(net, wlmi_embed_param(net)), scored, net->rows,
-                      net->config.width, 0);
+    b->matmul_forward_onto(w->logits, NULL, w->normed, wlmi_embed_param(net)->weight, scored, net->rows,
+                           net->config.width);
     b->cross_entropy_forward(w->loss, w->logits, w->target, w->first, w->last, scored, net->rows);
     for (int n = 0; n < scored; n++) {
         int label = w->first[n] >= net->config.vocabulary + WLMI_SPECIALS;
@@ -225,13 +218,15 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
         tell_done(net, layers);
         return WLM_OK;
     }
-    b->cross_entropy_backward(w->logits, w->target, w->first, w->last, w->weight, N, net->rows);
-    b->matmul_backward_weight(wlmi_grad(net, embedding), w->logits, w->picked, N, net->rows, D);
-    b->matmul_backward_input(w->picked, w->logits, wlmi_value(net, embedding), N, net->rows, D, 0);
-    b->zero(w->dh, n);
-    b->embed_backward(w->dh, w->picked, w->position, N, T, D);
+    b->cross_entropy_backward(w->d_logits, w->logits, w->target, w->first, w->last, w->weight, N, net->rows);
+    b->matmul_backward_weight(wlmi_grad(net, embedding), w->d_logits, w->normed, N, net->rows, D);
+    b->matmul_backward_input(w->d_normed, w->d_logits, embedding->weight, N, net->rows, D);
+    b->zero(w->d_picked, (size_t)N * (size_t)D);
+    b->rmsnorm_backward(w->d_picked, NULL, wlmi_grad(net, norm), w->d_normed, w->picked, wlmi_value(net, norm), w->rstd,
+                        NULL, N, D);
     b->zero(w->dx, n);
-    b->rmsnorm_backward(w->dx, wlmi_grad(net, norm), w->dh, w->x[layers], wlmi_value(net, norm), w->rstd, T, D);
+    b->embed_backward(w->dx, w->d_picked, w->position, N, T, D);
+    b->to_act(w->dx_act, w->dx, n);
     for (int l = layers - 1; l >= 0; l--) {
         layer_backward(net, batch, l);
         tell_done(net, l);

@@ -131,9 +131,11 @@ static void append_layer(wlmi_net *net, int layer)
         int matrix = cols[slot] != 0, to_stream = slot == WLMI_SLOT_OUT || slot == WLMI_SLOT_DOWN;
         double deviation = matrix ? 0.02 * sqrt(768.0 / cols[slot]) : 0;
         char full[96];
+        wlmi_param *p;
         snprintf(full, sizeof full, "layers.%d.%s", layer, name[slot]);
-        append(net, full, rows[slot], cols[slot], to_stream ? deviation / sqrt(2.0 * c->layers) : deviation)->decay =
-            matrix;
+        p = append(net, full, rows[slot], cols[slot],
+                   to_stream ? deviation / sqrt(2.0 * c->layers) : deviation);
+        p->decay = p->in_products = matrix;
     }
     for (int g = 0; g < shape.plan->groups; g++)
         append_own(net, layer, g, &shape.plan->group[g]);
@@ -167,7 +169,7 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
             append(net, "embed.packet", config->packet_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->role_rows)
             append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
-        append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION);
+        append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION)->in_products = 1;
         if (net->count <= SIZE_MAX / backend->real_size)
             net->value = wlmi_alloc_aligned(net->count * backend->real_size);
     }
@@ -228,6 +230,10 @@ wlm_status wlmi_net_new(wlmi_net **out, const wlmi_config *config, const wlmi_ba
         else
             status = init_uniform(net, p, seed, error);
     }
+    if (status == WLM_OK) {
+        wlmi_net_refresh(net);
+        status = backend->status(error);
+    }
     if (status == WLM_OK)
         *out = net;
     else
@@ -235,11 +241,33 @@ wlm_status wlmi_net_new(wlmi_net **out, const wlmi_config *config, const wlmi_ba
     return status;
 }
 
+void wlmi_net_refresh(wlmi_net *net)
+{
+    const wlmi_backend *b = net->backend;
+    for (int i = 0; i < net->params; i++) {
+        wlmi_param *p = &net->param[i];
+        if (p->in_products && !p->weight)
+            p->weight = b->weight_new(p->shape[0], p->shape[1]);
+        if (p->weight)
+            b->weight_set(p->weight, wlmi_value(net, p), net->grad != NULL);
+    }
+}
+
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error)
 {
+    wlm_status status;
+    if (net->grad)
+        return WLM_OK;
+    net->grad = wlmi_alloc_aligned(net->count * net->backend->real_size);
     if (!net->grad)
-        net->grad = wlmi_alloc_aligned(net->count * net->backend->real_size);
-    return net->grad ? WLM_OK : WLMI_NO_MEMORY(error);
+        return WLMI_NO_MEMORY(error);
+    wlmi_net_refresh(net);
+    status = net->backend->status(error);
+    if (status != WLM_OK) {
+        wlmi_free(net->grad);
+        net->grad = NULL;
+    }
+    return status;
 }
 
 void wlmi_net_free(wlmi_net *net)
@@ -250,6 +278,8 @@ void wlmi_net_free(wlmi_net *net)
         wlmi_task_clear(&net->task[t]);
     wlmi_free(net->task);
     wlmi_workspace_free(net->work);
+    for (int i = 0; net->param && i < net->params; i++)
+        net->backend->weight_free(net->param[i].weight);
     wlmi_infer_free(net->infer);
     wlmi_free(net->param);
     wlmi_free(net->value);

@@ -62,8 +62,13 @@ static wlm_status insert_rows(wlmi_net *net, int at, int n, wlm_error *error)
     wlmi_param *embed = &net->param[net->params - 1];
     size_t width = (size_t)net->config.width, head = embed->offset + (size_t)at * width, gap = (size_t)n * width;
     wlmi_real *value = wlmi_alloc_aligned((net->count + gap) * b->real_size);
-    if (!value)
+    wlmi_weight *weight = b->weight_new(net->rows + n, net->config.width);
+    if (!value || !weight) {
+        wlmi_free(value);
+        b->weight_free(weight);
+        b->status(error);
         return WLMI_NO_MEMORY(error);
+    }
     b->add(value, net->value, head); /* onto zeros: a copy */
     b->add(wlmi_at(b, value, head + gap), wlmi_at(b, net->value, head), net->count - head);
     wlmi_free(net->value);
@@ -74,10 +79,13 @@ static wlm_status insert_rows(wlmi_net *net, int at, int n, wlm_error *error)
     net->count += gap;
     embed->shape[0] = net->rows;
     embed->count += gap;
+    b->weight_free(embed->weight);
+    embed->weight = weight;
     for (int t = 0; t < net->tasks; t++)
         if (net->task[t].row >= at)
             net->task[t].row += n;
-    return WLM_OK;
+    wlmi_net_refresh(net);
+    return net->backend->status(error);
 }
 
 static wlm_status init_row(wlmi_net *net, int row, uint64_t seed, const char *task, const char *label,
@@ -178,5 +186,6 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
     task->labels += added;
     for (int i = had; i < task->labels; i++)
         WLMI_TRY(init_row(net, task->row + 1 + i, seed, name, task->label[i], error));
-    return WLM_OK;
+    wlmi_net_refresh(net);
+    return net->backend->status(error);
 }

@@ -34,9 +34,10 @@ static void lay_out_layer(carver *c, const wlmi_net *net, int l, size_t T, int s
     const wlmi_config *config = &net->config;
     wlmi_layer_work *layer = &net->work->layer[l];
     wlmi_layer_shape shape = wlmi_config_layer(config, l);
-    size_t real = net->backend->real_size, D = (size_t)config->width, F = (size_t)config->hidden;
+    size_t real = net->backend->real_size, act = net->backend->act_size;
+    size_t D = (size_t)config->width, F = (size_t)config->hidden;
     layer->mixer_rstd = carve(c, T * real);
-    layer->mixer_in = carve(c, T * D * real);
+    layer->mixer_in = carve(c, T * D * act);
     layer->qkv = carve(c, T * (size_t)shape.columns * real);
     for (int g = 0; g < shape.plan->groups; g++) {
         const wlmi_head_group *group = &shape.plan->group[g];
@@ -44,37 +45,43 @@ static void lay_out_layer(carver *c, const wlmi_net *net, int l, size_t T, int s
                                                                         (int)T, segments) * real);
     }
     layer->o = carve(c, T * (size_t)shape.inner * real);
+    layer->mixer_out = carve(c, T * (size_t)shape.inner * act);
     layer->middle = carve(c, T * D * real);
     layer->mlp_rstd = carve(c, T * real);
-    layer->mlp_in = carve(c, T * D * real);
-    layer->gate_up = carve(c, T * 2 * F * real);
-    layer->hidden = carve(c, T * F * real);
+    layer->mlp_in = carve(c, T * D * act);
+    layer->gate_up = carve(c, T * 2 * F * act);
+    layer->hidden = carve(c, T * F * act);
 }
 
 static void lay_out(carver *c, const wlmi_net *net, size_t T, int segments, size_t N)
 {
     wlmi_workspace *w = net->work;
     const wlmi_config *config = &net->config;
-    size_t real = net->backend->real_size, D = (size_t)config->width, F = (size_t)config->hidden;
+    size_t real = net->backend->real_size, act = net->backend->act_size;
+    size_t D = (size_t)config->width, F = (size_t)config->hidden;
     wlmi_layer_shape widest = wlmi_config_widest(config);
     for (int l = 0; l < config->layers; l++) {
         w->x[l] = carve(c, T * D * real);
         lay_out_layer(c, net, l, T, segments);
     }
     w->x[config->layers] = carve(c, T * D * real);
-    w->rstd = carve(c, T * real);
-    w->normed = carve(c, T * D * real);
     w->picked = carve(c, N * D * real);
+    w->rstd = carve(c, N * real);
+    w->normed = carve(c, N * D * act);
     w->logits = carve(c, N * (size_t)net->rows * real);
     w->loss = carve(c, N * real);
-    w->dn = carve(c, T * D * real); /* forward's scratch too, before a shift */
     if (net->grad) {
+        w->d_logits = carve(c, N * (size_t)net->rows * act);
+        w->d_normed = carve(c, N * D * act);
+        w->d_picked = carve(c, N * D * real);
         w->dx = carve(c, T * D * real);
-        w->dh = carve(c, T * D * real);
+        w->dx_act = carve(c, T * D * act);
+        w->dh = carve(c, T * D * act);
         w->d_qkv = carve(c, T * (size_t)widest.columns * real);
+        w->d_qkv_act = carve(c, T * (size_t)widest.columns * act);
         w->d_o = carve(c, T * (size_t)widest.inner * real);
-        w->d_gate_up = carve(c, T * 2 * F * real);
-        w->d_hidden = carve(c, T * F * real);
+        w->d_gate_up = carve(c, T * 2 * F * act);
+        w->d_hidden = carve(c, T * F * act);
     }
     w->packet = carve(c, T * sizeof *w->packet);
     w->position = carve(c, N * sizeof *w->position);

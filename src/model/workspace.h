@@ -7,15 +7,16 @@
 /* What one layer keeps. T tokens, D width, H heads of K, F hidden; C columns of the input product. */
 typedef struct wlmi_layer_work {
     wlmi_real *mixer_rstd;               /* [T] */
-    wlmi_real *mixer_in;                 /* [T,D] normed, shifted */
+    wlmi_act *mixer_in;                  /* [T,D] normed, shifted */
     wlmi_real *qkv;                      /* [T,C] q, k, v, extras */
     wlmi_real *kept[WLMI_MAX_GROUPS];    /* the mixers' own */
     wlmi_real *o;                        /* [T,H*K] */
+    wlmi_act *mixer_out;                 /* [T,H*K] o for the product */
     wlmi_real *middle;                   /* [T,D] residual stream between mixer and MLP */
     wlmi_real *mlp_rstd;                 /* [T] */
-    wlmi_real *mlp_in;                   /* [T,D] normed, shifted */
-    wlmi_real *gate_up;                  /* [T,2*F] */
-    wlmi_real *hidden;                   /* [T,F] */
+    wlmi_act *mlp_in;                    /* [T,D] normed, shifted */
+    wlmi_act *gate_up;                   /* [T,2*F] */
+    wlmi_act *hidden;                    /* [T,F] */
 } wlmi_layer_work;
 
 typedef struct wlmi_workspace {
@@ -23,17 +24,23 @@ typedef struct wlmi_workspace {
     size_t size;               /* bytes */
     wlmi_layer_work layer[WLMI_MAX_LAYERS];
     wlmi_real *x[WLMI_MAX_LAYERS + 1]; /* [T,D] residual stream before each layer, and after the last */
-    wlmi_real *rstd;           /* [T] of the final norm */
-    wlmi_real *normed;         /* [T,D] */
     int scored;                /* N: positions with a target, or asked for */
-    wlmi_real *picked;         /* [N,D] rows of normed */
+    wlmi_real *picked;         /* [N,D] rows of the last residual stream */
+    wlmi_real *rstd;           /* [N] of the final norm */
+    wlmi_act *normed;          /* [N,D] */
     wlmi_real *logits;         /* [N,R] */
     wlmi_real *loss;           /* [N] */
-    wlmi_real *dx, *dn, *dh;   /* [T,D] gradients: of the residual stream, of a norm's output, of a half's input */
+    wlmi_act *d_logits;        /* [N,R] */
+    wlmi_act *d_normed;        /* [N,D] */
+    wlmi_real *d_picked;       /* [N,D] */
+    wlmi_real *dx;             /* [T,D] gradient of the residual stream */
+    wlmi_act *dx_act;          /* [T,D] the same for products */
+    wlmi_act *dh;              /* [T,D] of a half's input */
     wlmi_real *d_qkv;          /* [T,C] of the layer at hand */
+    wlmi_act *d_qkv_act;       /* [T,C] the same for products */
     wlmi_real *d_o;            /* [T,H*K] */
-    wlmi_real *d_gate_up;      /* [T,2*F] */
-    wlmi_real *d_hidden;       /* [T,F] */
+    wlmi_act *d_gate_up;       /* [T,2*F] */
+    wlmi_act *d_hidden;        /* [T,F] */
     int32_t *packet;           /* [T] row of the packet embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */

@@ -46,21 +46,16 @@ static void iterate(wlmi_muon *m, int rows, int cols)
     int wide = rows <= cols, side = wide ? rows : cols;
     size_t square = (size_t)side * (size_t)side, n = (size_t)rows * (size_t)cols;
     wlmi_real *next = m->y;
-    if (wide) {
-        b->matmul_forward(m->a, m->x, m->x, side, side, cols, 0);
-    } else {
-        b->zero(m->a, square);
-        b->matmul_backward_weight(m->a, m->x, m->x, rows, side, side);
-    }
-    b->matmul_forward(m->b, m->a, m->a, side, side, side, 0); /* A is its own transpose */
+    b->product(m->a, m->x, !wide, m->x, wide, side, side, wide ? cols : rows, 0);
+    b->product(m->b, m->a, 0, m->a, 0, side, side, side, 0);
     b->scale(m->a, cubic, square);
     b->scale(m->b, quintic, square);
     b->add(m->a, m->b, square);
     scaled_copy(b, next, m->x, linear, n);
     if (wide)
-        b->matmul_backward_input(next, m->a, m->x, side, side, cols, 1);
+        b->product(next, m->a, 0, m->x, 0, rows, cols, side, 1);
     else
-        b->matmul_forward(next, m->x, m->a, rows, side, side, 1);
+        b->product(next, m->x, 0, m->a, 0, rows, cols, side, 1);
     m->y = m->x;
     m->x = next;
 }

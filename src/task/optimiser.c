@@ -68,7 +68,7 @@ static void update(wlmi_optimiser *o, const wlmi_param *p, const wlmi_rates *r, 
 
 int wlmi_optimiser_update(wlmi_optimiser *o, const wlmi_rates *r, double scale, double *norm)
 {
-    const wlmi_net *net = o->net;
+    wlmi_net *net = o->net;
     const wlmi_backend *b = net->backend;
     int finite;
     *norm = sqrt(b->sum_squares(net->grad, net->count)) * scale;
@@ -79,6 +79,7 @@ int wlmi_optimiser_update(wlmi_optimiser *o, const wlmi_rates *r, double scale, 
         o->updates++;
         for (int i = 0; i < net->params; i++)
             update(o, &net->param[i], r, scale);
+        wlmi_net_refresh(net);
     }
     b->zero(net->grad, net->count);
     return finite;

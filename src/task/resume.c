@@ -155,6 +155,10 @@ static wlm_status load(wlmi_trainer *t, wlmi_net **net, wlmi_safetensors *file, 
         buffers_of(t, buffer);
     for (int i = 0; status == WLM_OK && i < BUFFERS; i++)
         status = wlmi_checkpoint_read(file, *net, buffer[i], prefix[i], error);
+    if (status == WLM_OK) {
+        wlmi_net_refresh(*net);
+        status = backend->status(error);
+    }
     if (status == WLM_OK)
         status = wlmi_safetensors_all_read(file, error);
     json_decref(run);

@@ -1,7 +1,9 @@
 /* backend.h: the table of coarse operations that a model is made of, and who implements it.
  *
- * A backend has one real type for activations, parameters and gradients (float, or double for the gradient oracle).
- * Buffers are plain arrays of it, row-major; wlmi_real is opaque so that they cannot be mixed up with bytes.
+ * A backend has a real type for parameters, gradients, states and the residual stream (float, or double for the
+ * gradient oracle), and an activation type for what goes into matrix products and between them (bf16 where the real
+ * type is float and speed counts, else the real type). Buffers are plain arrays of them, row-major; wlmi_real and
+ * wlmi_act are opaque so that they cannot be mixed up.
  * Packed rows: T tokens are several segments one after the other; segment s is tokens starts[s] .. starts[s+1]-1,
  * starts[0] = 0 and starts[segments] = T. Nothing crosses a border.
  * "+=" in a comment: the op adds to what is there. All reductions have a fixed order: the same call with the same
@@ -14,6 +16,10 @@
 #include "base/status.h"
 
 typedef struct wlmi_real wlmi_real;
+typedef struct wlmi_act wlmi_act;
+
+/* A parameter matrix w [N,K], made ready for products. */
+typedef struct wlmi_weight wlmi_weight;
 
 enum { WLMI_MAX_HEAD_WIDTH = 512 };
 
@@ -52,6 +58,7 @@ typedef struct wlmi_backend {
     const char *name;
     const char *level; /* the instructions it is compiled for, "avx2" say; NULL: there is no choice */
     size_t real_size;  /* 4 or 8 */
+    size_t act_size;   /* 2, or real_size */
     const char *(*describe)(void); /* e.g. "oneDNN 2.6.3, bf16, 2 threads" */
     /* Threads of every op called from now on, in all threads of the process; 0: as many as OpenMP would take by
      * itself. The caller's own OpenMP settings stay as they are. */
@@ -64,39 +71,57 @@ typedef struct wlmi_backend {
     void (*scale)(wlmi_real *x, double factor, size_t n);    /* x *= factor */
     void (*from_float)(wlmi_real *y, const float *x, size_t n);
     void (*to_float)(float *y, const wlmi_real *x, size_t n);
+    void (*to_act)(wlmi_act *y, const wlmi_real *x, size_t n);
+    void (*to_real)(wlmi_real *y, const wlmi_act *x, size_t n);
 
     /* Embedding. table [R,D], ids [T] in [0,R); out [T,D] = table[ids], or += with accumulate. */
     void (*embed_forward)(wlmi_real *out, const wlmi_real *table, const int32_t *ids, int T, int D, int accumulate);
     /* dtable[ids] += dout, in order of t. */
     void (*embed_backward)(wlmi_real *dtable, const wlmi_real *dout, const int32_t *ids, int T, int R, int D);
 
-    /* RMSNorm (Zhang and Sennrich, 2019): y = x * rstd * g, rstd = 1 / sqrt(mean(x^2) + 1e-6).
-     * x, y [T,D], g [D], rstd [T]. */
-    void (*rmsnorm_forward)(wlmi_real *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g, int T, int D);
-    /* dx [T,D] +=, dg [D] +=. */
-    void (*rmsnorm_backward)(wlmi_real *dx, wlmi_real *dg, const wlmi_real *dy, const wlmi_real *x,
-                             const wlmi_real *g, const wlmi_real *rstd, int T, int D);
+    /* RMSNorm (Zhang and Sennrich, 2019): n = x * rstd * g, rstd = 1 / sqrt(mean(x^2) + 1e-6), and y = n, or, given
+     * `shift`, y = n shifted by a token (TrafficGPT): features [0, D/2) come from the token before in the segment (0 at
+     * its start), the others from the token itself. x, y [T,D], g [D], rstd [T]. */
+    void (*rmsnorm_forward)(wlmi_act *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g,
+                            const wlmi_segments *shift, int T, int D);
+    /* dx [T,D] +=, dg [D] +=. sum, unless NULL, is what dx then is. */
+    void (*rmsnorm_backward)(wlmi_real *dx, wlmi_act *sum, wlmi_real *dg, const wlmi_act *dy, const wlmi_real *x,
+                             const wlmi_real *g, const wlmi_real *rstd, const wlmi_segments *shift, int T, int D);
 
-    /* Linear map without bias. x [M,K], w [N,K], y [M,N] = x w^T, or += with accumulate. */
-    void (*matmul_forward)(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K, int accumulate);
-    /* dx [M,K] = dy w, or += with accumulate. */
-    void (*matmul_backward_input)(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
-                                  int accumulate);
+    /* Without values; NULL on failure, which status() reports. */
+    wlmi_weight *(*weight_new)(int N, int K);
+    /* Takes w's values, which must stay where they are, and as they are until this is called again. backward: the
+     * weight will serve matmul_backward_input too. */
+    void (*weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward);
+    void (*weight_free)(wlmi_weight *weight); /* or NULL */
+
+    /* Linear map without bias. x [M,K], w [N,K], y [M,N] = x w^T. */
+    void (*matmul_forward)(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K);
+    /* The same, kept exact, on top of base [M,N], which may be NULL: 0, or y. */
+    void (*matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,
+                                int N, int K);
+    /* The same for rows [first, last) of w alone: y [M, last - first]. */
+    void (*matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last,
+                                int K);
+    /* dx [M,K] = dy w. */
+    void (*matmul_backward_input)(wlmi_act *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K);
+    void (*matmul_backward_input_real)(wlmi_real *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K);
     /* dw [N,K] += dy^T x. */
-    void (*matmul_backward_weight)(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K);
+    void (*matmul_backward_weight)(wlmi_real *dw, const wlmi_act *dy, const wlmi_act *x, int M, int N, int K);
+
+    /* Any matrices, rounded as activations are: c [M,N] = a b, or += with accumulate. a is stored [M,K], or [K,M] where
+     * a_transposed; b is stored [K,N], or [N,K] where b_transposed. */
+    void (*product)(wlmi_real *c, const wlmi_real *a, int a_transposed, const wlmi_real *b, int b_transposed, int M,
+                    int N, int K, int accumulate);
 
     /* SwiGLU (Shazeer, 2020). gu [T,2F]: gate then up; y [T,F] = silu(gate) * up. */
-    void (*swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F);
+    void (*swiglu_forward)(wlmi_act *y, const wlmi_act *gu, int T, int F);
     /* dgu [T,2F] = (written, not added). */
-    void (*swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F);
+    void (*swiglu_backward)(wlmi_act *dgu, const wlmi_act *dy, const wlmi_act *gu, int T, int F);
 
-    /* Token shift (TrafficGPT): features [0, D/2) of y come from the token before in the segment (0 at its start),
-     * the others from the token itself. x, y [T,D], not in place. */
-    void (*shift_forward)(wlmi_real *y, const wlmi_real *x, wlmi_segments segments, int D);
-    void (*shift_backward)(wlmi_real *dx, const wlmi_real *dy, wlmi_segments segments, int D); /* dx += */
-    /* The rows of each segment go on a stream; before[s] [D/2]: those features of the token before. keep: those of
-     * the segment's last row replace them. */
-    void (*shift_step)(wlmi_real *y, const wlmi_real *x, wlmi_segments rows, wlmi_real *const *before, int D, int keep);
+    /* y = x shifted as above, where the rows of each segment go on a stream; before[s] [D/2]: those features of the
+     * token before. keep: those of the segment's last row replace them. x, y [T,D], not in place. */
+    void (*shift_step)(wlmi_act *y, const wlmi_act *x, wlmi_segments rows, wlmi_real *const *before, int D, int keep);
 
     /* The mixers below read and write head blocks inside wider rows: x points at the first head's first value of
      * token 0, tokens are `stride` values apart, heads K values apart. */
@@ -175,9 +200,9 @@ typedef struct wlmi_backend {
      * loss (0) and no gradient. loss [T] in nats, not yet weighted. */
     void (*cross_entropy_forward)(wlmi_real *loss, const wlmi_real *logits, const int32_t *target,
                                   const int32_t *first, const int32_t *last, int T, int R);
-    /* logits become their gradient: weight[t] * (softmax - onehot) inside the columns, 0 elsewhere. */
-    void (*cross_entropy_backward)(wlmi_real *logits, const int32_t *target, const int32_t *first,
-                                   const int32_t *last, const float *weight, int T, int R);
+    /* dlogits [T,R] = weight[t] * (softmax - onehot) inside the columns, 0 elsewhere. */
+    void (*cross_entropy_backward)(wlmi_act *dlogits, const wlmi_real *logits, const int32_t *target,
+                                   const int32_t *first, const int32_t *last, const float *weight, int T, int R);
 
     double (*sum)(const wlmi_real *x, size_t n);         /* fixed order, accumulated in double */
     double (*sum_squares)(const wlmi_real *x, size_t n);
@@ -198,6 +223,10 @@ const wlmi_backend *wlmi_backend_find(const char *name);
 static inline wlmi_real *wlmi_at(const wlmi_backend *b, const wlmi_real *x, size_t n)
 {
     return (wlmi_real *)((char *)(uintptr_t)x + n * b->real_size);
+}
+static inline wlmi_act *wlmi_act_at(const wlmi_backend *b, const wlmi_act *x, size_t n)
+{
+    return (wlmi_act *)((char *)(uintptr_t)x + n * b->act_size);
 }
 
 #endif

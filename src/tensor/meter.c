@@ -38,22 +38,44 @@ static void note(wlmi_way way, int M, int N, int K, double seconds)
     p[i].seconds += seconds;
 }
 
-static void matmul_forward(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K, int accumulate)
+static void matmul_forward(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K)
 {
     double start_s = wlmi_clock();
-    below->matmul_forward(y, x, w, M, N, K, accumulate);
+    below->matmul_forward(y, x, w, M, N, K);
     note(WLMI_FORWARD, M, N, K, wlmi_clock() - start_s);
 }
 
-static void matmul_backward_input(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
-                                  int accumulate)
+static void matmul_forward_onto(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,
+                                int N, int K)
 {
     double start_s = wlmi_clock();
-    below->matmul_backward_input(dx, dy, w, M, N, K, accumulate);
+    below->matmul_forward_onto(y, base, x, w, M, N, K);
+    note(WLMI_FORWARD, M, N, K, wlmi_clock() - start_s);
+}
+
+static void matmul_forward_rows(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last,
+                                int K)
+{
+    double start_s = wlmi_clock();
+    below->matmul_forward_rows(y, x, w, M, first, last, K);
+    note(WLMI_FORWARD, M, last - first, K, wlmi_clock() - start_s);
+}
+
+static void matmul_backward_input(wlmi_act *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K)
+{
+    double start_s = wlmi_clock();
+    below->matmul_backward_input(dx, dy, w, M, N, K);
     note(WLMI_BACKWARD_INPUT, M, N, K, wlmi_clock() - start_s);
 }
 
-static void matmul_backward_weight(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K)
+static void matmul_backward_input_real(wlmi_real *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K)
+{
+    double start_s = wlmi_clock();
+    below->matmul_backward_input_real(dx, dy, w, M, N, K);
+    note(WLMI_BACKWARD_INPUT, M, N, K, wlmi_clock() - start_s);
+}
+
+static void matmul_backward_weight(wlmi_real *dw, const wlmi_act *dy, const wlmi_act *x, int M, int N, int K)
 {
     double start_s = wlmi_clock();
     below->matmul_backward_weight(dw, dy, x, M, N, K);
@@ -75,7 +97,10 @@ wlm_status wlmi_meter_start(wlmi_meter *meter, const wlmi_backend *under, const 
     below = under;
     table = *under;
     table.matmul_forward = matmul_forward;
+    table.matmul_forward_onto = matmul_forward_onto;
+    table.matmul_forward_rows = matmul_forward_rows;
     table.matmul_backward_input = matmul_backward_input;
+    table.matmul_backward_input_real = matmul_backward_input_real;
     table.matmul_backward_weight = matmul_backward_weight;
     *metered = &table;
     return WLM_OK;

@@ -41,6 +41,7 @@ struct wlmi_packed {
     void *data;
     dnnl_memory_t from; /* view of what is packed */
     dnnl_primitive_t reorder;
+    int threads;        /* that the reorder is made for, 0: there is none */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -343,14 +344,23 @@ wlm_status wlmi_onednn_packed_product(const wlmi_product *p, void *c, const void
 
 /* ---------------------------------------------------------------- packing */
 
-static dnnl_status_t reorder_new(wlmi_packed *p, known_layout from, known_layout to)
+/* A reorder takes the threads that it was made for, whatever is set later. */
+static dnnl_status_t make_reorder(wlmi_packed *p, int threads)
 {
     dnnl_primitive_desc_t description;
-    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&description, from, engine, to, engine, NULL);
+    dnnl_status_t s;
+    if (p->threads == threads)
+        return dnnl_success;
+    if (p->threads)
+        dnnl_primitive_destroy(p->reorder);
+    p->threads = 0;
+    s = dnnl_reorder_primitive_desc_create(&description, layout_of(p->from), engine, layout_of(p->memory), engine, NULL);
     if (s != dnnl_success)
         return s;
     s = dnnl_primitive_create(&p->reorder, description);
     dnnl_primitive_desc_destroy(description);
+    if (s == dnnl_success)
+        p->threads = threads;
     return s;
 }
 
@@ -390,8 +400,6 @@ static dnnl_status_t packed_fill(wlmi_packed *p, int N, int K, wlmi_number type,
     if (s != dnnl_success)
         return s;
     s = dnnl_memory_create(&p->from, LAYOUT(from), engine, DNNL_MEMORY_NONE);
-    if (s == dnnl_success)
-        s = reorder_new(p, LAYOUT(from), layout_of(p->memory));
     layout_free(&from);
     return s;
 }
@@ -417,7 +425,9 @@ wlm_status wlmi_onednn_packed_new(wlmi_packed **packed, int N, int K, wlmi_numbe
 wlm_status wlmi_onednn_pack(wlmi_packed *p, const float *b, int threads, wlm_error *error)
 {
     const int callers = enter(threads);
-    dnnl_status_t s = dnnl_memory_set_data_handle(p->from, (void *)(uintptr_t)b);
+    dnnl_status_t s = make_reorder(p, threads);
+    if (s == dnnl_success)
+        s = dnnl_memory_set_data_handle(p->from, (void *)(uintptr_t)b);
     if (s == dnnl_success) {
         const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, p->from}, {DNNL_ARG_TO, p->memory}};
         s = dnnl_primitive_execute(p->reorder, stream, 2, arguments);
@@ -434,7 +444,7 @@ void wlmi_onednn_packed_free(wlmi_packed *p)
 {
     if (!p)
         return;
-    if (p->reorder)
+    if (p->threads)
         dnnl_primitive_destroy(p->reorder);
     memory_free(&p->from);
     memory_free(&p->memory);

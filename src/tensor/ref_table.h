@@ -20,13 +20,16 @@ static void set_threads(int threads)
 
 static wlm_status status(wlm_error *error)
 {
-    (void)error;
-    return WLM_OK;
+    if (!no_memory)
+        return WLM_OK;
+    no_memory = 0;
+    return WLMI_NO_MEMORY(error);
 }
 
 const wlmi_backend REF_TABLE = {
     .name = REF_NAME,
     .real_size = sizeof(REAL),
+    .act_size = sizeof(REAL),
     .describe = describe,
     .set_threads = set_threads,
     .status = status,
@@ -35,17 +38,24 @@ const wlmi_backend REF_TABLE = {
     .scale = scale,
     .from_float = from_float,
     .to_float = to_float,
+    .to_act = to_act,
+    .to_real = to_real,
     .embed_forward = embed_forward,
     .embed_backward = embed_backward,
     .rmsnorm_forward = rmsnorm_forward,
     .rmsnorm_backward = rmsnorm_backward,
+    .weight_new = weight_new,
+    .weight_set = weight_set,
+    .weight_free = weight_free,
     .matmul_forward = matmul_forward,
+    .matmul_forward_onto = matmul_forward_onto,
+    .matmul_forward_rows = matmul_forward_rows,
     .matmul_backward_input = matmul_backward_input,
+    .matmul_backward_input_real = matmul_backward_input_real,
     .matmul_backward_weight = matmul_backward_weight,
+    .product = product,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
-    .shift_forward = shift_forward,
-    .shift_backward = shift_backward,
     .shift_step = shift_step,
     .rotary = rotary,
     .rotary_angles = rotary_angles,

@@ -13,6 +13,7 @@
 enum { MAX_ARRAYS = 4 };
 
 #define R(pointer) ((wlmi_real *)(uintptr_t)(pointer))
+#define A(pointer) ((wlmi_act *)(uintptr_t)(pointer)) /* doubles too */
 static const wlmi_backend *const b = &wlmi_backend_ref64;
 
 /* A gradient check: arrays that the op reads, what it writes, and a fixed weighting of that as the loss. */
@@ -30,6 +31,10 @@ typedef struct check {
     void (*forward)(struct check *);
     void (*backward)(struct check *);
 } check;
+
+static const int32_t odd_starts[] = {0, 1, 8, 9, 20, 23};
+static const wlmi_segments odd = {5, odd_starts};
+enum { ODD_T = 23 };
 
 static wlmi_rng rng;
 
@@ -93,9 +98,6 @@ static void run(check *c, const char *name)
     free(c->aux);
 }
 
-static const int32_t odd_starts[] = {0, 1, 8, 9, 20, 23};
-static const wlmi_segments odd = {5, odd_starts};
-enum { ODD_T = 23 };
 
 static void embed_f(check *c)
 {
@@ -118,41 +120,98 @@ static void embed_gradient(void **state)
     run(&c, "embed");
 }
 
+/* Shifted where there are segments. */
+static const wlmi_segments *shift_of(const check *c)
+{
+    return c->segments.count ? &c->segments : NULL;
+}
+
 static void rmsnorm_f(check *c)
 {
-    b->rmsnorm_forward(R(c->y), R(c->aux), R(c->x[0]), R(c->x[1]), c->T, c->D);
+    b->rmsnorm_forward(A(c->y), R(c->aux), R(c->x[0]), R(c->x[1]), shift_of(c), c->T, c->D);
 }
 
 static void rmsnorm_b(check *c)
 {
-    b->rmsnorm_backward(R(c->d[0]), R(c->d[1]), R(c->dy), R(c->x[0]), R(c->x[1]), R(c->aux), c->T, c->D);
+    double *sum = malloc(c->outputs * sizeof *sum);
+    assert_non_null(sum);
+    b->rmsnorm_backward(R(c->d[0]), A(sum), R(c->d[1]), A(c->dy), R(c->x[0]), R(c->x[1]), R(c->aux), shift_of(c), c->T,
+                        c->D);
+    assert_memory_equal(sum, c->d[0], c->outputs * sizeof *sum);
+    free(sum);
 }
 
 static void rmsnorm_gradient(void **state)
 {
-    check c = {.forward = rmsnorm_f, .backward = rmsnorm_b, .T = 5, .D = 7, .outputs = 35};
+    check plain = {.forward = rmsnorm_f, .backward = rmsnorm_b, .T = 5, .D = 7, .outputs = 35};
+    check shifted = {.forward = rmsnorm_f, .backward = rmsnorm_b, .T = ODD_T, .D = 5, .outputs = ODD_T * 5,
+                     .segments = odd};
     (void)state;
-    with_array(&c, 35, 2);
-    with_array(&c, 7, 1);
-    run(&c, "rmsnorm");
+    with_array(&plain, 35, 2);
+    with_array(&plain, 7, 1);
+    run(&plain, "rmsnorm");
+    with_array(&shifted, ODD_T * 5, 2);
+    with_array(&shifted, 5, 1);
+    run(&shifted, "rmsnorm, shifted");
 }
 
+/* Of a token, the first half of the features goes to the next one of the segment. */
+static void rmsnorm_shifts(void **state)
+{
+    enum { D = 5 };
+    double x[ODD_T * D], g[D], rstd[ODD_T], plain[ODD_T * D], shifted[ODD_T * D];
+    (void)state;
+    for (int i = 0; i < ODD_T * D; i++)
+        x[i] = wlmi_rng_normal(&rng);
+    for (int i = 0; i < D; i++)
+        g[i] = wlmi_rng_normal(&rng);
+    b->rmsnorm_forward(A(plain), R(rstd), R(x), R(g), NULL, ODD_T, D);
+    b->rmsnorm_forward(A(shifted), R(rstd), R(x), R(g), &odd, ODD_T, D);
+    for (int s = 0; s < odd.count; s++)
+        for (int t = odd_starts[s]; t < odd_starts[s + 1]; t++)
+            for (int d = 0; d < D; d++) {
+                double expected = d >= D / 2 ? plain[t * D + d] : t > odd_starts[s] ? plain[(t - 1) * D + d] : 0;
+                assert_true(shifted[t * D + d] == expected);
+            }
+}
+
+static wlmi_weight *weight_of(const double *w, int N, int K)
+{
+    wlmi_weight *weight = b->weight_new(N, K);
+    assert_non_null(weight);
+    b->weight_set(weight, R(w), 1);
+    return weight;
+}
+
+/* x [T,K] w^T on top of base, then rows 1 to 4 of w by themselves. */
 static void matmul_f(check *c)
 {
-    memcpy(c->y, c->x[2], c->outputs * sizeof(double));
-    b->matmul_forward(R(c->y), R(c->x[0]), R(c->x[1]), c->T, c->D, c->K, 1);
+    wlmi_weight *w = weight_of(c->x[1], c->D, c->K);
+    b->matmul_forward_onto(R(c->y), R(c->x[2]), A(c->x[0]), w, c->T, c->D, c->K);
+    b->matmul_forward_rows(R(c->y + c->T * c->D), A(c->x[0]), w, c->T, 1, 5, c->K);
+    b->weight_free(w);
 }
 
 static void matmul_b(check *c)
 {
-    b->matmul_backward_input(R(c->d[0]), R(c->dy), R(c->x[1]), c->T, c->D, c->K, 1);
-    b->matmul_backward_weight(R(c->d[1]), R(c->dy), R(c->x[0]), c->T, c->D, c->K);
-    memcpy(c->d[2], c->dy, c->outputs * sizeof(double));
+    const int T = c->T, D = c->D, K = c->K;
+    wlmi_weight *all = weight_of(c->x[1], D, K), *some = weight_of(c->x[1] + K, 4, K);
+    double *more = malloc((size_t)(T * K) * sizeof *more);
+    assert_non_null(more);
+    b->matmul_backward_input(A(c->d[0]), A(c->dy), all, T, D, K);
+    b->matmul_backward_input_real(R(more), A(c->dy + T * D), some, T, 4, K);
+    b->add(R(c->d[0]), R(more), (size_t)(T * K));
+    b->matmul_backward_weight(R(c->d[1]), A(c->dy), A(c->x[0]), T, D, K);
+    b->matmul_backward_weight(R(c->d[1] + K), A(c->dy + T * D), A(c->x[0]), T, 4, K);
+    memcpy(c->d[2], c->dy, (size_t)(T * D) * sizeof(double));
+    b->weight_free(all);
+    b->weight_free(some);
+    free(more);
 }
 
 static void matmul_gradient(void **state)
 {
-    check c = {.forward = matmul_f, .backward = matmul_b, .T = 5, .D = 7, .K = 3, .outputs = 35};
+    check c = {.forward = matmul_f, .backward = matmul_b, .T = 5, .D = 7, .K = 3, .outputs = 5 * 7 + 5 * 4};
     (void)state;
     with_array(&c, 5 * 3, 1);
     with_array(&c, 7 * 3, 1);
@@ -162,12 +221,12 @@ static void matmul_gradient(void **state)
 
 static void swiglu_f(check *c)
 {
-    b->swiglu_forward(R(c->y), R(c->x[0]), c->T, c->D);
+    b->swiglu_forward(A(c->y), A(c->x[0]), c->T, c->D);
 }
 
 static void swiglu_b(check *c)
 {
-    b->swiglu_backward(R(c->d[0]), R(c->dy), R(c->x[0]), c->T, c->D);
+    b->swiglu_backward(A(c->d[0]), A(c->dy), A(c->x[0]), c->T, c->D);
 }
 
 static void swiglu_gradient(void **state)
@@ -176,24 +235,6 @@ static void swiglu_gradient(void **state)
     (void)state;
     with_array(&c, 30, 2);
     run(&c, "swiglu");
-}
-
-static void shift_f(check *c)
-{
-    b->shift_forward(R(c->y), R(c->x[0]), c->segments, c->D);
-}
-
-static void shift_b(check *c)
-{
-    b->shift_backward(R(c->d[0]), R(c->dy), c->segments, c->D);
-}
-
-static void shift_gradient(void **state)
-{
-    check c = {.forward = shift_f, .backward = shift_b, .segments = odd, .D = 5, .outputs = ODD_T * 5};
-    (void)state;
-    with_array(&c, ODD_T * 5, 1);
-    run(&c, "shift");
 }
 
 static void rotary_f(check *c)
@@ -310,8 +351,7 @@ static void cross_entropy_b(check *c)
     float weight[4];
     for (int t = 0; t < 4; t++)
         weight[t] = (float)(c->dy[t] = (float)c->dy[t]);
-    memcpy(c->d[0], c->x[0], c->n[0] * sizeof(double));
-    b->cross_entropy_backward(R(c->d[0]), c->ids, c->first, c->last, weight, c->T, c->D);
+    b->cross_entropy_backward(A(c->d[0]), R(c->x[0]), c->ids, c->first, c->last, weight, c->T, c->D);
 }
 
 static void cross_entropy_gradient(void **state)
@@ -396,18 +436,19 @@ static void angles_turn_as_rotary(void **state)
 static void shift_goes_on(void **state)
 {
     enum { D = 5, T = 6 };
-    static const int32_t starts[] = {0, 2, T}, whole_start[] = {0, 2 * T};
-    const wlmi_segments rows = {2, starts}, whole = {1, whole_start};
-    double *x = randoms(2 * T * D, 1), y[2 * T * D], stepped[T * D], first[2] = {0, 0}, second[2] = {7, 8};
+    static const int32_t starts[] = {0, 2, T};
+    const wlmi_segments rows = {2, starts};
+    double *x = randoms(2 * T * D, 1), stepped[T * D], first[2] = {0, 0}, second[2] = {7, 8};
     wlmi_real *before[] = {R(first), R(second)};
     (void)state;
-    b->shift_step(R(stepped), R(x), rows, before, D, 0);
+    b->shift_step(A(stepped), A(x), rows, before, D, 0);
     assert_true(first[0] == 0 && stepped[2 * D] == 7 && stepped[2 * D + 1] == 8);
-    b->shift_step(R(stepped), R(x), rows, before, D, 1);
+    b->shift_step(A(stepped), A(x), rows, before, D, 1);
     assert_memory_equal(first, x + D, sizeof first);
-    b->shift_step(R(stepped), R(x + 2 * D), (wlmi_segments){1, starts}, before, D, 1);
-    b->shift_forward(R(y), R(x), whole, D);
-    assert_memory_equal(stepped, y + 2 * D, 2 * D * sizeof *y);
+    b->shift_step(A(stepped), A(x + 2 * D), (wlmi_segments){1, starts}, before, D, 1);
+    for (int t = 0; t < 2; t++)
+        for (int d = 0; d < D; d++)
+            assert_true(stepped[t * D + d] == x[(2 + t - (d < D / 2)) * D + d]);
     free(x);
 }
 
@@ -459,9 +500,9 @@ int main(void)
         cmocka_unit_test(small_ops),
         cmocka_unit_test(embed_gradient),
         cmocka_unit_test(rmsnorm_gradient),
+        cmocka_unit_test(rmsnorm_shifts),
         cmocka_unit_test(matmul_gradient),
         cmocka_unit_test(swiglu_gradient),
-        cmocka_unit_test(shift_gradient),
         cmocka_unit_test(rotary_gradient),
         cmocka_unit_test(rotary_is_relative),
         cmocka_unit_test(attention_gradient),

@@ -1,6 +1,4 @@
 /* flat.c: ops on plain arrays: the optimiser, sums, copies. Cut into pieces by their length alone. */
-#include "tensor/cpu/flat.h"
-
 #include <math.h>
 
 #include "tensor/cpu/ops.h"
@@ -13,21 +11,30 @@ static size_t piece(size_t n, size_t at)
     return n - at < PIECE ? n - at : PIECE;
 }
 
-static void round_piece(uint16_t *restrict y, const float *restrict x, size_t n)
+static void narrow_piece(uint16_t *restrict y, const float *restrict x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-        y[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = narrow(x[i]);
 }
 
-void LEVEL(round_bf16)(uint16_t *y, const float *x, size_t n, int threads)
+static void widen_piece(float *restrict y, const uint16_t *restrict x, size_t n)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        y[i] = widen(x[i]);
+}
+
+void LEVEL(to_act)(wlmi_act *y, const wlmi_real *x, size_t n)
+{
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
     for (size_t at = 0; at < n; at += PIECE)
-        round_piece(y + at, x + at, piece(n, at));
+        narrow_piece((uint16_t *)y + at, (const float *)x + at, piece(n, at));
+}
+
+void LEVEL(to_real)(wlmi_real *y, const wlmi_act *x, size_t n)
+{
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
+    for (size_t at = 0; at < n; at += PIECE)
+        widen_piece((float *)y + at, (const uint16_t *)x + at, piece(n, at));
 }
 
 void LEVEL(zero)(wlmi_real *x, size_t n)

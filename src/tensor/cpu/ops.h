@@ -7,17 +7,16 @@
 /* rows.c */
 void LEVEL(embed_forward)(wlmi_real *out, const wlmi_real *table, const int32_t *ids, int T, int D, int accumulate);
 void LEVEL(embed_backward)(wlmi_real *dtable, const wlmi_real *dout, const int32_t *ids, int T, int R, int D);
-void LEVEL(rmsnorm_forward)(wlmi_real *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g, int T, int D);
-void LEVEL(rmsnorm_backward)(wlmi_real *dx, wlmi_real *dg, const wlmi_real *dy, const wlmi_real *x,
-                             const wlmi_real *g, const wlmi_real *rstd, int T, int D);
-void LEVEL(swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F);
-void LEVEL(swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F);
-void LEVEL(shift_forward)(wlmi_real *y, const wlmi_real *x, wlmi_segments segments, int D);
-void LEVEL(shift_backward)(wlmi_real *dx, const wlmi_real *dy, wlmi_segments segments, int D);
+void LEVEL(rmsnorm_forward)(wlmi_act *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_real *g,
+                            const wlmi_segments *shift, int T, int D);
+void LEVEL(rmsnorm_backward)(wlmi_real *dx, wlmi_act *sum, wlmi_real *dg, const wlmi_act *dy, const wlmi_real *x,
+                             const wlmi_real *g, const wlmi_real *rstd, const wlmi_segments *shift, int T, int D);
+void LEVEL(swiglu_forward)(wlmi_act *y, const wlmi_act *gu, int T, int F);
+void LEVEL(swiglu_backward)(wlmi_act *dgu, const wlmi_act *dy, const wlmi_act *gu, int T, int F);
 void LEVEL(cross_entropy_forward)(wlmi_real *loss, const wlmi_real *logits, const int32_t *target,
                                   const int32_t *first, const int32_t *last, int T, int R);
-void LEVEL(cross_entropy_backward)(wlmi_real *logits, const int32_t *target, const int32_t *first,
-                                   const int32_t *last, const float *weight, int T, int R);
+void LEVEL(cross_entropy_backward)(wlmi_act *dlogits, const wlmi_real *logits, const int32_t *target,
+                                   const int32_t *first, const int32_t *last, const float *weight, int T, int R);
 
 /* flat.c */
 void LEVEL(zero)(wlmi_real *x, size_t n);
@@ -25,6 +24,8 @@ void LEVEL(add)(wlmi_real *y, const wlmi_real *x, size_t n);
 void LEVEL(scale)(wlmi_real *x, double factor, size_t n);
 void LEVEL(from_float)(wlmi_real *y, const float *x, size_t n);
 void LEVEL(to_float)(float *y, const wlmi_real *x, size_t n);
+void LEVEL(to_act)(wlmi_act *y, const wlmi_real *x, size_t n);
+void LEVEL(to_real)(wlmi_real *y, const wlmi_act *x, size_t n);
 double LEVEL(sum)(const wlmi_real *x, size_t n);
 double LEVEL(sum_squares)(const wlmi_real *x, size_t n);
 void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real *grad, size_t n, double grad_scale,
@@ -32,11 +33,19 @@ void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real 
 
 /* product.c */
 const char *LEVEL(products_type)(void);
-void LEVEL(matmul_forward)(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K,
-                           int accumulate);
-void LEVEL(matmul_backward_input)(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
-                                  int accumulate);
-void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K);
+wlmi_weight *LEVEL(weight_new)(int N, int K);
+void LEVEL(weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward);
+void LEVEL(weight_free)(wlmi_weight *weight);
+void LEVEL(matmul_forward)(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K);
+void LEVEL(matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,
+                                int N, int K);
+void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last,
+                                int K);
+void LEVEL(matmul_backward_input)(wlmi_act *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K);
+void LEVEL(matmul_backward_input_real)(wlmi_real *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K);
+void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_act *dy, const wlmi_act *x, int M, int N, int K);
+void LEVEL(product)(wlmi_real *c, const wlmi_real *a, int a_transposed, const wlmi_real *b, int b_transposed, int M,
+                    int N, int K, int accumulate);
 
 /* rotary.c */
 void LEVEL(rotary)(wlmi_real *x, wlmi_segments segments, int stride, int heads, int K, int sign);
@@ -51,7 +60,7 @@ void LEVEL(attention_backward)(wlmi_real *dq, wlmi_real *dk, wlmi_real *dv, cons
 /* steps.c */
 void LEVEL(rotary_angles)(wlmi_real *angles, const uint64_t *position, int T, int K);
 void LEVEL(rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride, int heads, int K);
-void LEVEL(shift_step)(wlmi_real *y, const wlmi_real *x, wlmi_segments rows, wlmi_real *const *before, int D,
+void LEVEL(shift_step)(wlmi_act *y, const wlmi_act *x, wlmi_segments rows, wlmi_real *const *before, int D,
                        int keep);
 void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
                            int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,

@@ -1,10 +1,8 @@
-/* product.c: matrix products: oneDNN's, but for a few rows at a time. */
-#include "tensor/cpu/flat.h"
+/* product.c: matrix products through oneDNN: of bf16 as it is where the processor multiplies it, else of the same values
+ * as floats. */
+#include "base/alloc.h"
 #include "tensor/cpu/ops.h"
 #include "tensor/onednn.h"
-
-/* Below this many rows a product is bound by reading the weights once: floats as they are, no rounding, no oneDNN. */
-enum { FEW_ROWS = 8, COLUMNS = 32 };
 
 #ifdef __AVX512BF16__
 static const wlmi_number type = WLMI_BF16;
@@ -12,73 +10,184 @@ static const wlmi_number type = WLMI_BF16;
 static const wlmi_number type = WLMI_F32;
 #endif
 
+struct wlmi_weight {
+    const float *w; /* [N,K], the net's */
+    int N, K;
+    wlmi_packed *forward, *backward; /* w^T and w; backward NULL: not asked for */
+};
+
 const char *LEVEL(products_type)(void)
 {
     return type == WLMI_BF16 ? "bf16" : "f32";
 }
 
-/* y[m, n] for columns n of [from, to). */
-static void few_rows(float *restrict y, const float *restrict x, const float *restrict w, int M, int N, int K,
-                     int from, int to, int accumulate)
+static int threads_for(int M, int N, int K)
 {
-    for (int n = from; n < to; n++) {
-        for (int m = 0; m < M; m++) {
-            const float *a = x + (size_t)m * K, *b = w + (size_t)n * K;
-            float s = 0;
-#pragma omp simd reduction(+ : s)
-            for (int k = 0; k < K; k++)
-                s += a[k] * b[k];
-            y[(size_t)m * N + n] = accumulate ? y[(size_t)m * N + n] + s : s;
-        }
-    }
+    return wlmi_cpu_threads((double)M * N * K / 16);
 }
 
-static void product(float *c, const wlmi_real *a, int a_transposed, const wlmi_real *b, int b_transposed, int M, int N,
-                    int K, int accumulate)
+static void note(wlm_status status, const wlm_error *error)
 {
-    const wlmi_product p = {M, N, K, a_transposed, b_transposed, accumulate, type, WLMI_F32};
-    const int threads = wlmi_cpu_threads((double)M * N * K / 16);
-    const size_t a_size = (size_t)M * K, b_size = (size_t)K * N;
-    wlm_error error;
-    wlm_status status;
-    size_t step;
-    if (type == WLMI_F32) {
-        status = wlmi_onednn_product(&p, c, a, b, NULL, threads, &error);
-    } else {
-        float *near_a = wlmi_cpu_scratch(1, (a_size + 1) / 2, &step);
-        float *near_b = wlmi_cpu_scratch(1, (b_size + 1) / 2, &step);
-        status = WLM_OK;
-        if (near_a && near_b) {
-            LEVEL(round_bf16)((uint16_t *)(void *)near_a, (const float *)a, a_size, threads);
-            LEVEL(round_bf16)((uint16_t *)(void *)near_b, (const float *)b, b_size, threads);
-            status = wlmi_onednn_product(&p, c, near_a, near_b, NULL, threads, &error);
-        }
-        wlmi_cpu_release(near_a);
-        wlmi_cpu_release(near_b);
-    }
     if (status != WLM_OK)
-        wlmi_cpu_failed(status, &error);
+        wlmi_cpu_failed(status, error);
 }
 
-void LEVEL(matmul_forward)(wlmi_real *y, const wlmi_real *x, const wlmi_real *w, int M, int N, int K, int accumulate)
+/* x [n] rounded as activations are, as products take it; *room is to be released. NULL on failure. */
+static const void *rounded(const float *x, size_t n, float **room)
 {
-    if (M >= FEW_ROWS) {
-        product((float *)y, x, 0, w, 1, M, N, K, accumulate);
+    size_t step;
+    *room = NULL;
+    if (type == WLMI_F32)
+        return x;
+    *room = wlmi_cpu_scratch(1, (n + 1) / 2, &step);
+    if (*room)
+        LEVEL(to_act)((wlmi_act *)*room, (const wlmi_real *)x, n);
+    return *room;
+}
+
+/* x [n] as products take it; *room is to be released. NULL on failure. */
+static const void *operand(const wlmi_act *x, size_t n, float **room)
+{
+    size_t step;
+    *room = NULL;
+    if (type == WLMI_BF16)
+        return x;
+    *room = wlmi_cpu_scratch(1, n, &step);
+    if (*room)
+        LEVEL(to_real)((wlmi_real *)*room, x, n);
+    return *room;
+}
+
+wlmi_weight *LEVEL(weight_new)(int N, int K)
+{
+    wlmi_weight *weight = wlmi_alloc_zero(1, sizeof *weight);
+    wlm_error error;
+    wlm_status status = WLMI_NO_MEMORY(&error);
+    if (weight) {
+        weight->N = N;
+        weight->K = K;
+        status = wlmi_onednn_packed_new(&weight->forward, N, K, type, 1, &error);
+    }
+    if (status == WLM_OK)
+        return weight;
+    LEVEL(weight_free)(weight);
+    note(status, &error);
+    return NULL;
+}
+
+void LEVEL(weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward)
+{
+    const int threads = wlmi_cpu_threads((double)weight->N * weight->K);
+    wlm_error error;
+    weight->w = (const float *)w;
+    note(wlmi_onednn_pack(weight->forward, weight->w, threads, &error), &error);
+    if (backward && !weight->backward)
+        note(wlmi_onednn_packed_new(&weight->backward, weight->K, weight->N, type, 0, &error), &error);
+    if (weight->backward)
+        note(wlmi_onednn_pack(weight->backward, weight->w, threads, &error), &error);
+}
+
+void LEVEL(weight_free)(wlmi_weight *weight)
+{
+    if (!weight)
+        return;
+    wlmi_onednn_packed_free(weight->forward);
+    wlmi_onednn_packed_free(weight->backward);
+    wlmi_free(weight);
+}
+
+/* c [M,N] = a b, or float and onto base, which may be c. */
+static void multiply(void *c, wlmi_number out, const wlmi_act *a, const wlmi_packed *b, const float *base, int M, int N,
+                     int K)
+{
+    const wlmi_product p = {.M = M, .N = N, .K = K, .in = type, .out = out, .accumulate = base && base == c};
+    wlm_error error;
+    float *room;
+    const void *x = operand(a, (size_t)M * K, &room);
+    if (x)
+        note(wlmi_onednn_packed_product(&p, c, x, b, p.accumulate ? NULL : base, threads_for(M, N, K), &error), &error);
+    wlmi_cpu_release(room);
+}
+
+/* c in bf16, by way of floats where products know nothing else. */
+static void multiply_to_act(wlmi_act *c, const wlmi_act *a, const wlmi_packed *b, int M, int N, int K)
+{
+    size_t step;
+    float *room;
+    if (type == WLMI_BF16) {
+        multiply(c, WLMI_BF16, a, b, NULL, M, N, K);
         return;
     }
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)M * N * K / 8))
-    for (int n = 0; n < N; n += COLUMNS)
-        few_rows((float *)y, (const float *)x, (const float *)w, M, N, K, n, n + COLUMNS < N ? n + COLUMNS : N,
-                 accumulate);
+    room = wlmi_cpu_scratch(1, (size_t)M * N, &step);
+    if (room) {
+        multiply(room, WLMI_F32, a, b, NULL, M, N, K);
+        LEVEL(to_act)(c, (const wlmi_real *)room, (size_t)M * N);
+    }
+    wlmi_cpu_release(room);
 }
 
-void LEVEL(matmul_backward_input)(wlmi_real *dx, const wlmi_real *dy, const wlmi_real *w, int M, int N, int K,
-                                  int accumulate)
+void LEVEL(matmul_forward)(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K)
 {
-    product((float *)dx, dy, 0, w, 0, M, K, N, accumulate);
+    multiply_to_act(y, x, w->forward, M, N, K);
 }
 
-void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_real *dy, const wlmi_real *x, int M, int N, int K)
+void LEVEL(matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,
+                                int N, int K)
 {
-    product((float *)dw, dy, 1, x, 0, N, K, M, 1);
+    multiply(y, WLMI_F32, x, w->forward, (const float *)base, M, N, K);
+}
+
+/* Some rows of w are not packed by themselves. */
+void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last, int K)
+{
+    const wlmi_product p = {.M = M, .N = last - first, .K = K, .b_transposed = 1, .in = type, .out = WLMI_F32};
+    wlm_error error;
+    float *a_room, *b_room;
+    const void *a, *b;
+    if (p.N == w->N) {
+        multiply(y, WLMI_F32, x, w->forward, NULL, M, p.N, K);
+        return;
+    }
+    a = operand(x, (size_t)M * K, &a_room);
+    b = rounded(w->w + (size_t)first * K, (size_t)p.N * K, &b_room);
+    if (a && b)
+        note(wlmi_onednn_product(&p, y, a, b, NULL, threads_for(M, p.N, K), &error), &error);
+    wlmi_cpu_release(a_room);
+    wlmi_cpu_release(b_room);
+}
+
+void LEVEL(matmul_backward_input)(wlmi_act *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K)
+{
+    multiply_to_act(dx, dy, w->backward, M, K, N);
+}
+
+void LEVEL(matmul_backward_input_real)(wlmi_real *dx, const wlmi_act *dy, const wlmi_weight *w, int M, int N, int K)
+{
+    multiply(dx, WLMI_F32, dy, w->backward, NULL, M, K, N);
+}
+
+void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_act *dy, const wlmi_act *x, int M, int N, int K)
+{
+    const wlmi_product p = {.M = N, .N = K, .K = M, .a_transposed = 1, .accumulate = 1, .in = type, .out = WLMI_F32};
+    wlm_error error;
+    float *dy_room, *x_room;
+    const void *a = operand(dy, (size_t)M * N, &dy_room), *b = operand(x, (size_t)M * K, &x_room);
+    if (a && b)
+        note(wlmi_onednn_product(&p, dw, a, b, NULL, threads_for(M, N, K), &error), &error);
+    wlmi_cpu_release(dy_room);
+    wlmi_cpu_release(x_room);
+}
+
+void LEVEL(product)(wlmi_real *c, const wlmi_real *a_, int a_transposed, const wlmi_real *b_, int b_transposed, int M,
+                    int N, int K, int accumulate)
+{
+    const wlmi_product p = {M, N, K, a_transposed != 0, b_transposed != 0, accumulate != 0, type, WLMI_F32};
+    wlm_error error;
+    float *a_room, *b_room;
+    const void *a = rounded((const float *)a_, (size_t)M * K, &a_room);
+    const void *b = rounded((const float *)b_, (size_t)K * N, &b_room);
+    if (a && b)
+        note(wlmi_onednn_product(&p, c, a, b, NULL, threads_for(M, N, K), &error), &error);
+    wlmi_cpu_release(a_room);
+    wlmi_cpu_release(b_room);
 }

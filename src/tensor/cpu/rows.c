@@ -42,143 +42,174 @@ void LEVEL(embed_backward)(wlmi_real *dtable_, const wlmi_real *dout_, const int
     }
 }
 
-static void norm_rows(float *restrict y, float *restrict rstd, const float *restrict x, const float *restrict g,
-                      int T, int D)
+/* How a norm's output is shifted: features below `half` go to the token behind in the segment. */
+typedef struct shifted {
+    const wlmi_segments *segments; /* NULL: not at all */
+    int half;                      /* 0 then */
+} shifted;
+
+static shifted shift_of(const wlmi_segments *segments, int D)
 {
-    for (int t = 0; t < T; t++, x += D, y += D) {
-        float squares = 0, r;
+    return (shifted){segments, segments ? D / 2 : 0};
+}
+
+/* The segment that token t is in. */
+static int segment_of(const wlmi_segments *segments, int t)
+{
+    int low = 0, high = segments ? segments->count - 1 : 0;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (segments->starts[middle + 1] <= t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void norm_row(uint16_t *restrict to, uint16_t *restrict ahead, float *restrict rstd, const float *restrict x,
+                     const float *restrict g, int half, int D)
+{
+    float squares = 0, r;
 #pragma omp simd reduction(+ : squares)
-        for (int d = 0; d < D; d++)
-            squares += x[d] * x[d];
-        rstd[t] = r = 1 / sqrtf(squares / D + 1e-6f);
-        for (int d = 0; d < D; d++)
-            y[d] = x[d] * r * g[d];
-    }
+    for (int d = 0; d < D; d++)
+        squares += x[d] * x[d];
+    *rstd = r = 1 / sqrtf(squares / D + 1e-6f);
+    for (int d = 0; ahead && d < half; d++)
+        ahead[d] = narrow(x[d] * r * g[d]);
+    for (int d = half; d < D; d++)
+        to[d] = narrow(x[d] * r * g[d]);
 }
 
-void LEVEL(rmsnorm_forward)(wlmi_real *y_, wlmi_real *rstd_, const wlmi_real *x_, const wlmi_real *g, int T, int D)
+void LEVEL(rmsnorm_forward)(wlmi_act *y_, wlmi_real *rstd_, const wlmi_real *x_, const wlmi_real *g,
+                            const wlmi_segments *segments, int T, int D)
 {
-    float *y = (float *)y_, *rstd = (float *)rstd_;
+    uint16_t *y = (uint16_t *)y_;
+    float *rstd = (float *)rstd_;
     const float *x = (const float *)x_;
+    const shifted shift = shift_of(segments, D);
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)T * D))
-    for (int t = 0; t < T; t += PIECE)
-        norm_rows(y + (size_t)t * D, rstd + t, x + (size_t)t * D, (const float *)g, least(PIECE, T - t), D);
-}
-
-static void norm_rows_input(float *restrict dx, const float *restrict dy, const float *restrict x,
-                            const float *restrict g, const float *restrict rstd, int T, int D)
-{
-    for (int t = 0; t < T; t++, x += D, dx += D, dy += D) {
-        const float r = rstd[t];
-        float mean = 0;
-#pragma omp simd reduction(+ : mean)
-        for (int d = 0; d < D; d++)
-            mean += dy[d] * g[d] * x[d];
-        mean *= r * r / D;
-        for (int d = 0; d < D; d++)
-            dx[d] += r * (dy[d] * g[d] - x[d] * mean);
-    }
-}
-
-/* Some columns of dg [D]: sums of 64 rows at a time, so that rounding does not grow with T. */
-static void norm_columns(float *restrict dg, const float *restrict dy, const float *restrict x,
-                         const float *restrict rstd, int T, int D, int columns)
-{
     for (int from = 0; from < T; from += PIECE) {
-        float part[COLUMNS] = {0};
-        for (int t = from; t < least(from + PIECE, T); t++)
-            for (int d = 0; d < columns; d++)
-                part[d] += dy[(size_t)t * D + d] * x[(size_t)t * D + d] * rstd[t];
-        for (int d = 0; d < columns; d++)
-            dg[d] += part[d];
+        int s = segment_of(segments, from);
+        for (int t = from; t < least(from + PIECE, T); t++) {
+            uint16_t *to = y + (size_t)t * D, *ahead = NULL;
+            if (shift.half) {
+                s += segments->starts[s + 1] <= t;
+                if (segments->starts[s] == t)
+                    memset(to, 0, (size_t)shift.half * sizeof *to);
+                if (segments->starts[s + 1] > t + 1)
+                    ahead = to + D;
+            }
+            norm_row(to, ahead, rstd + t, x + (size_t)t * D, (const float *)g, shift.half, D);
+        }
     }
 }
 
-void LEVEL(rmsnorm_backward)(wlmi_real *dx_, wlmi_real *dg_, const wlmi_real *dy_, const wlmi_real *x_,
-                             const wlmi_real *g, const wlmi_real *rstd_, int T, int D)
+/* Some features of a row: what they add to mean(dy g x). */
+INLINE float norm_mean(const uint16_t *restrict dy, const float *restrict x, const float *restrict g, int n)
+{
+    float mean = 0;
+#pragma omp simd reduction(+ : mean)
+    for (int d = 0; d < n; d++)
+        mean += widen(dy[d]) * g[d] * x[d];
+    return mean;
+}
+
+INLINE void norm_input(float *restrict dx, float *restrict dg, const uint16_t *restrict dy, const float *restrict x,
+                       const float *restrict g, float r, float mean, int n)
+{
+#pragma omp simd
+    for (int d = 0; d < n; d++) {
+        const float own = widen(dy[d]);
+        dx[d] += r * (own * g[d] - x[d] * mean);
+        dg[d] += own * x[d] * r;
+    }
+}
+
+/* low, high: the gradients of features below `half` and from there on. */
+static void norm_row_backward(float *restrict dx, uint16_t *restrict sum, float *restrict dg,
+                              const uint16_t *restrict low, const uint16_t *restrict high, const float *restrict x,
+                              const float *restrict g, float r, int half, int D)
+{
+    const float mean = (norm_mean(low, x, g, half) + norm_mean(high + half, x + half, g + half, D - half)) * r * r / D;
+    norm_input(dx, dg, low, x, g, r, mean, half);
+    norm_input(dx + half, dg + half, high + half, x + half, g + half, r, mean, D - half);
+    for (int d = 0; sum && d < D; d++)
+        sum[d] = narrow(dx[d]);
+}
+
+/* dg: sums of 64 rows each, then of those in order: rounding does not grow with T, and any schedule gives the same
+ * bits. */
+void LEVEL(rmsnorm_backward)(wlmi_real *dx_, wlmi_act *sum_, wlmi_real *dg_, const wlmi_act *dy_, const wlmi_real *x_,
+                             const wlmi_real *g, const wlmi_real *rstd_, const wlmi_segments *segments, int T, int D)
 {
     float *dx = (float *)dx_, *dg = (float *)dg_;
-    const float *dy = (const float *)dy_, *x = (const float *)x_, *rstd = (const float *)rstd_;
-    const int threads = wlmi_cpu_threads((double)T * D);
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp for schedule(static) nowait
-        for (int t = 0; t < T; t += PIECE)
-            norm_rows_input(dx + (size_t)t * D, dy + (size_t)t * D, x + (size_t)t * D, (const float *)g, rstd + t,
-                            least(PIECE, T - t), D);
-#pragma omp for schedule(static)
-        for (int d = 0; d < D; d += COLUMNS)
-            norm_columns(dg + d, dy + d, x + d, rstd, T, D, least(COLUMNS, D - d));
+    uint16_t *sum = (uint16_t *)sum_;
+    const uint16_t *dy = (const uint16_t *)dy_;
+    const float *x = (const float *)x_, *rstd = (const float *)rstd_;
+    const shifted shift = shift_of(segments, D);
+    const int pieces = (T + PIECE - 1) / PIECE;
+    size_t step, zero_step;
+    float *sums = wlmi_cpu_scratch(pieces, (size_t)D, &step), *zeros = wlmi_cpu_scratch(1, (size_t)D, &zero_step);
+    if (sums && zeros) {
+        memset(zeros, 0, (size_t)D * sizeof *zeros);
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(2.0 * T * D))
+        for (int i = 0; i < pieces; i++) {
+            int s = segment_of(segments, i * PIECE);
+            memset(sums + (size_t)i * step, 0, (size_t)D * sizeof *sums);
+            for (int t = i * PIECE; t < least((i + 1) * PIECE, T); t++) {
+                const size_t at = (size_t)t * D;
+                const uint16_t *low = dy + at;
+                if (shift.half) {
+                    s += segments->starts[s + 1] <= t;
+                    low = segments->starts[s + 1] > t + 1 ? dy + at + D : (const uint16_t *)(const void *)zeros;
+                }
+                norm_row_backward(dx + at, sum ? sum + at : NULL, sums + (size_t)i * step, low, dy + at, x + at,
+                                  (const float *)g, rstd[t], shift.half, D);
+            }
+        }
+        for (int i = 0; i < pieces; i++)
+            for (int d = 0; d < D; d++)
+                dg[d] += sums[(size_t)i * step + d];
     }
+    wlmi_cpu_release(sums);
+    wlmi_cpu_release(zeros);
 }
 
-static void swiglu_rows(float *restrict y, const float *restrict gate, int T, int F)
+static void swiglu_rows(uint16_t *restrict y, const uint16_t *restrict gate, int T, int F)
 {
     for (int t = 0; t < T; t++, y += F, gate += 2 * (size_t)F)
-        for (int f = 0; f < F; f++)
-            y[f] = gate[f] * sigmoid_float(gate[f]) * gate[F + f];
+        for (int f = 0; f < F; f++) {
+            const float z = widen(gate[f]);
+            y[f] = narrow(z * sigmoid_float(z) * widen(gate[F + f]));
+        }
 }
 
-void LEVEL(swiglu_forward)(wlmi_real *y, const wlmi_real *gu, int T, int F)
+void LEVEL(swiglu_forward)(wlmi_act *y, const wlmi_act *gu, int T, int F)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(4.0 * T * F))
     for (int t = 0; t < T; t += PIECE)
-        swiglu_rows((float *)y + (size_t)t * F, (const float *)gu + 2 * (size_t)t * F, least(PIECE, T - t), F);
+        swiglu_rows((uint16_t *)y + (size_t)t * F, (const uint16_t *)gu + 2 * (size_t)t * F, least(PIECE, T - t), F);
 }
 
-static void swiglu_rows_input(float *restrict dgate, const float *restrict dy, const float *restrict gate,
+static void swiglu_rows_input(uint16_t *restrict dgate, const uint16_t *restrict dy, const uint16_t *restrict gate,
                               int T, int F)
 {
     for (int t = 0; t < T; t++, dy += F, gate += 2 * (size_t)F, dgate += 2 * (size_t)F) {
         for (int f = 0; f < F; f++) {
-            float s = sigmoid_float(gate[f]);
-            dgate[f] = dy[f] * gate[F + f] * s * (1 + gate[f] * (1 - s));
-            dgate[F + f] = dy[f] * gate[f] * s;
+            const float z = widen(gate[f]), d = widen(dy[f]), s = sigmoid_float(z);
+            dgate[f] = narrow(d * widen(gate[F + f]) * s * (1 + z * (1 - s)));
+            dgate[F + f] = narrow(d * z * s);
         }
     }
 }
 
-void LEVEL(swiglu_backward)(wlmi_real *dgu, const wlmi_real *dy, const wlmi_real *gu, int T, int F)
+void LEVEL(swiglu_backward)(wlmi_act *dgu, const wlmi_act *dy, const wlmi_act *gu, int T, int F)
 {
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(4.0 * T * F))
     for (int t = 0; t < T; t += PIECE)
-        swiglu_rows_input((float *)dgu + 2 * (size_t)t * F, (const float *)dy + (size_t)t * F,
-                          (const float *)gu + 2 * (size_t)t * F, least(PIECE, T - t), F);
-}
-
-/* In parallel over segments: packed batches have many. */
-void LEVEL(shift_forward)(wlmi_real *y_, const wlmi_real *x_, wlmi_segments segments, int D)
-{
-    float *y = (float *)y_;
-    const float *x = (const float *)x_;
-    const size_t half = (size_t)D / 2, T = (size_t)segments.starts[segments.count];
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)T * D))
-    for (int s = 0; s < segments.count; s++) {
-        for (size_t t = segments.starts[s]; t < (size_t)segments.starts[s + 1]; t++) {
-            if (t == (size_t)segments.starts[s])
-                memset(y + t * D, 0, half * sizeof *y);
-            else
-                memcpy(y + t * D, x + (t - 1) * D, half * sizeof *y);
-            memcpy(y + t * D + half, x + t * D + half, (D - half) * sizeof *y);
-        }
-    }
-}
-
-void LEVEL(shift_backward)(wlmi_real *dx_, const wlmi_real *dy_, wlmi_segments segments, int D)
-{
-    float *dx = (float *)dx_;
-    const float *dy = (const float *)dy_;
-    const size_t half = (size_t)D / 2, T = (size_t)segments.starts[segments.count];
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)T * D))
-    for (int s = 0; s < segments.count; s++) {
-        const size_t end = segments.starts[s + 1];
-        for (size_t t = segments.starts[s]; t < end; t++) {
-            for (size_t d = 0; d < half && t + 1 < end; d++)
-                dx[t * D + d] += dy[(t + 1) * D + d];
-            for (size_t d = half; d < (size_t)D; d++)
-                dx[t * D + d] += dy[t * D + d];
-        }
-    }
+        swiglu_rows_input((uint16_t *)dgu + 2 * (size_t)t * F, (const uint16_t *)dy + (size_t)t * F,
+                          (const uint16_t *)gu + 2 * (size_t)t * F, least(PIECE, T - t), F);
 }
 
 /* log(sum(exp(x))) of n values. */
@@ -199,12 +230,12 @@ static float row_loss(const float *x, int target, int n)
     return log_sum_exp(x, n) - x[target];
 }
 
-static void row_loss_input(float *x, int target, int n, float weight)
+static void row_loss_input(uint16_t *restrict dx, const float *restrict x, int target, int n, float weight)
 {
     const float lse = log_sum_exp(x, n);
     for (int i = 0; i < n; i++)
-        x[i] = weight * exp_float(x[i] - lse);
-    x[target] -= weight;
+        dx[i] = narrow(weight * exp_float(x[i] - lse));
+    dx[target] = narrow(weight * (exp_float(x[target] - lse) - 1));
 }
 
 void LEVEL(cross_entropy_forward)(wlmi_real *loss_, const wlmi_real *logits_, const int32_t *target,
@@ -218,19 +249,21 @@ void LEVEL(cross_entropy_forward)(wlmi_real *loss_, const wlmi_real *logits_, co
                                                last[t] - first[t]);
 }
 
-void LEVEL(cross_entropy_backward)(wlmi_real *logits_, const int32_t *target, const int32_t *first,
-                                   const int32_t *last, const float *weight, int T, int R)
+void LEVEL(cross_entropy_backward)(wlmi_act *dlogits_, const wlmi_real *logits_, const int32_t *target,
+                                   const int32_t *first, const int32_t *last, const float *weight, int T, int R)
 {
-    float *logits = (float *)logits_;
+    uint16_t *dlogits = (uint16_t *)dlogits_;
+    const float *logits = (const float *)logits_;
 #pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads(2.0 * T * R))
     for (int t = 0; t < T; t++) {
-        float *row = logits + (size_t)t * R;
+        uint16_t *row = dlogits + (size_t)t * R;
         if (target[t] < 0) {
             memset(row, 0, (size_t)R * sizeof *row);
             continue;
         }
         memset(row, 0, (size_t)first[t] * sizeof *row);
-        row_loss_input(row + first[t], target[t] - first[t], last[t] - first[t], weight[t]);
+        row_loss_input(row + first[t], logits + (size_t)t * R + first[t], target[t] - first[t], last[t] - first[t],
+                       weight[t]);
         memset(row + last[t], 0, (size_t)(R - last[t]) * sizeof *row);
     }
 }

@@ -7,6 +7,22 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* To and from bf16: as in base/bf16.h, in a form that vectorises. */
+INLINE uint16_t narrow(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+INLINE float widen(uint16_t x)
+{
+    const uint32_t bits = (uint32_t)x << 16;
+    float y;
+    memcpy(&y, &bits, sizeof y);
+    return y;
+}
+
 /* exp(x) for x in [-87, 88], outside as at the border, relative error below 2e-7; loops over it vectorise.
  * exp(x) = 2^n exp(r) with n = round(x / ln 2), ln 2 in two parts; the polynomial for |r| <= ln(2)/2 is that of the
  * Cephes library's expf (Moshier, 1992). NaN stays NaN. */

@@ -51,16 +51,26 @@ void LEVEL(rotary_turn)(wlmi_real *x, const wlmi_real *angles, int T, int stride
 
 /* ---------------------------------------------------------------- token shift */
 
-void LEVEL(shift_step)(wlmi_real *y_, const wlmi_real *x_, wlmi_segments rows, wlmi_real *const *before, int D,
+void LEVEL(shift_step)(wlmi_act *y_, const wlmi_act *x_, wlmi_segments rows, wlmi_real *const *before, int D,
                        int keep)
 {
-    const size_t half = (size_t)D / 2;
-    LEVEL(shift_forward)(y_, x_, rows, D);
-#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)rows.count * D))
+    uint16_t *y = (uint16_t *)y_;
+    const uint16_t *x = (const uint16_t *)x_;
+    const int half = D / 2;
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)rows.starts[rows.count] * D))
     for (int s = 0; s < rows.count; s++) {
-        memcpy((float *)y_ + (size_t)rows.starts[s] * D, before[s], half * sizeof(float));
-        if (keep)
-            memcpy(before[s], (const float *)x_ + (size_t)(rows.starts[s + 1] - 1) * D, half * sizeof(float));
+        float *last = (float *)before[s];
+        for (int t = rows.starts[s]; t < rows.starts[s + 1]; t++) {
+            uint16_t *to = y + (size_t)t * D;
+            memcpy(to + half, x + (size_t)t * D + half, (size_t)(D - half) * sizeof *to);
+            if (t > rows.starts[s])
+                memcpy(to, x + (size_t)(t - 1) * D, (size_t)half * sizeof *to);
+            else
+                for (int d = 0; d < half; d++)
+                    to[d] = narrow(last[d]);
+        }
+        for (int d = 0; keep && d < half; d++)
+            last[d] = widen(x[(size_t)(rows.starts[s + 1] - 1) * D + d]);
     }
 }
 

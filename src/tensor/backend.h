@@ -109,8 +109,8 @@ typedef struct wlmi_backend {
     /* dw [N,K] += dy^T x. */
     void (*matmul_backward_weight)(wlmi_real *dw, const wlmi_act *dy, const wlmi_act *x, int M, int N, int K);
 
-    /* Any matrices, rounded as activations are: c [M,N] = a b, or += with accumulate. a is stored [M,K], or [K,M] where
-     * a_transposed; b is stored [K,N], or [N,K] where b_transposed. */
+    /* Any matrices, which may be rounded as activations are: c [M,N] = a b, or += with accumulate. a is stored [M,K],
+     * or [K,M] where a_transposed; b is stored [K,N], or [N,K] where b_transposed. */
     void (*product)(wlmi_real *c, const wlmi_real *a, int a_transposed, const wlmi_real *b, int b_transposed, int M,
                     int N, int K, int accumulate);
 

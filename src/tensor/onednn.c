@@ -354,7 +354,8 @@ static dnnl_status_t make_reorder(wlmi_packed *p, int threads)
     if (p->threads)
         dnnl_primitive_destroy(p->reorder);
     p->threads = 0;
-    s = dnnl_reorder_primitive_desc_create(&description, layout_of(p->from), engine, layout_of(p->memory), engine, NULL);
+    s = dnnl_reorder_primitive_desc_create(&description, layout_of(p->from), engine, layout_of(p->memory), engine,
+                                           NULL);
     if (s != dnnl_success)
         return s;
     s = dnnl_primitive_create(&p->reorder, description);

@@ -1,5 +1,5 @@
-/* product.c: matrix products through oneDNN: of bf16 as it is where the processor multiplies it, else of the same values
- * as floats. */
+/* product.c: matrix products through oneDNN: of bf16 as it is where the processor multiplies it, else of the same
+ * values as floats. */
 #include "base/alloc.h"
 #include "tensor/cpu/ops.h"
 #include "tensor/onednn.h"
@@ -138,7 +138,8 @@ void LEVEL(matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_
 }
 
 /* Some rows of w are not packed by themselves. */
-void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last, int K)
+void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weight *w, int M, int first, int last,
+                                int K)
 {
     const wlmi_product p = {.M = M, .N = last - first, .K = K, .b_transposed = 1, .in = type, .out = WLMI_F32};
     wlm_error error;

@@ -1,5 +1,5 @@
-/* steps.c: mixers in their recurrent form: a few tokens of each of many streams. A task is one head of one stream, which
- * takes its tokens in order, so that how they are cut into calls and who else is there changes nothing. */
+/* steps.c: mixers in their recurrent form: a few tokens of each of many streams. A task is one head of one stream,
+ * which takes its tokens in order, so that how they are cut into calls and who else is there changes nothing. */
 #include <omp.h>
 
 #include "tensor/cpu/ops.h"

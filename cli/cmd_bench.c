@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "cli.h"
+#include "wirelm_bench.h"
 
 static int print_result(wlm_status status, char *text, const wlm_error *error)
 {

@@ -1,5 +1,6 @@
 /* cmd_bench_ablate.c: wirelm bench ablate: kinds of heads, codecs and role embeddings compared. */
 #include "cli.h"
+#include "wirelm_bench.h"
 
 static void print_row(void *user, const char *json)
 {

@@ -15,6 +15,7 @@
 #include "task/batch.h"
 #include "task/bits.h"
 #include "task/trainer.h"
+#include "wirelm_bench.h"
 
 static const struct heads {
     const char *name;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/status.h"
+#include "wirelm_bench.h"
 
 enum { WLMI_BENCH_RUNS_MOST = 1001 };
 

@@ -6,6 +6,7 @@
 #include "task/trainer.h"
 #include "tensor/meter.h"
 #include "token/codec.h"
+#include "wirelm_bench.h"
 
 /* Batches: segments of `context` tokens, every position scored, rows packed. Sequence i of context + 1 tokens is cut
  * from the captures' tokens, laid end to end, or, without captures, drawn from the seed and i: three times of four the

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
@@ -38,6 +39,13 @@ json_t *wlmi_rate_json(double amount, double *seconds, size_t n)
     double middle = fmax(wlmi_median(seconds, n), 1e-9);
     return json_pack("{s:f,s:f,s:f}", "median", amount / middle, "min", amount / fmax(seconds[n - 1], 1e-9), "max",
                      amount / fmax(seconds[0], 1e-9));
+}
+
+double wlmi_bench_cpu_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 void wlmi_bench_show(wlm_progress_fn *progress, void *user, uint64_t done, uint64_t total, double start_s)

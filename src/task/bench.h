@@ -19,6 +19,9 @@ json_t *wlmi_spread_json(double *values, size_t n);
 /* The same of amount / seconds. A clock that did not move counts as its finest step. */
 json_t *wlmi_rate_json(double amount, double *seconds, size_t n);
 
+/* Seconds of processor time that the process has taken, all threads together: other programs sway it less. */
+double wlmi_bench_cpu_clock(void);
+
 /* Tells progress, if anyone listens: done of total passes since start_s on wlmi_clock(). */
 void wlmi_bench_show(wlm_progress_fn *progress, void *user, uint64_t done, uint64_t total, double start_s);
 

@@ -11,6 +11,7 @@ typedef struct measurement {
     wlmi_bench_streams streams;
     int before;      /* tokens that each stream holds when a clock first runs */
     double *seconds; /* [runs]: of STEPS steps */
+    double *cpu_s;   /* [runs]: processor time of these */
     double *inside;  /* [runs]: share of that time in matrix products */
 } measurement;
 
@@ -22,9 +23,11 @@ static wlm_status measure(measurement *m, wlm_error *error)
     WLMI_TRY(wlmi_bench_streams_feed(&m->streams, 1, &unused, error));
     for (uint32_t run = 0; run < o->runs; run++) {
         WLMI_TRY(wlmi_bench_model_stopped(&m->model));
+        double cpu_s = wlmi_bench_cpu_clock();
         m->model.meter.count = 0;
         for (int i = 0; i < STEPS; i++)
             WLMI_TRY(wlmi_bench_streams_feed(&m->streams, 1, &m->seconds[run], error));
+        m->cpu_s[run] = wlmi_bench_cpu_clock() - cpu_s;
         m->inside[run] = wlmi_meter_seconds(&m->model.meter) / m->seconds[run];
         wlmi_bench_show(o->progress, o->user, run + 1, o->runs, start_s);
     }
@@ -35,11 +38,11 @@ static wlm_status report(measurement *m, char **json, wlm_error *error)
 {
     size_t runs = m->model.options->runs, bytes = wlmi_stream_bytes(&m->streams.stream[0], m->model.net);
     double tokens = (double)m->streams.count * STEPS;
-    json_t *figures = json_pack("{s:i,s:i,s:I,s:o,s:o,s:f}", "streams", m->streams.count, "tokens_before", m->before,
+    json_t *figures = json_pack("{s:i,s:i,s:I,s:o,s:o,s:o,s:f}", "streams", m->streams.count, "tokens_before", m->before,
                                 "state_bytes", (json_int_t)bytes, "tokens_per_s",
                                 wlmi_rate_json(tokens, m->seconds, runs), "run_s",
-                                wlmi_spread_json(m->seconds, runs), "product_time_share",
-                                wlmi_median(m->inside, runs));
+                                wlmi_spread_json(m->seconds, runs), "run_cpu_s",
+                                wlmi_spread_json(m->cpu_s, runs), "product_time_share", wlmi_median(m->inside, runs));
     return wlmi_bench_report(&m->model, "stream", figures, json, error);
 }
 
@@ -52,7 +55,8 @@ static wlm_status run(measurement *m, const wlm_bench_model_options *options, ch
     m->before = options->context ? m->model.context : DEFAULT_BEFORE;
     m->seconds = wlmi_alloc_zero(options->runs, sizeof *m->seconds);
     m->inside = wlmi_alloc_zero(options->runs, sizeof *m->inside);
-    if (!m->seconds || !m->inside)
+    m->cpu_s = wlmi_alloc_zero(options->runs, sizeof *m->cpu_s);
+    if (!m->seconds || !m->inside || !m->cpu_s)
         return WLMI_NO_MEMORY(error);
     WLMI_TRY(wlmi_bench_streams_new(&m->streams, &m->model, (int)count, error));
     if (options->dump)
@@ -71,5 +75,6 @@ wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json,
     wlmi_bench_model_close(&m.model);
     wlmi_free(m.seconds);
     wlmi_free(m.inside);
+    wlmi_free(m.cpu_s);
     return status;
 }

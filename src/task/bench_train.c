@@ -1,6 +1,5 @@
 /* bench_train.c: wlm_bench_train: a training step against the clock and against oneDNN's own products. */
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
@@ -44,13 +43,6 @@ static wlm_status set_up(measurement *m, wlm_error *error)
     return m->step_s && m->step_cpu_s && m->products_s && m->share && m->inside && m->loss ? WLM_OK : WLMI_NO_MEMORY(error);
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static wlm_status step(measurement *m, int i, double *seconds, wlm_error *error)
 {
     wlmi_bench_model *model = &m->model;
@@ -84,9 +76,9 @@ static wlm_status measure(measurement *m, wlm_error *error)
     WLMI_TRY(wlmi_bench_products_run(&m->products, m->model.threads, &products_s, error));
     for (uint32_t run = 0; run < o->runs; run++) {
         WLMI_TRY(wlmi_bench_model_stopped(&m->model));
-        cpu_s = cpu_seconds();
+        cpu_s = wlmi_bench_cpu_clock();
         WLMI_TRY(step(m, WARM_UP + (int)run, &step_s, error));
-        m->step_cpu_s[run] = cpu_seconds() - cpu_s;
+        m->step_cpu_s[run] = wlmi_bench_cpu_clock() - cpu_s;
         WLMI_TRY(wlmi_bench_products_run(&m->products, m->model.threads, &products_s, error));
         keep(m, run, step_s, products_s);
         wlmi_bench_show(o->progress, o->user, run + 1, o->runs, start_s);

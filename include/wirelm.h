@@ -312,6 +312,9 @@ typedef struct wlm_train_options {
     size_t data_count;
     const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
     const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
+    int roles;                /* a new model also sees the role of the token to come, as the codec's grammar gives it */
+    uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
+                                 0: as the preset has it */
     const char *init;         /* or a checkpoint to start from */
     int resume;               /* take up the run that OUT.resume holds; all options that matter must be the same */
     double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the

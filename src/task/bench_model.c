@@ -112,7 +112,8 @@ static wlm_status make_net(wlmi_bench_model *m, const wlmi_backend *metered, wlm
 {
     const wlm_bench_model_options *o = m->options;
     uint32_t tokens;
-    WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, m->codec, metered, o->seed, error));
+    WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0}, m->codec,
+                                 metered, o->seed, error));
     if (o->context)
         m->net->config.context = (int)o->context;
     WLMI_TRY(wlmi_config_check(&m->net->config, error));

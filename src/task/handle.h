@@ -15,8 +15,14 @@ struct wlm_model {
 /* The codec that a record names, if this build has the very same; path is for the error. */
 wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const wlmi_codec **codec, wlm_error *error);
 
+/* What a preset leaves open. */
+typedef struct wlmi_embeddings {
+    int roles;    /* an embedding of the role of the token to come, whatever the preset says */
+    int segments; /* rows of an embedding of the packet's index in its flow; 0: as the preset has it */
+} wlmi_embeddings;
+
 /* A new model of a preset for a codec, its record saying so; hide ids, full payload. */
-wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, const wlmi_codec *codec, const wlmi_backend *backend,
-                               uint64_t seed, wlm_error *error);
+wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
+                               const wlmi_backend *backend, uint64_t seed, wlm_error *error);
 
 #endif

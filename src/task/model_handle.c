@@ -21,14 +21,16 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
     return WLM_OK;
 }
 
-wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, const wlmi_codec *codec, const wlmi_backend *backend,
-                               uint64_t seed, wlm_error *error)
+wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
+                               const wlmi_backend *backend, uint64_t seed, wlm_error *error)
 {
     wlmi_config config;
     wlmi_record *record;
     WLMI_TRY(wlmi_config_preset(&config, preset, error));
     config.vocabulary = (int)codec->vocabulary;
-    if (config.role_rows)
+    if (embeddings.segments)
+        config.packet_rows = embeddings.segments;
+    if (config.role_rows || embeddings.roles)
         config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
     WLMI_TRY(wlmi_net_new(net, &config, backend, seed, error));
     record = &(*net)->record;

@@ -3,6 +3,7 @@ way one writes them for speed there. bf16 autocast: matrix products in bf16, nor
 import json
 import math
 import struct
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,10 @@ MATRICES = ("qkv", "out", "up", "down")  # what weight decay applies to
 def read_config(path):
     with open(path, "rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-    return json.loads(header["__metadata__"]["config"])
+    config = json.loads(header["__metadata__"]["config"])
+    if config.get("reversible"):
+        sys.exit(f"{config['preset']}: reversible models have no peer here")
+    return config
 
 
 def rotary_angles(positions, K):

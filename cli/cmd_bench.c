@@ -103,6 +103,7 @@ static int run_train(const command *self, int argc, char **argv)
     const option own[] = {
         {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
+        {0, "recompute", OPTION_FLAG, NULL, &options.recompute, "train as with train --recompute", 0},
         {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
@@ -127,6 +128,7 @@ static int run_length(const command *self, int argc, char **argv)
         {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "the longer sequences (65536)", 0},
         {0, "short", OPTION_U32, "N", &options.short_context, "the shorter ones (2048)", 0},
+        {0, "recompute", OPTION_FLAG, NULL, &options.recompute, "train as with train --recompute", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     return run_model(self, argc, argv, &options, own, wlm_bench_length);
@@ -181,11 +183,11 @@ static const command parts[] = {
     {"bench tokens", "packets and megabytes per second of every codec, encoding and decoding, on one core",
      "-r FILE [--codec NAME] [--runs N]", run_tokens},
     {"bench train", "tokens per second of whole training steps, and how near they come to oneDNN's products",
-     "[--preset P] [--context N] [--tokens-per-batch N] [--threads N] [-r IN...]", run_train},
+     "[--preset P] [--context N] [--tokens-per-batch N] [--recompute] [--threads N] [-r IN...]", run_train},
     {"bench threads", "what more threads bring to a training step, against what they bring to oneDNN's products",
      "[--preset P] [--context N] [--tokens-per-batch N] [--threads N]", run_threads},
     {"bench length", "what a token costs in a long sequence against a short one, in training and in use",
-     "[--preset P] [--context N] [--short N]", run_length},
+     "[--preset P] [--context N] [--short N] [--recompute]", run_length},
     {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N]",
      run_stream},
     {"bench ablate", "kinds of heads, codecs and role embeddings compared in bits per captured byte",

@@ -85,6 +85,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "tokens-per-batch", OPTION_U32, "N", &o.tokens_per_batch, "default: 2048, or the context where that is longer", 0},
         {0, "accumulate", OPTION_U32, "N", &o.accumulate, "batches per step, under mpirun of each rank (default %default)", 0},
         {0, "context", OPTION_U32, "N", &o.context, "longest sequence in tokens (default: the preset's, or that of --init)", 0},
+        {0, "recompute", OPTION_FLAG, NULL, &o.recompute, "compute activations twice, to keep fewer of them in memory", 0},
         {0, "learning-rate", OPTION_REAL, "X", &o.learning_rate, "peak of the schedule (default %default)", 0},
         {0, "optimiser", OPTION_TEXT, "NAME", &o.optimiser,
          "adamw, or muon: Muon on the layers' matrices, AdamW on the rest (default adamw)", 0},

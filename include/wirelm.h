@@ -333,6 +333,9 @@ typedef struct wlm_train_options {
     uint32_t tokens_per_batch; /* 0: 2048, or the context where that is longer */
     uint32_t accumulate;      /* batches per step and rank */
     uint32_t context;         /* longest sequence in tokens; 0: the preset's, or init's */
+    int recompute;            /* keep the residual stream between layers alone, and let backward make a layer's
+                                 activations anew: the same run to the last bit, slower and in less memory. Reversible
+                                 models do so in any case, and keep no more than the last streams */
     double learning_rate, warmup, weight_decay, clip; /* warmup: share of the run; clip 0: never */
     const char *schedule;     /* "cosine", "wsd" (arXiv 2405.18392), "constant": docs/MODEL.md; NULL: cosine */
     const char *optimiser;    /* "adamw"; "muon" (Jordan et al., 2024) for the layers' matrices; NULL: adamw */

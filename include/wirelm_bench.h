@@ -39,6 +39,7 @@ typedef struct wlm_bench_model_options {
     uint32_t short_context;        /* length: the shorter sequences, of which the context is a multiple; 0: 2048 */
     uint32_t streams;              /* stream: 0: 256 */
     uint32_t tokens_per_batch;     /* a step has as many whole segments as fit, one at least; 0: 2048 */
+    int recompute;                 /* train, length: as in training */
     uint32_t runs;
     int threads;                   /* 0: as many as there are processors */
     uint64_t seed;

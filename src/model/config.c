@@ -17,7 +17,7 @@ static const wlmi_config presets[] = {
      * parameters as an MLP of width 2048 without a gate. */
     {.preset = "trafficgpt-paper", .width = 512, .layers = 24, .head_width = 256,
      .plan = {2, {{WLMI_MIXER_WINDOW, 8, 256}, {WLMI_MIXER_LINEAR, 4, 0}}}, .hidden = 1360, .shift = 1,
-     .context = 12032},
+     .reversible = 1, .context = 12032},
     {.preset = "wire-nano", .width = 256, .layers = 2, .head_width = 32, .plan = {1, {{WLMI_MIXER_DELTA, 6, 0}}},
      .every = 2, .other = {2, {{WLMI_MIXER_DELTA, 4, 0}, {WLMI_MIXER_WINDOW, 2, 512}}}, .hidden = 320, .context = 2048},
     /* A stream's whole state is 430 KiB in f32: 174 KiB, and 256 KiB for the window once it is full. */
@@ -81,6 +81,7 @@ wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
         WLMI_TRY(check_plan(&config->other, error));
     WLMI_TRY(in_range("hidden", config->hidden, 1, MAX_HIDDEN, error));
     WLMI_TRY(in_range("shift", config->shift, 0, 1, error));
+    WLMI_TRY(in_range("reversible", config->reversible, 0, 1, error));
     WLMI_TRY(in_range("packet_rows", config->packet_rows, 0, MAX_PACKET_ROWS, error));
     WLMI_TRY(in_range("role_rows", config->role_rows, 0, MAX_ROLE_ROWS, error));
     WLMI_TRY(in_range("context", config->context, 1, MAX_CONTEXT, error));

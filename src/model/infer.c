@@ -14,7 +14,8 @@
 struct wlmi_infer {
     void *block;
     size_t size;          /* bytes */
-    wlmi_real *x, *picked_x; /* [T,D] residual stream, and room to pick rows of it */
+    wlmi_real *x[2], *picked_x[2]; /* [T,D] residual streams, one and the same but of a reversible model, and room to
+                                    * pick rows of them */
     wlmi_act *normed, *in; /* [T,D] */
     wlmi_real *rstd;      /* [T] */
     wlmi_real *qkv;       /* [T,C] */
@@ -94,8 +95,11 @@ static size_t lay_out(const run *r)
     const size_t inner = (size_t)widest.inner, F = (size_t)c->hidden;
     const size_t B = r->streams ? (size_t)r->batch->segments.count : 0;
     size_t used = 0;
-    w->x = carve(w, &used, T * D * real);
-    w->picked_x = carve(w, &used, T * D * real);
+    for (int i = 0; i < 2; i++) {
+        int same = i && !c->reversible;
+        w->x[i] = same ? w->x[0] : carve(w, &used, T * D * real);
+        w->picked_x[i] = same ? w->picked_x[0] : carve(w, &used, T * D * real);
+    }
     w->normed = carve(w, &used, T * D * act);
     w->in = carve(w, &used, T * D * act);
     w->rstd = carve(w, &used, T * real);
@@ -178,15 +182,15 @@ static void end_streams(const run *r)
 
 /* ---------------------------------------------------------------- a layer */
 
-/* The input of a layer's half: norm(x), shifted against the row before where the configuration says so. */
-static wlmi_act *half_input(const run *r, int layer, int part, const wlmi_param *gain)
+/* The input of a layer's half: norm of the stream, shifted against the row before where the configuration says so. */
+static wlmi_act *half_input(const run *r, int layer, int part, const wlmi_real *x, const wlmi_param *gain)
 {
     const wlmi_net *net = r->net;
     const wlmi_backend *b = net->backend;
     const wlmi_segments *shift = net->config.shift && !r->streams ? &r->batch->segments : NULL;
     wlmi_infer *w = r->w;
     int D = net->config.width;
-    b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, gain), shift, r->rows, D);
+    b->rmsnorm_forward(w->normed, w->rstd, x, wlmi_value(net, gain), shift, r->rows, D);
     if (!r->streams)
         return w->normed;
     next_part(r, layer, part);
@@ -250,10 +254,14 @@ static void pick(run *r, int inner)
 {
     const wlmi_backend *b = r->net->backend;
     wlmi_infer *w = r->w;
-    wlmi_real *x = w->x, *o = w->o;
-    b->embed_forward(w->picked_x, x, r->positions, r->n, r->net->config.width, 0);
-    w->x = w->picked_x;
-    w->picked_x = x;
+    wlmi_real *o = w->o;
+    for (int i = 0; i < 2; i++) {
+        wlmi_real *x = w->x[i];
+        if (i <= r->net->config.reversible)
+            b->embed_forward(w->picked_x[i], x, r->positions, r->n, r->net->config.width, 0);
+        w->x[i] = w->picked_x[i];
+        w->picked_x[i] = x;
+    }
     if (inner) {
         b->embed_forward(w->picked_o, o, r->positions, r->n, inner, 0);
         w->o = w->picked_o;
@@ -271,7 +279,7 @@ static void layer_forward(run *r, int layer)
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
     wlmi_infer *w = r->w;
     int D = c->width;
-    wlmi_act *in = half_input(r, layer, 0, &p[WLMI_SLOT_MIXER_NORM]);
+    wlmi_act *in = half_input(r, layer, 0, w->x[1], &p[WLMI_SLOT_MIXER_NORM]);
     b->matmul_forward_onto(w->qkv, NULL, in, p[WLMI_SLOT_QKV].weight, r->rows, shape.columns, D);
     mix(r, layer, &shape);
     if (layer + 1 == c->layers && !c->shift) /* a shifted row also needs the one before */
@@ -279,11 +287,11 @@ static void layer_forward(run *r, int layer)
     if (!r->rows)
         return;
     b->to_act(w->mixer_out, w->o, (size_t)r->rows * (size_t)shape.inner);
-    b->matmul_forward_onto(w->x, w->x, w->mixer_out, p[WLMI_SLOT_OUT].weight, r->rows, D, shape.inner);
-    in = half_input(r, layer, shape.plan->groups + 1, &p[WLMI_SLOT_MLP_NORM]);
+    b->matmul_forward_onto(w->x[0], w->x[0], w->mixer_out, p[WLMI_SLOT_OUT].weight, r->rows, D, shape.inner);
+    in = half_input(r, layer, shape.plan->groups + 1, w->x[0], &p[WLMI_SLOT_MLP_NORM]);
     b->matmul_forward(w->gate_up, in, p[WLMI_SLOT_UP].weight, r->rows, 2 * c->hidden, D);
     b->swiglu_forward(w->hidden, w->gate_up, r->rows, c->hidden);
-    b->matmul_forward_onto(w->x, w->x, w->hidden, p[WLMI_SLOT_DOWN].weight, r->rows, D, c->hidden);
+    b->matmul_forward_onto(w->x[1], w->x[1], w->hidden, p[WLMI_SLOT_DOWN].weight, r->rows, D, c->hidden);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -315,7 +323,8 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *
     WLMI_TRY(make_room(&r, error));
     if (streams)
         WLMI_TRY(begin_streams(&r, error));
-    wlmi_batch_embed(net, batch, w->x, w->packet);
+    for (int i = 0; i <= net->config.reversible; i++)
+        wlmi_batch_embed(net, batch, w->x[i], w->packet);
     for (int l = 0; l < net->config.layers; l++)
         layer_forward(&r, l);
     if (streams && keep)
@@ -323,7 +332,9 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *
     if (net->config.shift)
         pick(&r, 0);
     if (n) {
-        b->rmsnorm_forward(w->normed, w->rstd, w->x, wlmi_value(net, wlmi_norm_param(net)), NULL, n, D);
+        if (net->config.reversible)
+            b->add(w->x[0], w->x[1], (size_t)n * (size_t)D);
+        b->rmsnorm_forward(w->normed, w->rstd, w->x[0], wlmi_value(net, wlmi_norm_param(net)), NULL, n, D);
         b->matmul_forward_rows(w->logits, w->normed, embedding->weight, n, first, last, D);
         b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
     }

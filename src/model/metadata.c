@@ -37,9 +37,9 @@ static const struct {
     {"hidden", offsetof(wlmi_config, hidden)},         {"shift", offsetof(wlmi_config, shift)},
     {"packet_rows", offsetof(wlmi_config, packet_rows)}, {"role_rows", offsetof(wlmi_config, role_rows)},
     {"context", offsetof(wlmi_config, context)},
-    {"every", offsetof(wlmi_config, every)}, /* absent where 0 */
+    {"every", offsetof(wlmi_config, every)},           {"reversible", offsetof(wlmi_config, reversible)},
 };
-enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints };
+enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 2 }; /* others: absent where 0 */
 
 static json_t *plan_to_json(const wlmi_plan *plan)
 {
@@ -60,13 +60,12 @@ json_t *wlmi_config_to_json(const wlmi_config *config)
     for (int i = 0; i < CONFIG_INTS; i++) {
         int value;
         memcpy(&value, (const char *)config + config_ints[i].at, sizeof value);
-        json_object_set_new(root, config_ints[i].key, json_integer(value));
+        if (value || i < SURE_INTS)
+            json_object_set_new(root, config_ints[i].key, json_integer(value));
     }
     json_object_set_new(root, "groups", plan_to_json(&config->plan));
     if (config->every)
         json_object_set_new(root, "other_groups", plan_to_json(&config->other));
-    else
-        json_object_del(root, "every");
     return root;
 }
 
@@ -107,7 +106,7 @@ wlm_status wlmi_config_from_json(wlmi_config *config, const json_t *json, wlm_er
         const json_t *entry = json_object_get(json, config_ints[i].key);
         uint64_t value = 0;
         int narrow;
-        if (!entry && config_ints[i].at == offsetof(wlmi_config, every))
+        if (!entry && i >= SURE_INTS)
             continue;
         if (!get_integer(entry, INT_MAX, &value))
             return bad(error, "the configuration's value", config_ints[i].key);

@@ -38,6 +38,7 @@ typedef struct wlmi_config {
     wlmi_plan other;     /* this plan; every 0: none does */
     int hidden;          /* F of SwiGLU */
     int shift;           /* token shift before each block's two halves */
+    int reversible;      /* two residual streams, see net.c */
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
     int role_rows;       /* 0: none */
     int context;         /* longest segment in training */
@@ -100,6 +101,10 @@ typedef struct wlmi_net {
     const wlmi_backend *backend;
     wlmi_real *value;    /* [count]; wlmi_net_refresh() after each change */
     wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
+    int recompute;       /* backward makes each layer's activations anew, so that one layer's at a time are kept, and
+                          * the residual stream at each layer's input: of a reversible model, for which it is set from
+                          * the start, not even that. Gradients stay the same bits, but for reversible models those
+                          * that rounding in the streams leaves alone */
     /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
      * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
     void (*grad_done)(void *user, size_t first, size_t count);

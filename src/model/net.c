@@ -3,7 +3,12 @@
  * x = embed[id] (+ packet and role embeddings); in each layer
  *   x += mixers(shift(norm(x)) Wqkv^T) Wout^T
  *   x += swiglu(shift(norm(x)) Wup^T) Wdown^T
- * then a final norm, and logits = x embed^T at the positions with a target. */
+ * then a final norm, and logits = x embed^T at the positions with a target.
+ *
+ * Reversible (Gomez et al., 2017; TrafficGPT): two streams x1 = x2 = embed[id], and in each layer
+ *   x1 += mixers(.. x2 ..)
+ *   x2 += swiglu(.. x1 ..)
+ * then x = x1 + x2, whose scale the final norm removes. With net->recompute backward takes both sums back. */
 #include <string.h>
 
 #include "model/embed.h"
@@ -45,6 +50,12 @@ static const wlmi_segments *shift_of(const wlmi_net *net, const wlmi_batch *batc
     return net->config.shift ? &batch->segments : NULL;
 }
 
+/* The stream that half h reads. */
+static wlmi_real *read_by(const wlmi_net *net, int h)
+{
+    return net->work->x[h + net->config.reversible];
+}
+
 static void norm_forward(const wlmi_net *net, wlmi_act *y, wlmi_real *rstd, const wlmi_real *x, const wlmi_param *gain,
                          const wlmi_batch *batch)
 {
@@ -52,13 +63,15 @@ static void norm_forward(const wlmi_net *net, wlmi_act *y, wlmi_real *rstd, cons
                                   net->config.width);
 }
 
-/* work->dx += d(norm_forward), given dy [T,D] in work->dh. */
-static void norm_backward(const wlmi_net *net, const wlmi_real *rstd, const wlmi_real *x, const wlmi_param *gain,
+/* Half h's norm: adds to the gradient of the stream that it reads, given dy [T,D] in work->dh. */
+static void norm_backward(const wlmi_net *net, int h, const wlmi_real *rstd, const wlmi_param *gain,
                           const wlmi_batch *batch)
 {
     wlmi_workspace *w = net->work;
-    net->backend->rmsnorm_backward(w->dx, w->dx_act, wlmi_grad(net, gain), w->dh, x, wlmi_value(net, gain), rstd,
-                                   shift_of(net, batch), batch->tokens, net->config.width);
+    int into = (h + 1) % 2;
+    net->backend->rmsnorm_backward(w->dx[into], w->dx_act[into], wlmi_grad(net, gain), w->dh, read_by(net, h),
+                                   wlmi_value(net, gain), rstd, shift_of(net, batch), batch->tokens,
+                                   net->config.width);
 }
 
 static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, int layer, int g)
@@ -78,70 +91,131 @@ static wlmi_mixer_rows mixer_rows(const wlmi_net *net, const wlmi_batch *batch, 
     for (int i = 0; i < at.owns; i++)
         rows.own[i] = wlmi_value(net, &own[i]);
     if (net->grad) {
-        rows.dq = wlmi_at(b, net->work->d_qkv, at.q);
-        rows.dk = wlmi_at(b, net->work->d_qkv, at.k);
-        rows.dv = wlmi_at(b, net->work->d_qkv, at.v);
-        rows.d_extra = wlmi_at(b, net->work->d_qkv, at.extra);
-        rows.d_o = wlmi_at(b, net->work->d_o, at.o);
+        rows.dq = wlmi_at(b, w->d_qkv, at.q);
+        rows.dk = wlmi_at(b, w->d_qkv, at.k);
+        rows.dv = wlmi_at(b, w->d_qkv, at.v);
+        rows.d_extra = wlmi_at(b, w->d_qkv, at.extra);
+        rows.d_o = wlmi_at(b, w->d_o, at.o);
         for (int i = 0; i < at.owns; i++)
             rows.d_own[i] = wlmi_grad(net, &own[i]);
     }
     return rows;
 }
 
-static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+/* Up to the product that ends the half. */
+static void mixer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
 {
     const wlmi_backend *b = net->backend;
-    const wlmi_config *c = &net->config;
-    wlmi_layer_work *w = &net->work->layer[layer];
-    wlmi_real *x = net->work->x[layer], *next = net->work->x[layer + 1];
-    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
-    int T = batch->tokens, D = c->width;
+    const wlmi_layer_shape shape = wlmi_config_layer(&net->config, layer);
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
-
-    norm_forward(net, w->mixer_in, w->mixer_rstd, x, &p[WLMI_SLOT_MIXER_NORM], batch);
+    wlmi_layer_work *w = &net->work->layer[layer];
+    int T = batch->tokens, D = net->config.width;
+    norm_forward(net, w->mixer_in, w->mixer_rstd, read_by(net, 2 * layer), &p[WLMI_SLOT_MIXER_NORM], batch);
     b->matmul_forward_onto(w->qkv, NULL, w->mixer_in, p[WLMI_SLOT_QKV].weight, T, shape.columns, D);
     for (int g = 0; g < shape.plan->groups; g++) {
         wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
         wlmi_mixer_of(rows.group->kind)->forward(&rows);
     }
     b->to_act(w->mixer_out, w->o, (size_t)T * (size_t)shape.inner);
-    b->matmul_forward_onto(w->middle, x, w->mixer_out, p[WLMI_SLOT_OUT].weight, T, D, shape.inner);
-
-    norm_forward(net, w->mlp_in, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
-    b->matmul_forward(w->gate_up, w->mlp_in, p[WLMI_SLOT_UP].weight, T, 2 * c->hidden, D);
-    b->swiglu_forward(w->hidden, w->gate_up, T, c->hidden);
-    b->matmul_forward_onto(next, w->middle, w->hidden, p[WLMI_SLOT_DOWN].weight, T, D, c->hidden);
 }
 
-/* work->dx and dx_act hold the gradient of the layer's output, then that of its input. */
-static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+static void mlp_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
 {
     const wlmi_backend *b = net->backend;
-    const wlmi_config *c = &net->config;
-    wlmi_workspace *work = net->work;
-    wlmi_layer_work *w = &work->layer[layer];
-    const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
-    int T = batch->tokens, D = c->width;
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+    wlmi_layer_work *w = &net->work->layer[layer];
+    int T = batch->tokens, D = net->config.width, F = net->config.hidden;
+    norm_forward(net, w->mlp_in, w->mlp_rstd, read_by(net, 2 * layer + 1), &p[WLMI_SLOT_MLP_NORM], batch);
+    b->matmul_forward(w->gate_up, w->mlp_in, p[WLMI_SLOT_UP].weight, T, 2 * F, D);
+    b->swiglu_forward(w->hidden, w->gate_up, T, F);
+}
 
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), work->dx_act, w->hidden, T, D, c->hidden);
-    b->matmul_backward_input(work->d_hidden, work->dx_act, p[WLMI_SLOT_DOWN].weight, T, D, c->hidden);
-    b->swiglu_backward(work->d_gate_up, work->d_hidden, w->gate_up, T, c->hidden);
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_UP]), work->d_gate_up, w->mlp_in, T, 2 * c->hidden, D);
-    b->matmul_backward_input(work->dh, work->d_gate_up, p[WLMI_SLOT_UP].weight, T, 2 * c->hidden, D);
-    norm_backward(net, w->mlp_rstd, w->middle, &p[WLMI_SLOT_MLP_NORM], batch);
+/* That product, of half h: y = base + half. */
+static void end_half(const wlmi_net *net, const wlmi_batch *batch, int h, wlmi_real *y, const wlmi_real *base)
+{
+    const wlmi_layer_work *w = &net->work->layer[h / 2];
+    const wlmi_param *const p = wlmi_layer_param(net, h / 2, 0);
+    int T = batch->tokens, D = net->config.width;
+    if (h % 2 == 0)
+        net->backend->matmul_forward_onto(y, base, w->mixer_out, p[WLMI_SLOT_OUT].weight, T, D,
+                                          wlmi_config_layer(&net->config, h / 2).inner);
+    else
+        net->backend->matmul_forward_onto(y, base, w->hidden, p[WLMI_SLOT_DOWN].weight, T, D, net->config.hidden);
+}
 
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), work->dx_act, w->mixer_out, T, D, shape.inner);
-    b->matmul_backward_input_real(work->d_o, work->dx_act, p[WLMI_SLOT_OUT].weight, T, D, shape.inner);
+static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    wlmi_real **x = &net->work->x[2 * layer];
+    int next = 1 + net->config.reversible;
+    mixer_forward(net, batch, layer);
+    end_half(net, batch, 2 * layer, x[next], x[0]);
+    mlp_forward(net, batch, layer);
+    end_half(net, batch, 2 * layer + 1, x[next + 1], x[1]);
+}
+
+/* What half h made, of a reversible model, becomes what it was made from: y - half, as -(-y + half). */
+static void take_back(const wlmi_net *net, const wlmi_batch *batch, int h)
+{
+    wlmi_real *y = net->work->x[h];
+    size_t n = (size_t)batch->tokens * (size_t)net->config.width;
+    net->backend->scale(y, -1, n);
+    end_half(net, batch, h, y, y);
+    net->backend->scale(y, -1, n);
+}
+
+static void mlp_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+    const wlmi_layer_work *w = &net->work->layer[layer];
+    const wlmi_act *dy = net->work->dx_act[1];
+    int T = batch->tokens, D = net->config.width, F = net->config.hidden;
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_DOWN]), dy, w->hidden, T, D, F);
+    b->matmul_backward_input(w->d_hidden, dy, p[WLMI_SLOT_DOWN].weight, T, D, F);
+    b->swiglu_backward(w->d_gate_up, w->d_hidden, w->gate_up, T, F);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_UP]), w->d_gate_up, w->mlp_in, T, 2 * F, D);
+    b->matmul_backward_input(net->work->dh, w->d_gate_up, p[WLMI_SLOT_UP].weight, T, 2 * F, D);
+    norm_backward(net, 2 * layer + 1, w->mlp_rstd, &p[WLMI_SLOT_MLP_NORM], batch);
+}
+
+static void mixer_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    const wlmi_backend *b = net->backend;
+    const wlmi_layer_shape shape = wlmi_config_layer(&net->config, layer);
+    const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
+    const wlmi_layer_work *w = &net->work->layer[layer];
+    const wlmi_act *dy = net->work->dx_act[0];
+    int T = batch->tokens, D = net->config.width;
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_OUT]), dy, w->mixer_out, T, D, shape.inner);
+    b->matmul_backward_input_real(w->d_o, dy, p[WLMI_SLOT_OUT].weight, T, D, shape.inner);
     for (int g = 0; g < shape.plan->groups; g++) {
         wlmi_mixer_rows rows = mixer_rows(net, batch, layer, g);
         wlmi_mixer_of(rows.group->kind)->backward(&rows);
     }
-    b->to_act(work->d_qkv_act, work->d_qkv, (size_t)T * (size_t)shape.columns);
-    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), work->d_qkv_act, w->mixer_in, T, shape.columns, D);
-    b->matmul_backward_input(work->dh, work->d_qkv_act, p[WLMI_SLOT_QKV].weight, T, shape.columns, D);
-    norm_backward(net, w->mixer_rstd, work->x[layer], &p[WLMI_SLOT_MIXER_NORM], batch);
+    b->to_act(w->d_qkv_act, w->d_qkv, (size_t)T * (size_t)shape.columns);
+    b->matmul_backward_weight(wlmi_grad(net, &p[WLMI_SLOT_QKV]), w->d_qkv_act, w->mixer_in, T, shape.columns, D);
+    b->matmul_backward_input(net->work->dh, w->d_qkv_act, p[WLMI_SLOT_QKV].weight, T, shape.columns, D);
+    norm_backward(net, 2 * layer, w->mixer_rstd, &p[WLMI_SLOT_MIXER_NORM], batch);
+}
+
+/* work->dx and dx_act hold the gradients of what the layer made, then those of what it read. */
+static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    int again = net->recompute && !net->config.reversible, back = net->recompute && net->config.reversible;
+    if (again) {
+        mixer_forward(net, batch, layer);
+        end_half(net, batch, 2 * layer, net->work->x[2 * layer + 1], net->work->x[2 * layer]);
+    }
+    if (again || back)
+        mlp_forward(net, batch, layer);
+    if (back)
+        take_back(net, batch, 2 * layer + 1);
+    mlp_backward(net, batch, layer);
+    if (back) {
+        mixer_forward(net, batch, layer);
+        take_back(net, batch, 2 * layer);
+    }
+    mixer_backward(net, batch, layer);
 }
 
 /* From the rows to the normed rows of the scored positions, whose indices stand in work->position. */
@@ -149,11 +223,13 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
 {
     const wlmi_backend *b = net->backend;
     wlmi_workspace *w = net->work;
-    int D = net->config.width, layers = net->config.layers;
-    wlmi_batch_embed(net, batch, w->x[0], w->packet);
+    int D = net->config.width, layers = net->config.layers, reversible = net->config.reversible;
+    for (int i = 0; i <= reversible; i++)
+        wlmi_batch_embed(net, batch, w->x[i], w->packet);
     for (int l = 0; l < layers; l++)
         layer_forward(net, batch, l);
-    b->embed_forward(w->picked, w->x[layers], w->position, w->scored, D, 0);
+    for (int i = 0; i <= reversible; i++)
+        b->embed_forward(w->picked, w->x[2 * layers + i], w->position, w->scored, D, i);
     b->rmsnorm_forward(w->normed, w->rstd, w->picked, wlmi_value(net, wlmi_norm_param(net)), NULL, w->scored, D);
 }
 
@@ -224,18 +300,22 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     b->zero(w->d_picked, (size_t)N * (size_t)D);
     b->rmsnorm_backward(w->d_picked, NULL, wlmi_grad(net, norm), w->d_normed, w->picked, wlmi_value(net, norm), w->rstd,
                         NULL, N, D);
-    b->zero(w->dx, n);
-    b->embed_backward(w->dx, w->d_picked, w->position, N, T, D);
-    b->to_act(w->dx_act, w->dx, n);
+    for (int i = 0; i <= net->config.reversible; i++) {
+        b->zero(w->dx[i], n);
+        b->embed_backward(w->dx[i], w->d_picked, w->position, N, T, D);
+        b->to_act(w->dx_act[i], w->dx[i], n);
+    }
     for (int l = layers - 1; l >= 0; l--) {
         layer_backward(net, batch, l);
         tell_done(net, l);
     }
-    b->embed_backward(wlmi_grad(net, embedding), w->dx, batch->id, T, net->rows, D);
+    if (net->config.reversible)
+        b->add(w->dx[0], w->dx[1], n);
+    b->embed_backward(wlmi_grad(net, embedding), w->dx[0], batch->id, T, net->rows, D);
     if (net->config.packet_rows)
-        b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx, w->packet, T, net->config.packet_rows, D);
+        b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx[0], w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
-        b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx, batch->role, T, net->config.role_rows, D);
+        b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx[0], batch->role, T, net->config.role_rows, D);
     tell_done(net, layers);
     return b->status(error);
 }

@@ -156,6 +156,7 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
         return WLMI_NO_MEMORY(error);
     net->config = *config;
     net->backend = backend;
+    net->recompute = config->reversible;
     net->rows = config->vocabulary + WLMI_SPECIALS;
     net->param = wlmi_alloc_zero((size_t)most_params(config), sizeof *net->param);
     net->work = wlmi_workspace_new();

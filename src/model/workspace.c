@@ -19,93 +19,183 @@ void wlmi_workspace_free(wlmi_workspace *work)
 
 typedef struct carver { /* counts while block is NULL, hands out pieces otherwise */
     char *block;
-    size_t used;
+    size_t used; /* going back shares what comes after */
+    size_t most;
 } carver;
 
 static void *carve(carver *c, size_t bytes)
 {
     void *piece = c->block ? c->block + c->used : NULL;
     c->used += (bytes + 63) & ~(size_t)63;
+    c->most = c->used > c->most ? c->used : c->most;
     return piece;
 }
 
-static void lay_out_layer(carver *c, const wlmi_net *net, int l, size_t T, int segments)
+typedef struct sizes { /* as in workspace.h */
+    size_t T, D, F, N, R;
+    size_t real, act;
+    int segments;
+} sizes;
+
+static void lay_out_mixer(carver *c, const wlmi_net *net, int l, const sizes *z)
 {
     const wlmi_config *config = &net->config;
     wlmi_layer_work *layer = &net->work->layer[l];
     wlmi_layer_shape shape = wlmi_config_layer(config, l);
-    size_t real = net->backend->real_size, act = net->backend->act_size;
-    size_t D = (size_t)config->width, F = (size_t)config->hidden;
-    layer->mixer_rstd = carve(c, T * real);
-    layer->mixer_in = carve(c, T * D * act);
-    layer->qkv = carve(c, T * (size_t)shape.columns * real);
+    size_t inner = (size_t)shape.inner;
+    layer->mixer_rstd = carve(c, z->T * z->real);
+    layer->mixer_in = carve(c, z->T * z->D * z->act);
+    layer->qkv = carve(c, z->T * (size_t)shape.columns * z->real);
     for (int g = 0; g < shape.plan->groups; g++) {
         const wlmi_head_group *group = &shape.plan->group[g];
         layer->kept[g] = carve(c, wlmi_mixer_of(group->kind)->kept_size(net->backend, group, config->head_width,
-                                                                        (int)T, segments) * real);
+                                                                        (int)z->T, z->segments) * z->real);
     }
-    layer->o = carve(c, T * (size_t)shape.inner * real);
-    layer->mixer_out = carve(c, T * (size_t)shape.inner * act);
-    layer->middle = carve(c, T * D * real);
-    layer->mlp_rstd = carve(c, T * real);
-    layer->mlp_in = carve(c, T * D * act);
-    layer->gate_up = carve(c, T * 2 * F * act);
-    layer->hidden = carve(c, T * F * act);
+    layer->o = carve(c, z->T * inner * z->real);
+    layer->mixer_out = carve(c, z->T * inner * z->act);
+}
+
+static void lay_out_mlp(carver *c, const wlmi_net *net, int l, const sizes *z)
+{
+    wlmi_layer_work *layer = &net->work->layer[l];
+    layer->mlp_rstd = carve(c, z->T * z->real);
+    layer->mlp_in = carve(c, z->T * z->D * z->act);
+    layer->gate_up = carve(c, z->T * 2 * z->F * z->act);
+    layer->hidden = carve(c, z->T * z->F * z->act);
+}
+
+static void lay_out_mixer_gradient(carver *c, const wlmi_net *net, int l, const sizes *z)
+{
+    wlmi_layer_work *layer = &net->work->layer[l];
+    wlmi_layer_shape shape = wlmi_config_layer(&net->config, l);
+    layer->d_qkv = carve(c, z->T * (size_t)shape.columns * z->real);
+    layer->d_qkv_act = (wlmi_act *)layer->qkv;
+    layer->d_o = carve(c, z->T * (size_t)shape.inner * z->real);
+}
+
+static void lay_out_mlp_gradient(carver *c, const wlmi_net *net, int l, const sizes *z)
+{
+    wlmi_layer_work *layer = &net->work->layer[l];
+    layer->d_gate_up = carve(c, z->T * 2 * z->F * z->act);
+    layer->d_hidden = carve(c, z->T * z->F * z->act);
+}
+
+/* Every layer in a room of its own. */
+static void lay_out_layers(carver *c, const wlmi_net *net, const sizes *z)
+{
+    const int layers = net->config.layers;
+    size_t shared;
+    for (int l = 0; l < layers; l++) {
+        lay_out_mixer(c, net, l, z);
+        lay_out_mlp(c, net, l, z);
+    }
+    shared = c->used;
+    for (int l = 0; l < layers && net->grad; l++) {
+        c->used = shared;
+        lay_out_mixer_gradient(c, net, l, z);
+        lay_out_mlp_gradient(c, net, l, z);
+    }
+}
+
+/* All layers in one room. Backward is done with the MLP before it asks for the mixers' gradients. */
+static void lay_out_layer_again(carver *c, const wlmi_net *net, int l, const sizes *z)
+{
+    size_t shared;
+    lay_out_mixer(c, net, l, z);
+    if (!net->config.reversible)
+        net->work->x[2 * l + 1] = carve(c, z->T * z->D * z->real);
+    shared = c->used;
+    lay_out_mlp(c, net, l, z);
+    if (net->grad) {
+        lay_out_mlp_gradient(c, net, l, z);
+        c->used = shared;
+        lay_out_mixer_gradient(c, net, l, z);
+    }
+}
+
+/* From the last stream to the loss, and back. */
+static void lay_out_loss(carver *c, const wlmi_net *net, const sizes *z)
+{
+    wlmi_workspace *w = net->work;
+    w->picked = carve(c, z->N * z->D * z->real);
+    w->rstd = carve(c, z->N * z->real);
+    w->normed = carve(c, z->N * z->D * z->act);
+    w->logits = carve(c, z->N * z->R * z->real);
+    w->loss = carve(c, z->N * z->real);
+    if (net->grad) {
+        w->d_logits = carve(c, z->N * z->R * z->act);
+        w->d_normed = carve(c, z->N * z->D * z->act);
+        w->d_picked = carve(c, z->N * z->D * z->real);
+    }
+}
+
+static void lay_out_gradients(carver *c, const wlmi_net *net, const sizes *z)
+{
+    wlmi_workspace *w = net->work;
+    for (int i = 0; i < 2; i++) {
+        int same = i && !net->config.reversible;
+        w->dx[i] = same ? w->dx[0] : carve(c, z->T * z->D * z->real);
+        w->dx_act[i] = same ? w->dx_act[0] : carve(c, z->T * z->D * z->act);
+    }
+    w->dh = carve(c, z->T * z->D * z->act);
+}
+
+/* Recomputed, a reversible model has two streams changed in place; another keeps those at layers' inputs, and the last
+ * one, which nobody asks for once the gradient of it is made, gives its room to that. */
+static void lay_out_streams(carver *c, const wlmi_net *net, const sizes *z)
+{
+    wlmi_workspace *w = net->work;
+    const int last = 2 * net->config.layers, reversible = net->config.reversible;
+    for (int h = 0; h <= last + reversible; h++)
+        if (net->recompute && reversible && h > 1)
+            w->x[h] = w->x[h - 2];
+        else if (net->recompute && !reversible && h == last && net->grad)
+            w->x[h] = w->dx[0];
+        else if (!net->recompute || reversible || h % 2 == 0)
+            w->x[h] = carve(c, z->T * z->D * z->real);
 }
 
 static void lay_out(carver *c, const wlmi_net *net, size_t T, int segments, size_t N)
 {
     wlmi_workspace *w = net->work;
-    const wlmi_config *config = &net->config;
-    size_t real = net->backend->real_size, act = net->backend->act_size;
-    size_t D = (size_t)config->width, F = (size_t)config->hidden;
-    wlmi_layer_shape widest = wlmi_config_widest(config);
-    for (int l = 0; l < config->layers; l++) {
-        w->x[l] = carve(c, T * D * real);
-        lay_out_layer(c, net, l, T, segments);
-    }
-    w->x[config->layers] = carve(c, T * D * real);
-    w->picked = carve(c, N * D * real);
-    w->rstd = carve(c, N * real);
-    w->normed = carve(c, N * D * act);
-    w->logits = carve(c, N * (size_t)net->rows * real);
-    w->loss = carve(c, N * real);
-    if (net->grad) {
-        w->d_logits = carve(c, N * (size_t)net->rows * act);
-        w->d_normed = carve(c, N * D * act);
-        w->d_picked = carve(c, N * D * real);
-        w->dx = carve(c, T * D * real);
-        w->dx_act = carve(c, T * D * act);
-        w->dh = carve(c, T * D * act);
-        w->d_qkv = carve(c, T * (size_t)widest.columns * real);
-        w->d_qkv_act = carve(c, T * (size_t)widest.columns * act);
-        w->d_o = carve(c, T * (size_t)widest.inner * real);
-        w->d_gate_up = carve(c, T * 2 * F * act);
-        w->d_hidden = carve(c, T * F * act);
-    }
+    const sizes z = {T, (size_t)net->config.width, (size_t)net->config.hidden, N, (size_t)net->rows,
+                     net->backend->real_size, net->backend->act_size, segments};
     w->packet = carve(c, T * sizeof *w->packet);
     w->position = carve(c, N * sizeof *w->position);
     w->target = carve(c, N * sizeof *w->target);
     w->first = carve(c, N * sizeof *w->first);
     w->last = carve(c, N * sizeof *w->last);
     w->weight = carve(c, N * sizeof *w->weight);
+    if (net->grad)
+        lay_out_gradients(c, net, &z);
+    lay_out_streams(c, net, &z);
+    if (net->recompute) {
+        size_t shared = c->used;
+        lay_out_loss(c, net, &z);
+        for (int l = 0; l < net->config.layers; l++) {
+            c->used = shared;
+            lay_out_layer_again(c, net, l, &z);
+        }
+    } else {
+        lay_out_loss(c, net, &z);
+        lay_out_layers(c, net, &z);
+    }
 }
 
 wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int scored, wlm_error *error)
 {
     wlmi_workspace *w = net->work;
-    carver c = {NULL, 0};
+    carver c = {NULL, 0, 0};
     lay_out(&c, net, (size_t)tokens, segments, (size_t)scored);
-    if (c.used > w->size) {
+    if (c.most > w->size) {
         wlmi_free(w->block);
         w->size = 0;
-        w->block = wlmi_alloc_aligned(c.used);
+        w->block = wlmi_alloc_aligned(c.most);
         if (!w->block)
             return WLMI_NO_MEMORY(error);
-        w->size = c.used;
+        w->size = c.most;
     }
-    c.block = w->block;
-    c.used = 0;
+    c = (carver){w->block, 0, 0};
     lay_out(&c, net, (size_t)tokens, segments, (size_t)scored);
     w->scored = scored;
     return WLM_OK;
@@ -114,8 +204,8 @@ wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int
 size_t wlmi_workspace_bytes(const wlmi_net *net, int tokens, int segments, int scored)
 {
     wlmi_workspace *w = net->work, kept = *w;
-    carver c = {NULL, 0};
+    carver c = {NULL, 0, 0};
     lay_out(&c, net, (size_t)tokens, segments, (size_t)scored);
     *w = kept;
-    return c.used;
+    return c.most;
 }

@@ -4,7 +4,9 @@
 
 #include "model/model.h"
 
-/* What one layer keeps. T tokens, D width, H heads of K, F hidden; C columns of the input product. */
+/* What one layer keeps, and the gradients of backward. T tokens, D width, H heads of K, F hidden; C columns of the input
+ * product. Where net->recompute says so all layers share one such room, and within it what is never needed at once
+ * shares memory too. */
 typedef struct wlmi_layer_work {
     wlmi_real *mixer_rstd;               /* [T] */
     wlmi_act *mixer_in;                  /* [T,D] normed, shifted */
@@ -12,20 +14,28 @@ typedef struct wlmi_layer_work {
     wlmi_real *kept[WLMI_MAX_GROUPS];    /* the mixers' own */
     wlmi_real *o;                        /* [T,H*K] */
     wlmi_act *mixer_out;                 /* [T,H*K] o for the product */
-    wlmi_real *middle;                   /* [T,D] residual stream between mixer and MLP */
     wlmi_real *mlp_rstd;                 /* [T] */
     wlmi_act *mlp_in;                    /* [T,D] normed, shifted */
     wlmi_act *gate_up;                   /* [T,2*F] */
     wlmi_act *hidden;                    /* [T,F] */
+    wlmi_real *d_qkv;                    /* [T,C]; from here on all layers share memory */
+    wlmi_act *d_qkv_act;                 /* [T,C] the same for products, in place of qkv */
+    wlmi_real *d_o;                      /* [T,H*K] */
+    wlmi_act *d_gate_up;                 /* [T,2*F] */
+    wlmi_act *d_hidden;                  /* [T,F] */
 } wlmi_layer_work;
 
+/* A layer has two halves, mixers and MLP; layer l's are 2l and 2l + 1. Half h
+ *   reads x[h], and makes x[h + 1] = x[h] + half(x[h]);
+ *   of a reversible model reads x[h + 1], and makes x[h + 2] = x[h] + half(x[h + 1]),
+ * where x[0] = x[1]: even and odd ones are two streams. */
 typedef struct wlmi_workspace {
     void *block;
     size_t size;               /* bytes */
     wlmi_layer_work layer[WLMI_MAX_LAYERS];
-    wlmi_real *x[WLMI_MAX_LAYERS + 1]; /* [T,D] residual stream before each layer, and after the last */
+    wlmi_real *x[2 * WLMI_MAX_LAYERS + 2]; /* [T,D] each */
     int scored;                /* N: positions with a target, or asked for */
-    wlmi_real *picked;         /* [N,D] rows of the last residual stream */
+    wlmi_real *picked;         /* [N,D] rows of the last residual stream, or of the sum of the last two */
     wlmi_real *rstd;           /* [N] of the final norm */
     wlmi_act *normed;          /* [N,D] */
     wlmi_real *logits;         /* [N,R] */
@@ -33,14 +43,9 @@ typedef struct wlmi_workspace {
     wlmi_act *d_logits;        /* [N,R] */
     wlmi_act *d_normed;        /* [N,D] */
     wlmi_real *d_picked;       /* [N,D] */
-    wlmi_real *dx;             /* [T,D] gradient of the residual stream */
-    wlmi_act *dx_act;          /* [T,D] the same for products */
+    wlmi_real *dx[2];          /* [T,D] gradients of even and odd streams; one and the same where there is one stream */
+    wlmi_act *dx_act[2];       /* [T,D] the same for products */
     wlmi_act *dh;              /* [T,D] of a half's input */
-    wlmi_real *d_qkv;          /* [T,C] of the layer at hand */
-    wlmi_act *d_qkv_act;       /* [T,C] the same for products */
-    wlmi_real *d_o;            /* [T,H*K] */
-    wlmi_act *d_gate_up;       /* [T,2*F] */
-    wlmi_act *d_hidden;        /* [T,F] */
     int32_t *packet;           /* [T] row of the packet embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */

@@ -97,6 +97,20 @@ static json_t *memory_json(const measurement *m)
     return list;
 }
 
+/* Activations of one segment of the longer length when backward makes them anew, over those when all are kept. */
+static double recompute_share(const measurement *m)
+{
+    wlmi_net *net = m->model.net;
+    const int as_asked = net->recompute, tokens = m->length[LONG];
+    size_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        net->recompute = i;
+        bytes[i] = wlmi_workspace_bytes(net, tokens, 1, tokens);
+    }
+    net->recompute = as_asked;
+    return (double)bytes[1] / (double)bytes[0];
+}
+
 static wlm_status report(measurement *m, char **json, wlm_error *error)
 {
     size_t runs = m->options.runs;
@@ -107,7 +121,7 @@ static wlm_status report(measurement *m, char **json, wlm_error *error)
     snprintf(train_key, sizeof train_key, "train_%d_over_%d", m->length[LONG], m->length[SHORT]);
     snprintf(infer_key, sizeof infer_key, "infer_%d_over_%d", m->length[LONG], m->length[SHORT]);
     figures = json_pack(
-        "{s:i,s:f,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "tokens_per_step", m->length[LONG], train_key,
+        "{s:i,s:f,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "tokens_per_step", m->length[LONG], train_key,
         wlmi_median(m->train, runs), infer_key, chunk > step ? chunk : step, "train_ratio",
         wlmi_spread_json(m->train, runs), "chunk_ratio", wlmi_spread_json(m->chunk, runs), "step_ratio",
         wlmi_spread_json(m->step, runs), "train_tokens_per_s_short", wlmi_rate_json(tokens, m->train_s[SHORT], runs),
@@ -115,7 +129,8 @@ static wlm_status report(measurement *m, char **json, wlm_error *error)
         wlmi_rate_json(piece, m->chunk_s[SHORT], runs), "chunk_tokens_per_s_long",
         wlmi_rate_json(piece, m->chunk_s[LONG], runs), "step_tokens_per_s_short",
         wlmi_rate_json(STEPS, m->step_s[SHORT], runs), "step_tokens_per_s_long",
-        wlmi_rate_json(STEPS, m->step_s[LONG], runs), "memory", memory_json(m));
+        wlmi_rate_json(STEPS, m->step_s[LONG], runs), "memory", memory_json(m),
+        "recompute_memory_over_plain", recompute_share(m));
     return wlmi_bench_report(&m->model, "length", figures, json, error);
 }
 

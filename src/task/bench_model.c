@@ -116,6 +116,7 @@ static wlm_status make_net(wlmi_bench_model *m, const wlmi_backend *metered, wlm
                                  metered, o->seed, error));
     if (o->context)
         m->net->config.context = (int)o->context;
+    m->net->recompute |= o->recompute != 0;
     WLMI_TRY(wlmi_config_check(&m->net->config, error));
     m->context = m->net->config.context;
     tokens = o->tokens_per_batch ? o->tokens_per_batch : default_tokens;
@@ -190,9 +191,10 @@ wlm_status wlmi_bench_model_stopped(const wlmi_bench_model *m)
 json_t *wlmi_bench_model_json(const wlmi_bench_model *m, const char *bench)
 {
     const wlmi_config *c = &m->net->config;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:I,s:i}", "bench", bench, "preset", c->preset, "codec", m->codec->name,
-                     "data", m->options->path_count ? "captures" : "synthetic", "backend", m->backend->name, "device",
-                     m->backend->describe(), "threads", m->threads, "parameters", (json_int_t)m->net->count, "runs", (int)m->options->runs);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:b,s:I,s:i}", "bench", bench, "preset", c->preset, "codec",
+                     m->codec->name, "data", m->options->path_count ? "captures" : "synthetic", "backend", m->backend->name, "device",
+                     m->backend->describe(), "threads", m->threads, "recompute",
+                     m->net->recompute, "parameters", (json_int_t)m->net->count, "runs", (int)m->options->runs);
 }
 
 wlm_status wlmi_bench_report(const wlmi_bench_model *m, const char *bench, json_t *figures, char **text,

@@ -281,6 +281,7 @@ static wlm_status set_up(wlmi_run *run, wlm_error *error)
     decide_shares(run);
     WLMI_TRY(note_what_was_asked(run, error));
     WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
+    run->net->recompute |= options->recompute != 0;
     if (run->muon)
         WLMI_TRY(wlmi_optimiser_use_muon(&run->trainer.optimiser, error));
     WLMI_TRY(wlmi_trainer_join(&run->trainer, run->ranks, error));

@@ -42,6 +42,8 @@ assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fiel
     fail "bench train -r: $(cat progress)"
 "$WIRELM" bench threads --preset wire-nano --threads 2 --context 32 --tokens-per-batch 64 > threads.json 2> progress ||
     fail "bench threads: $(cat progress)"
+"$WIRELM" bench length --preset wire-nano --context 64 --short 16 --recompute > again.json 2> progress ||
+    fail "bench length --recompute: $(cat progress)"
 "$WIRELM" bench length --preset wire-nano --context 64 --short 16 > length.json 2> progress || fail "bench length: $(cat progress)"
 yes | "$WIRELM" bench stream --preset wire-nano --context 20 --streams 5 --paced --dump s > stream.json 2> turns ||
     fail "bench stream: $(cat turns)"
@@ -57,6 +59,11 @@ report = json.load(open("length.json"))
 assert report["train_64_over_16"] > 0 and report["infer_64_over_16"] > 0 and report["tokens_per_step"] == 64, report
 assert report["infer_64_over_16"] == max(report[k]["median"] for k in ("chunk_ratio", "step_ratio")), report
 assert [m["context"] for m in report["memory"]] == [8, 16, 32, 64], report
+again = json.load(open("again.json"))
+share = again["memory"][-1]["activation_bytes"] / report["memory"][-1]["activation_bytes"]
+assert share < 1 and again["recompute_memory_over_plain"] == report["recompute_memory_over_plain"], again
+assert abs(share - again["recompute_memory_over_plain"]) < 1e-4, again
+assert again["recompute"] is True and report["recompute"] is False, again
 memory = [m["activation_bytes"] for m in report["memory"]]
 assert all(1.5 * a < b < 2.5 * a for a, b in zip(memory, memory[1:])), report
 report = json.load(open("stream.json"))

@@ -59,6 +59,10 @@ values = struct.unpack("<%df" % count, data[8 + length:])
 assert all(abs(v) < 100 for v in values) and max(values) > 0.5
 PY
 
+# activations computed twice: the same bytes
+"${train[@]}" -o again --recompute >/dev/null
+cmp straight again || fail "train --recompute is not the same as train"
+
 await() { # await FILE PID: until the file stands there, or the process is gone
     for _ in $(seq 600); do
         [ ! -e "$1" ] || return 0

@@ -18,14 +18,16 @@ static void shrink(wlmi_plan *plan)
 wlmi_config test_config(const char *preset)
 {
     const wlmi_plan full = {1, {{WLMI_MIXER_FULL, 2, 0}}};
-    int mixed = !strcmp(preset, "mixed");
+    int mixed = !strcmp(preset, "mixed"), reversible = !strcmp(preset, "reversible");
     wlmi_config c;
     wlm_error error;
-    assert_ok(wlmi_config_preset(&c, mixed ? "trafficgpt-nano" : preset, &error), &error);
+    assert_ok(wlmi_config_preset(&c, mixed ? "trafficgpt-nano" : reversible ? "wire-nano" : preset, &error), &error);
     if (mixed) {
         c.every = 2;
         c.other = full;
     }
+    if (reversible)
+        c.shift = c.reversible = 1;
     c.vocabulary = 11;
     c.width = 8;
     c.layers = 2;

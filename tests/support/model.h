@@ -5,7 +5,8 @@
 #include "model/model.h"
 
 /* Shrunk to a few hundred parameters per layer but of the preset's kind; 11 tokens, packet and role rows where asked.
- * "mixed": window and linear heads, and in every second layer full ones. */
+ * "mixed": window and linear heads, and in every second layer full ones. "reversible": wire-nano with token shift and two
+ * streams. */
 wlmi_config test_config(const char *preset);
 /* A net of it with tasks "app" (3 labels) and "vpn-use" (2 labels). Fails the test where it cannot. */
 wlmi_net *test_net(const char *preset, const wlmi_backend *backend);

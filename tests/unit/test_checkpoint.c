@@ -34,6 +34,22 @@ static wlmi_net *recorded_net(void)
     return net;
 }
 
+static void a_reversible_model_comes_back(void **state)
+{
+    wlmi_net *net = test_net("reversible", &wlmi_backend_ref), *back;
+    const char *path = test_path("reversible.safetensors");
+    wlm_error error;
+    (void)state;
+    strcpy(net->record.codec, "bytes");
+    memset(net->record.codec_hash, 'a', 64);
+    assert_ok(wlmi_checkpoint_save(net, path, &error), &error);
+    assert_ok(wlmi_checkpoint_load(&back, path, &wlmi_backend_ref, &error), &error);
+    assert_memory_equal(&net->config, &back->config, sizeof net->config);
+    assert_true(back->config.reversible == 1 && back->recompute == 1);
+    wlmi_net_free(net);
+    wlmi_net_free(back);
+}
+
 /* The checkpoint of recorded_net() as bytes. */
 static uint8_t *saved(size_t *size)
 {
@@ -241,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_checkpoint_comes_back),
+        cmocka_unit_test(a_reversible_model_comes_back),
         cmocka_unit_test(records_from_before_shuffling_load_as_unshuffled),
         cmocka_unit_test(tensors_start_at_a_multiple_of_64),
         cmocka_unit_test(every_truncation_is_refused),

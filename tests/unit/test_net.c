@@ -11,7 +11,7 @@
 #include "model/params.h"
 #include "support/model.h"
 
-static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano"};
+static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano", "reversible"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 static const int lengths[] = {17, 1, 9, 12, 0};
 

@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "support/model.h"
 
-static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano"};
+static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano", "reversible"};
 enum { KINDS = sizeof kinds / sizeof *kinds, N = 150, R_MOST = 32 };
 static const int longer[] = {N, 0}; /* over the windows, and over a stream's first room */
 static const char identity[] = "sha256:of the model";

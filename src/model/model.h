@@ -139,6 +139,9 @@ wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
 /* Makes the matrices ready for products again after their values have changed. A failure is for the backend's status()
  * to tell, as that of an op is. */
 void wlmi_net_refresh(wlmi_net *net);
+/* on: forward products take int8 copies of the matrices, until the next wlmi_net_refresh(); off: the matrices again.
+ * WLM_ERR_UNSUPPORTED: the backend has no such products. On failure they are off. */
+wlm_status wlmi_net_quantise(wlmi_net *net, int on, wlm_error *error);
 
 /* Sums over the positions with a target, of weight * nats and of the weights, apart for positions that predict
  * tokens and positions that predict labels (their softmax begins after the special rows). */

@@ -254,6 +254,26 @@ void wlmi_net_refresh(wlmi_net *net)
     }
 }
 
+static void quantise(wlmi_net *net, int on)
+{
+    for (int i = 0; i < net->params; i++)
+        if (net->param[i].weight)
+            net->backend->weight_quantise(net->param[i].weight, on);
+}
+
+wlm_status wlmi_net_quantise(wlmi_net *net, int on, wlm_error *error)
+{
+    wlm_status status;
+    if (!net->backend->weight_quantise)
+        return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "backend '%s' has no products in int8",
+                         net->backend->name);
+    quantise(net, on);
+    status = net->backend->status(error);
+    if (status != WLM_OK)
+        quantise(net, 0);
+    return status;
+}
+
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error)
 {
     wlm_status status;

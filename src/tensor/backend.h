@@ -93,6 +93,10 @@ typedef struct wlmi_backend {
     /* Takes w's values, which must stay where they are, and as they are until this is called again. backward: the
      * weight will serve matmul_backward_input too. */
     void (*weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward);
+    /* on: until the next weight_set, the three forward products below round w to int8, each row to multiples of its
+     * largest value / 127, and x likewise, add exactly, and round nothing else. Off: as before. NULL: there is no such
+     * thing. */
+    void (*weight_quantise)(wlmi_weight *weight, int on);
     void (*weight_free)(wlmi_weight *weight); /* or NULL */
 
     /* Linear map without bias. x [M,K], w [N,K], y [M,N] = x w^T. */

@@ -27,7 +27,8 @@ static int has_avx512(void)
 
 static int has_bf16(void)
 {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16") && wlmi_onednn_has_bf16();
+    return has_avx512() && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") &&
+           wlmi_onednn_has_bf16();
 }
 #endif
 

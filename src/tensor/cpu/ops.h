@@ -35,6 +35,7 @@ void LEVEL(adamw)(wlmi_real *param, wlmi_real *m, wlmi_real *v, const wlmi_real 
 const char *LEVEL(products_type)(void);
 wlmi_weight *LEVEL(weight_new)(int N, int K);
 void LEVEL(weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward);
+void LEVEL(weight_quantise)(wlmi_weight *weight, int on);
 void LEVEL(weight_free)(wlmi_weight *weight);
 void LEVEL(matmul_forward)(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K);
 void LEVEL(matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,

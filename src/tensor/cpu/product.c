@@ -1,6 +1,7 @@
 /* product.c: matrix products through oneDNN: of bf16 as it is where the processor multiplies it, else of the same
  * values as floats. */
 #include "base/alloc.h"
+#include "tensor/cpu/int8.h"
 #include "tensor/cpu/ops.h"
 #include "tensor/onednn.h"
 
@@ -14,6 +15,7 @@ struct wlmi_weight {
     const float *w; /* [N,K], the net's */
     int N, K;
     wlmi_packed *forward, *backward; /* w^T and w; backward NULL: not asked for */
+    wlmi_int8 *int8;                 /* NULL: not asked for */
 };
 
 const char *LEVEL(products_type)(void)
@@ -80,11 +82,18 @@ void LEVEL(weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward)
     const int threads = wlmi_cpu_threads((double)weight->N * weight->K);
     wlm_error error;
     weight->w = (const float *)w;
+    LEVEL(weight_quantise)(weight, 0);
     note(wlmi_onednn_pack(weight->forward, weight->w, threads, &error), &error);
     if (backward && !weight->backward)
         note(wlmi_onednn_packed_new(&weight->backward, weight->K, weight->N, type, 0, &error), &error);
     if (weight->backward)
         note(wlmi_onednn_pack(weight->backward, weight->w, threads, &error), &error);
+}
+
+void LEVEL(weight_quantise)(wlmi_weight *weight, int on)
+{
+    LEVEL(int8_free)(weight->int8);
+    weight->int8 = on ? LEVEL(int8_new)(weight->w, weight->N, weight->K) : NULL;
 }
 
 void LEVEL(weight_free)(wlmi_weight *weight)
@@ -93,6 +102,7 @@ void LEVEL(weight_free)(wlmi_weight *weight)
         return;
     wlmi_onednn_packed_free(weight->forward);
     wlmi_onednn_packed_free(weight->backward);
+    LEVEL(int8_free)(weight->int8);
     wlmi_free(weight);
 }
 
@@ -128,13 +138,19 @@ static void multiply_to_act(wlmi_act *c, const wlmi_act *a, const wlmi_packed *b
 
 void LEVEL(matmul_forward)(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K)
 {
-    multiply_to_act(y, x, w->forward, M, N, K);
+    if (w->int8)
+        LEVEL(int8_product)(y, 1, NULL, x, w->int8, M, 0, N);
+    else
+        multiply_to_act(y, x, w->forward, M, N, K);
 }
 
 void LEVEL(matmul_forward_onto)(wlmi_real *y, const wlmi_real *base, const wlmi_act *x, const wlmi_weight *w, int M,
                                 int N, int K)
 {
-    multiply(y, WLMI_F32, x, w->forward, (const float *)base, M, N, K);
+    if (w->int8)
+        LEVEL(int8_product)(y, 0, (const float *)base, x, w->int8, M, 0, N);
+    else
+        multiply(y, WLMI_F32, x, w->forward, (const float *)base, M, N, K);
 }
 
 /* Some rows of w are not packed by themselves. */
@@ -145,6 +161,10 @@ void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weig
     wlm_error error;
     float *a_room, *b_room;
     const void *a, *b;
+    if (w->int8) {
+        LEVEL(int8_product)(y, 0, NULL, x, w->int8, M, first, last);
+        return;
+    }
     if (p.N == w->N) {
         multiply(y, WLMI_F32, x, w->forward, NULL, M, p.N, K);
         return;

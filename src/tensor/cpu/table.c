@@ -31,6 +31,7 @@ const wlmi_backend LEVEL(table) = {
     .rmsnorm_backward = LEVEL(rmsnorm_backward),
     .weight_new = LEVEL(weight_new),
     .weight_set = LEVEL(weight_set),
+    .weight_quantise = LEVEL(weight_quantise),
     .weight_free = LEVEL(weight_free),
     .matmul_forward = LEVEL(matmul_forward),
     .matmul_forward_onto = LEVEL(matmul_forward_onto),

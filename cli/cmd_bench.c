@@ -55,7 +55,7 @@ static void wait_for_turn(void *user, const wlm_progress *p)
         return;
 }
 
-enum { COMMON = 9, OWN_MOST = 5 };
+enum { COMMON = 9, OWN_MOST = 6 };
 
 /* own: the command's further options, ending in a NULL name. */
 static int run_model(const command *self, int argc, char **argv, wlm_bench_model_options *options, const option *own,
@@ -147,6 +147,20 @@ static int run_stream(const command *self, int argc, char **argv)
     return run_model(self, argc, argv, &options, own, wlm_bench_stream);
 }
 
+static int run_quantised(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {'m', "model", OPTION_TEXT, "MODEL", &options.model, "checkpoint, with -d (a new model, trained a little)", 0},
+        {'d', "data", OPTION_TEXT, "DIR", &options.data, "imported folder: its test part is what -m is measured on", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "of a new model (wire-tiny)", 0},
+        {0, "context", OPTION_U32, "N", &options.context, "tokens per segment (the preset's)", 0},
+        {0, "steps", OPTION_U32, "N", &options.steps, "that a new model is trained (64)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_quantised);
+}
+
 static int run_classify(const command *self, int argc, char **argv)
 {
     wlm_bench_classify_options options = wlm_bench_classify_options_default();
@@ -190,6 +204,8 @@ static const command parts[] = {
      "[--preset P] [--context N] [--short N] [--recompute]", run_length},
     {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N]",
      run_stream},
+    {"bench quantised", "what matrix products in int8 cost in bits per token and save in time",
+     "[-m MODEL -d DIR | --preset P] [--steps N] [--threads N]", run_quantised},
     {"bench ablate", "kinds of heads, codecs and role embeddings compared in bits per captured byte",
      "-d DIR... [-o FILE] [options]", run_bench_ablate},
     {"bench classify", "packets in, labels out: flows per second, time to a label, memory of open flows",

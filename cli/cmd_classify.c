@@ -157,7 +157,7 @@ static int run(const command *self, int argc, char **argv)
     list reads = {NULL, 0};
     uint32_t top = (uint32_t)options.top, threads = 0;
     uint64_t state_bytes = options.state_bytes;
-    int json = 0, exit_status;
+    int json = 0, int8 = 0, exit_status;
     const option table[] = {
         {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
         {'r', "read", OPTION_LIST, "IN|DIR", &reads, "captures and folders of captures; - is standard input", 1},
@@ -176,6 +176,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
          "payload bytes per packet to show: full, none or a number (as trained)", 0},
         {0, "force", OPTION_FLAG, NULL, &options.force, "allow what to hide or show to differ from training", 0},
+        {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
         {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
         {0, "text", OPTION_FLAG, NULL, &out.text, "a table for people (the default on a terminal)", 0},
         {0, "json", OPTION_FLAG, NULL, &json, "one JSON object per line (the default elsewhere)", 0},
@@ -196,6 +197,8 @@ static int run(const command *self, int argc, char **argv)
     if (isatty(2) && !isatty(1))
         options.progress = show_progress;
     status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
+    if (status == WLM_OK && int8)
+        status = wlm_model_quantise(model, 1, &error);
     if (status == WLM_OK)
         status = wlm_classify(model, reads.item, reads.count, &options, &report, &error);
     wlm_model_free(model);

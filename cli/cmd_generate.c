@@ -12,7 +12,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_status status;
     const char *model_path = NULL;
     uint32_t threads = 0;
-    int exit_status;
+    int int8 = 0, exit_status;
     const option table[] = {
         {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
         {'w', "write", OPTION_TEXT, "OUT", &options.out, "capture to write: .pcap or .pcapng, also .gz and .zst", 1},
@@ -31,6 +31,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "prefix", OPTION_TEXT, "FILE", &options.prefix, "capture whose first flow begins every flow", 0},
         {0, "net", OPTION_TEXT, "CIDR", &options.net, "network of all addresses (documentation ranges)", 0},
         {0, "start", OPTION_TIME, "TIME", &options.start_ns, "time of the first packet (%default)", 0},
+        {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
         {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
@@ -40,6 +41,8 @@ static int run(const command *self, int argc, char **argv)
     options.stop = install_stop();
     options.progress = show_progress;
     status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
+    if (status == WLM_OK && int8)
+        status = wlm_model_quantise(model, 1, &error);
     if (status == WLM_OK)
         status = wlm_generate(model, &options, &report, &error);
     wlm_model_free(model);

@@ -301,6 +301,9 @@ typedef struct wlm_model wlm_model;
 
 /* Reads a checkpoint (safetensors). threads 0: as many as there are processors. */
 WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threads, wlm_error *error);
+/* on: the model's matrix products are done in int8 from now on, 8 bits for each weight and activation; off: as before.
+ * docs/MODEL.md says how values are rounded and what it costs. On failure they are off. */
+WLM_API wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error);
 WLM_API void wlm_model_free(wlm_model *model);
 
 /* Who trains: this process alone, or all that MPI started together (mpirun -n K), each with batches of its own. The

@@ -33,6 +33,9 @@ typedef struct wlm_bench_model_options {
     const char *backend;           /* NULL: cpu */
     const char *const *paths;      /* captures and folders whose tokens are trained on; none: drawn from the seed */
     size_t path_count;
+    const char *model;             /* quantised: a checkpoint, in the place of preset and codec; NULL: a new model */
+    const char *data;              /* quantised: imported folder that the checkpoint is measured on */
+    uint32_t steps;                /* quantised: that a new model is trained; 0: 64 */
     const char *dump;              /* train: writes DUMP.safetensors, the first values, and DUMP.npy, the tokens of all
                                       steps, int32 [steps, segments, context + 1]; NULL: neither */
     uint32_t context;              /* tokens per segment; 0: the preset's */
@@ -61,6 +64,10 @@ WLM_API wlm_status wlm_bench_threads(const wlm_bench_model_options *options, cha
 WLM_API wlm_status wlm_bench_length(const wlm_bench_model_options *options, char **json, wlm_error *error);
 /* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take one token more at a time. */
 WLM_API wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error);
+
+/* *json: what int8 costs in bits per token and saves in time: on the test part of `data` with a checkpoint, or on
+ * batches kept back with a new model that is trained for a few steps. */
+WLM_API wlm_status wlm_bench_quantised(const wlm_bench_model_options *options, char **json, wlm_error *error);
 
 /* The same small model with each kind of heads, under each codec, with and without embeddings of roles: trained on the
  * train parts for as many tokens, then measured in bits per captured byte on another part. */

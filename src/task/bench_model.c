@@ -112,8 +112,16 @@ static wlm_status make_net(wlmi_bench_model *m, const wlmi_backend *metered, wlm
 {
     const wlm_bench_model_options *o = m->options;
     uint32_t tokens;
-    WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0}, m->codec,
-                                 metered, o->seed, error));
+    if (o->model) {
+        WLMI_TRY(wlmi_checkpoint_load(&m->net, o->model, metered, error));
+        WLMI_TRY(wlmi_handle_codec(&m->net->record, o->model, &m->codec, error));
+        if ((uint32_t)m->net->config.vocabulary != m->codec->vocabulary)
+            return wlmi_fail(error, WLM_ERR_FORMAT, o->model, WLM_NO_OFFSET, "%d rows for the %u tokens of its codec",
+                             m->net->config.vocabulary, m->codec->vocabulary);
+    } else {
+        WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0},
+                                     m->codec, metered, o->seed, error));
+    }
     if (o->context)
         m->net->config.context = (int)o->context;
     m->net->recompute |= o->recompute != 0;

@@ -78,6 +78,11 @@ wlm_status wlm_model_load(wlm_model **out, const char *path, int threads, wlm_er
     return status;
 }
 
+wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error)
+{
+    return wlmi_net_quantise(model->net, on, error);
+}
+
 void wlm_model_free(wlm_model *model)
 {
     if (!model)

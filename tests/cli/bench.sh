@@ -91,6 +91,26 @@ assert len(data) == 128 + 8 * 2 * 49 * 4
 assert json.load(open("capture.json"))["data"] == "captures"
 PYTHON
 
+"$WIRELM" bench quantised --preset wire-nano --codec bytes --context 32 --tokens-per-batch 64 --steps 2 > int8.json \
+    2> progress || fail "bench quantised: $(cat progress)"
+"$WIRELM" bench quantised -m d.safetensors > /dev/null 2> progress && fail "bench quantised: a checkpoint without a folder"
+"$WIRELM" import -o kept --part test a.pcap 2> progress || fail "import: $(cat progress)"
+"$WIRELM" bench quantised -m d.safetensors -d kept > int8_model.json 2> progress || fail "bench quantised -m: $(cat progress)"
+python3 - <<'PYTHON'
+import json
+for name in "int8.json", "int8_model.json":
+    report = json.load(open(name))
+    assert report["scored_tokens"] > 0 and report["bits_per_token"] > 0, report
+    assert abs(report["bits_loss"] + 1 - report["bits_per_token_int8"] / report["bits_per_token"]) < 1e-4, report
+    assert abs(report["bits_loss"]) < .01, report
+    for ratio in "product_ratio", "step_ratio":
+        assert set(report[ratio]) == {"2048", "256", "1"} and min(report[ratio].values()) > 0, report
+    assert [w["rows"] for w in report["workloads"]] == [2048, 256, 1], report
+    for w in report["workloads"]:
+        for key in "product_ratio", "step_ratio", "tokens_per_s", "tokens_per_s_int8", "product_tokens_per_s":
+            assert 0 < w[key]["min"] <= w[key]["median"] <= w[key]["max"], w
+PYTHON
+
 "$WIRELM" bench ablate --help > /dev/null
 "$WIRELM" import -o flows --part train a.pcap 2> progress || fail "import: $(cat progress)"
 ablate() { "$WIRELM" bench ablate -d flows --split train --tokens 300 --context 64 --window 8 -o rows.jsonl "$@" 2> progress; }

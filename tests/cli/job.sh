@@ -31,11 +31,18 @@ f1=$(value scores 'd["macro_f1"]') majority=$(value scores 'd["controls"]["major
 echo "macro-F1 $f1, majority $majority"
 [ "$(value scores "$f1 > 0.6 > 2 * $majority")" = True ] || fail "macro-F1 $f1 is below the floor of 0.6"
 
+"$WIRELM" evaluate classify -m model -d service --split test --int8 >scores8 2>/dev/null
+f8=$(value scores8 'd["macro_f1"]')
+echo "in int8: macro-F1 $f8"
+[ "$(value scores "abs($f1 - $f8) < 0.05")" = True ] || fail "macro-F1 $f8 in int8, $f1 otherwise"
+
 "$WIRELM" classify -m model -r "$unseen" -w labelled.pcapng >labels.jsonl 2>/dev/null
 [ "$(wc -l <labels.jsonl)" -gt 100 ] || fail "only $(wc -l <labels.jsonl) flows labelled"
 "$WIRELM" generate -m model --task service --label ntp --flows 5 --seed 1 -w made.pcap >generated 2>/dev/null
+"$WIRELM" generate -m model --task service --label ntp --flows 2 --int8 -w made8.pcap >/dev/null 2>&1 ||
+    fail "generate --int8"
 [ "$(value generated 'd["flows"]')" = 5 ] || fail "generated: $(cat generated)"
-"$WIRELM" verify -r made.pcap labelled.pcapng >/dev/null || fail "what was written is not exact"
+"$WIRELM" verify -r made.pcap made8.pcap labelled.pcapng >/dev/null || fail "what was written is not exact"
 command -v tshark >/dev/null || { echo "no tshark: what it says of the files was not asked"; exit 0; }
 tshark -r labelled.pcapng -Y frame.comment -T fields -e frame.comment 2>/dev/null | grep -q 'wirelm: service=' ||
     fail "no label in the packet comments"

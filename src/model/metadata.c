@@ -226,7 +226,8 @@ json_t *wlmi_record_to_json(const wlmi_record *r)
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)r->shuffle_fields);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
-                     r->codec_hash, "unit", wlm_unit_name(r->unit), "hide", wlm_hide_name(r->hide), "payload", (json_int_t)r->payload, "max_packets",
+                     r->codec_hash, "unit", wlm_unit_name(r->unit), "hide", wlm_hide_name(r->hide),
+                     "payload", (json_int_t)r->payload, "max_packets",
                      (json_int_t)r->max_packets, "shuffle_fields", shuffle, "steps", (json_int_t)r->steps, "tokens",
                      (json_int_t)r->tokens, "seed", seed, "loss", loss, "split_note", r->split_note);
 }

@@ -49,8 +49,8 @@ typedef struct bench {
 
 wlm_bench_classify_options wlm_bench_classify_options_default(void)
 {
-    wlm_bench_classify_options options = {.packets = 16, .payload = 64, .open_flows = 100000, .seconds = 20, .runs = WLM_BENCH_RUNS,
-                                          .seed = 1};
+    wlm_bench_classify_options options = {.packets = 16, .payload = 64, .open_flows = 100000, .seconds = 20,
+                                          .runs = WLM_BENCH_RUNS, .seed = 1};
     return options;
 }
 

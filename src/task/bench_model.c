@@ -200,8 +200,8 @@ json_t *wlmi_bench_model_json(const wlmi_bench_model *m, const char *bench)
 {
     const wlmi_config *c = &m->net->config;
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:b,s:I,s:i}", "bench", bench, "preset", c->preset, "codec",
-                     m->codec->name, "data", m->options->path_count ? "captures" : "synthetic", "backend", m->backend->name, "device",
-                     m->backend->describe(), "threads", m->threads, "recompute",
+                     m->codec->name, "data", m->options->path_count ? "captures" : "synthetic", "backend",
+                     m->backend->name, "device", m->backend->describe(), "threads", m->threads, "recompute",
                      m->net->recompute, "parameters", (json_int_t)m->net->count, "runs", (int)m->options->runs);
 }
 

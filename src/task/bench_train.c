@@ -122,15 +122,17 @@ static wlm_status report(measurement *m, char **json, wlm_error *error)
     size_t runs = model->options->runs;
     double tokens = (double)model->context * model->segments;
     json_t *figures;
-    figures = json_pack("{s:i,s:i,s:i,s:o,s:o,s:o,s:f,s:o,s:s,s:o,s:f,s:o,s:f,s:o,s:I,s:I,s:o,s:o}", "context", model->context, "segments", model->segments, "tokens_per_step", (int)tokens,
-                        "tokens_per_s", wlmi_rate_json(tokens, m->step_s, runs), "step_s",
-                        wlmi_spread_json(m->step_s, runs), "step_cpu_s", wlmi_spread_json(m->step_cpu_s, runs), "flops_per_token", m->flops / tokens, "flops_per_s",
+    figures = json_pack("{s:i,s:i,s:i,s:o,s:o,s:o,s:f,s:o,s:s,s:o,s:f,s:o,s:f,s:o,s:I,s:I,s:o,s:o}", "context",
+                        model->context, "segments", model->segments, "tokens_per_step", (int)tokens, "tokens_per_s",
+                        wlmi_rate_json(tokens, m->step_s, runs), "step_s", wlmi_spread_json(m->step_s, runs),
+                        "step_cpu_s", wlmi_spread_json(m->step_cpu_s, runs), "flops_per_token", m->flops / tokens,
+                        "flops_per_s",
                         wlmi_rate_json(m->flops, m->step_s, runs), "onednn_type", m->products.bf16 ? "bf16" : "f32",
                         "onednn_flops_per_s", wlmi_rate_json(m->products.flops, m->products_s, runs), "gemm_share",
                         wlmi_median(m->share, runs), "gemm_share_spread", wlmi_spread_json(m->share, runs),
                         "product_time_share", wlmi_median(m->inside, runs), "products", products_json(m),
-                        "activation_bytes", (json_int_t)model->net->work->size, "peak_bytes", peak_bytes(), "losses", losses_json(m), "optimiser",
-                        wlmi_bench_model_optimiser_json());
+                        "activation_bytes", (json_int_t)model->net->work->size, "peak_bytes", peak_bytes(), "losses",
+                        losses_json(m), "optimiser", wlmi_bench_model_optimiser_json());
     return wlmi_bench_report(model, "train", figures, json, error);
 }
 

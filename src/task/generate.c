@@ -40,7 +40,8 @@ typedef struct run {
 wlm_generate_options wlm_generate_options_default(void)
 {
     wlm_generate_options options = {
-        .unit = WLM_UNIT_INHERIT, .payload = WLM_PAYLOAD_INHERIT, .flows = 10, .seed = 1, .temperature = 1, .top_p = 1, .start_ns = default_start_ns};
+        .unit = WLM_UNIT_INHERIT, .payload = WLM_PAYLOAD_INHERIT, .flows = 10, .seed = 1, .temperature = 1, .top_p = 1,
+        .start_ns = default_start_ns};
     return options;
 }
 

@@ -1,4 +1,5 @@
-/* optimiser.h: AdamW (Loshchilov and Hutter, 2019) over a net's parameters, or Muon for its layers' matrices, and the shapes of its learning rate. */
+/* optimiser.h: AdamW (Loshchilov and Hutter, 2019) over a net's parameters, or Muon for its layers' matrices, and the
+ * shapes of its learning rate. */
 #ifndef WLMI_OPTIMISER_H
 #define WLMI_OPTIMISER_H
 

@@ -40,7 +40,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
     if (!in_unit(o->warmup, 1) || !in_unit(o->weight_decay, 1) || !(o->clip >= 0) || !(o->seconds >= 0) ||
         !(o->save_every_s >= 0))
         return refuse(error, "warm-up and weight decay lie between 0 and 1; clip, time and save interval are not negative");
-    if (o->accumulate < 1 || o->context > INT32_MAX || o->segments > INT32_MAX || o->tokens_per_batch > INT32_MAX || o->steps > INT64_MAX)
+    if (o->accumulate < 1 || o->context > INT32_MAX || o->segments > INT32_MAX ||
+        o->tokens_per_batch > INT32_MAX || o->steps > INT64_MAX)
         return refuse(error, "accumulate is at least 1; context, segments, batch and steps are not astronomical");
     return WLM_OK;
 }
@@ -103,9 +104,9 @@ static json_t *asked_of_training(const wlmi_run *run)
     const wlm_train_options *o = run->options;
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
-    return json_pack("{s:o, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}", "preset",
-                     text_or_null(o->preset), "roles", o->roles, "segments", (json_int_t)o->segments, "init", text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds",
-                     o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
+    return json_pack("{s:o, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
+                     "preset", text_or_null(o->preset), "roles", o->roles, "segments", (json_int_t)o->segments, "init",
+                     text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds", o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
                      text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
                      "decay_embeddings", o->decay_embeddings, "optimiser", run->muon ? "muon" : "adamw", "clip",
                      o->clip, "seed", seed, "backend", run->backend->name, "number of ranks",

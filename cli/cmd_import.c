@@ -42,6 +42,8 @@ static int run(const command *self, int argc, char **argv)
         {0, "labels", OPTION_TEXT, "CSV", &options.labels,
          "columns path, label[, src_ip, src_port, dst_ip, dst_port, proto][, split][, capture]; without it folder "
          "names are labels", 0},
+        {0, "keep-unlabelled", OPTION_FLAG, NULL, &options.keep_unlabelled,
+         "with --task: flows without a label too, to pre-train on", 0},
         {0, "split", OPTION_TEXT, "capture|flow|given", &split,
          "80/10/10 by capture or flow, or as the CSV says (default: as it says where it does, else capture)", 0},
         {0, "part", OPTION_PART, "train|val|test", &options.part, "everything into one part", 0},

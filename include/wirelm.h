@@ -275,6 +275,7 @@ typedef struct wlm_import_options {
     const char *out;          /* folder, made where absent; replaced only on success */
     const char *task;         /* NULL: unlabelled, for pre-training */
     const char *labels;       /* CSV, or NULL: with a task, the folder of each file is its label */
+    int keep_unlabelled;      /* with a task: flows without a label too, to pre-train on */
     wlm_split_by split;
     wlm_part part;            /* other than NONE: all in that part */
     uint64_t seed;

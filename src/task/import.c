@@ -121,11 +121,11 @@ static wlm_status place_flow(importer *m, wlmi_shard_flow *flow, int *keep, wlm_
         said = line ? *line : m->labels.agreed[source->label_file];
     }
     label = m->has_labels ? said.label : source->folder;
-    *keep = !m->options->task || label;
+    *keep = !m->options->task || label || m->options->keep_unlabelled;
     if (!*keep)
         return WLM_OK;
     flow->label = WLMI_NO_LABEL;
-    if (m->options->task) {
+    if (m->options->task && label) {
         flow->label = wlmi_strings_add(&m->names, label);
         if (flow->label == WLMI_NO_STRING)
             return WLMI_NO_MEMORY(error);
@@ -308,7 +308,7 @@ static wlm_status sort_labels(importer *m, char ***sorted, wlm_error *error)
 
 static wlm_status split_flows(importer *m, wlm_error *error)
 {
-    uint32_t labels = m->names.count ? (uint32_t)m->names.count : 1;
+    uint32_t none = (uint32_t)m->names.count, labels = none; /* flows without a label stand behind all labels */
     wlmi_split_item *item;
     wlm_status status;
     if (m->options->part != WLM_PART_NONE || m->split == WLM_SPLIT_GIVEN)
@@ -320,7 +320,8 @@ static wlm_status split_flows(importer *m, wlm_error *error)
         const char *group = m->groups.text[m->flow[i].group];
         item[i].group = wlmi_hash(group, strlen(group));
         item[i].flow = wlmi_mix2(item[i].group, wlmi_tuple_hash(&m->flow[i].key));
-        item[i].label = m->flow[i].label == WLMI_NO_LABEL ? 0 : m->flow[i].label;
+        item[i].label = m->flow[i].label == WLMI_NO_LABEL ? none : m->flow[i].label;
+        labels = item[i].label == none ? none + 1 : labels;
     }
     status = wlmi_split(item, m->flows, labels, m->split, m->options->seed, &m->fell_back, error);
     for (size_t i = 0; i < m->flows && status == WLM_OK; i++)

@@ -77,6 +77,8 @@ expect "$json" 'd["flows"]' 5
 expect "$json" 'd["flows_by_part"]' "{'train': 2, 'val': 2, 'test': 1}"
 json=$("$WIRELM" import -o given --task port --labels data/labels.csv data 2>note)
 expect "$json" 'd["unlabelled_dropped"]' 2
+json=$("$WIRELM" import -o given --task port --keep-unlabelled --labels data/labels.csv data 2>note)
+expect "$json" 'd["unlabelled_dropped"], d["flows"], d["labelled"]' '(0, 7, 5)'
 json=$("$WIRELM" import -o given --labels data/labels.csv --part train data 2>note)
 expect "$json" 'd["flows_by_part"]["train"]' 7
 

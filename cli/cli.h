@@ -51,8 +51,9 @@ extern const command *const commands[]; /* ends in NULL */
 /* Runs one of the parts that a command consists of; parts end in a NULL name, and are named "COMMAND WHAT". */
 int run_part(const command *self, const command *parts, int argc, char **argv);
 
-/* Parts of bench that stand in files of their own. */
+/* Parts that stand in files of their own. */
 int run_bench_ablate(const command *self, int argc, char **argv);
+int run_evaluate_classify(const command *self, int argc, char **argv);
 
 /* Parses argv by the table. Words that are no options go to rest (NULL: there may be none). Lists and the filter
  * belong to the parser and live as long as the program. Answers --help itself.

@@ -158,6 +158,10 @@ WLM_API const char *wlm_hide_name(wlm_hide hide);
 /* WLM_OK and *hide, or WLM_ERR_ARGUMENT. */
 WLM_API wlm_status wlm_hide_parse(const char *name, wlm_hide *hide);
 
+/* What can befall a recording of a flow, as training draws it and evaluation applies it: docs/ALTERATIONS.md. The last
+ * one, "randomise", is for training. NULL past the last. */
+WLM_API const char *wlm_alteration_name(size_t i);
+
 #define WLM_PAYLOAD_FULL UINT32_MAX
 
 typedef enum wlm_unit { /* what one stream of tokens tells */

@@ -1,4 +1,5 @@
-/* checksum.c: Internet checksums (RFC 1071) of decoded packets: what state they are in, and writing right ones. */
+/* checksum.c: Internet checksums (RFC 1071) of decoded packets: what state they are in, writing
+ * right ones, and moving them with what they cover. */
 #include "capture/decode.h"
 
 #include "base/cursor.h"
@@ -139,4 +140,67 @@ void wlmi_mend_checksums(uint8_t *data, const wlmi_headers *h)
         uint16_t right = wlmi_sum_fold(sum);
         wlmi_store_be16(at, h->proto == WLMI_PROTO_UDP && right == 0 ? 0xffff : right);
     }
+}
+
+/* ---------------------------------------------------------------- moving */
+
+/* The checksum at `field` over `size` bytes at `at`, given sums of what else it covers: moved by RFC 1624, equation 3,
+ * over all of the range at once, so that right stays right and wrong stays wrong. */
+static void move_sum(const uint8_t *in, uint8_t *out, uint32_t at, uint32_t size, uint32_t field, uint32_t before,
+                     uint32_t after)
+{
+    uint16_t was = wlmi_sum_fold(wlmi_sum(before, in + at, size)), is = wlmi_sum_fold(wlmi_sum(after, out + at, size));
+    uint16_t old = wlmi_load_be16(in + field);
+    if (was != is)
+        wlmi_store_be16(out + field, wlmi_sum_fold((uint32_t)(uint16_t)~old + was + (uint16_t)~is));
+}
+
+/* Whether a checksum is 0 without being right: whoever sent it left it out, or to the network card. */
+static int left_out(const uint8_t *field, wlmi_checksum state)
+{
+    return wlmi_load_be16(field) == 0 && state != WLMI_SUM_RIGHT;
+}
+
+/* SCTP's checksum is a CRC-32C (RFC 9260), which is linear: what the change of the ports alone, followed by zeros,
+ * would make is what the checksum changes by. */
+static void move_crc(const uint8_t *in, uint8_t *out, uint32_t at, uint32_t wire_size)
+{
+    uint32_t crc = 0;
+    for (uint32_t i = 0; i < wire_size; i++) {
+        crc ^= i < 4 ? (uint32_t)(in[at + i] ^ out[at + i]) : 0;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    wlmi_store_le32(out + at + 8, wlmi_load_le32(in + at + 8) ^ crc);
+}
+
+void wlmi_move_checksums(const uint8_t *in, uint8_t *out, const wlmi_headers *h)
+{
+    if (h->ip_version == 4 && !left_out(in + h->network + 10, wlmi_check_network(in, h)))
+        move_sum(in, out, h->network, h->network_len, h->network + 10, 0, 0);
+    if (h->transport == WLMI_ABSENT)
+        return;
+    uint32_t size = h->network_end - h->transport, before = 0, after = 0;
+    if (h->proto == WLMI_PROTO_SCTP) {
+        if (h->transport_len >= 12 && !h->fragment)
+            move_crc(in, out, h->transport, h->network_wire_end - h->transport);
+        return;
+    }
+    uint32_t field = h->proto == WLMI_PROTO_TCP ? 16 : h->proto == WLMI_PROTO_UDP ? 6 : 2;
+    if (field + 2 > h->transport_len)
+        return;
+    if (left_out(in + h->transport + field, wlmi_check_transport(in, h)))
+        return;
+    if (h->proto == WLMI_PROTO_UDP) {
+        uint32_t own = h->transport_len >= 8 ? wlmi_load_be16(in + h->transport + 4) : 0;
+        if (own >= 8 && own < size)
+            size = own;
+    }
+    if (h->proto != WLMI_PROTO_ICMP) {
+        before = wlmi_sum(0, in + h->src_addr, 2 * h->addr_len);
+        after = wlmi_sum(0, out + h->src_addr, 2 * h->addr_len);
+    }
+    move_sum(in, out, h->transport, size, h->transport + field, before, after);
+    if (h->proto == WLMI_PROTO_UDP && wlmi_load_be16(out + h->transport + field) == 0)
+        wlmi_store_be16(out + h->transport + field, 0xffff);
 }

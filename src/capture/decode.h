@@ -83,5 +83,9 @@ wlmi_checksum wlmi_check_network(const uint8_t *data, const wlmi_headers *header
 wlmi_checksum wlmi_check_transport(const uint8_t *data, const wlmi_headers *headers);
 /* Writes right ones (leaves NONE, UNKNOWN, and UDP's zero over IPv4 alone). */
 void wlmi_mend_checksums(uint8_t *data, const wlmi_headers *headers);
+/* Moves the checksums of `out`, which is `in` with other bytes in the same places, by what changed (RFC 1624): right stays
+ * right, wrong stays wrong, left out stays left out, also where the capture cut the packet. SCTP's CRC moves with the
+ * ports alone. */
+void wlmi_move_checksums(const uint8_t *in, uint8_t *out, const wlmi_headers *headers);
 
 #endif

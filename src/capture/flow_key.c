@@ -59,6 +59,18 @@ int wlmi_flow_key_is_ordered(const wlm_flow_key *key)
     return order < 0 || (order == 0 && key->src_port <= key->dst_port);
 }
 
+int wlmi_flow_key_is_backward(const wlm_flow_key *f, const uint8_t *data, const wlmi_headers *h)
+{
+    if (h->ip_version == 0 || h->addr_len != f->addr_len)
+        return 0;
+    const uint8_t *src = data + h->src_addr, *dst = data + h->dst_addr;
+    int forward = !memcmp(src, f->src, h->addr_len) && !memcmp(dst, f->dst, h->addr_len);
+    int backward = !memcmp(src, f->dst, h->addr_len) && !memcmp(dst, f->src, h->addr_len);
+    if (forward && backward) /* a host that talks to itself */
+        return h->src_port != f->src_port && h->src_port == f->dst_port;
+    return backward;
+}
+
 void wlmi_identity_of(const wlm_flow_key *key, wlmi_identity *id)
 {
     wlm_flow_key k = *key;

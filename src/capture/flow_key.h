@@ -21,6 +21,8 @@ void wlmi_flow_key_of(const wlm_packet *packet, const wlmi_headers *headers, wlm
 void wlmi_flow_key_turn(wlm_flow_key *key);
 /* Whether the source comes first in the order of bytes. */
 int wlmi_flow_key_is_ordered(const wlm_flow_key *key);
+/* 1 where a packet goes from the destination of its flow to the source. */
+int wlmi_flow_key_is_backward(const wlm_flow_key *key, const uint8_t *data, const wlmi_headers *headers);
 void wlmi_identity_of(const wlm_flow_key *key, wlmi_identity *identity);
 uint64_t wlmi_identity_hash(const wlmi_identity *identity);
 

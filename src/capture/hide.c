@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/cursor.h"
 #include "capture/flow.h"
+#include "capture/flow_key.h"
 
 enum { SHAPE_TTL = 64, SHAPE_PROTO = 253 /* for experiments (RFC 3692) */ };
 
@@ -131,7 +132,7 @@ static wlm_status hide_shape(wlmi_hider *hider, const wlm_packet *in, const wlmi
     out->captured = 0;
     if (h->ip_version == 0)
         return WLM_OK;
-    int backward = wlmi_hide_is_backward(hider, in->data, h);
+    int backward = wlmi_flow_key_is_backward(&hider->flow, in->data, h);
     uint32_t size = h->network_wire_end - h->network;
     wlmi_headers made = {.ip_version = h->ip_version, .network_len = h->ip_version == 4 ? 20 : 40,
                          .transport = WLMI_ABSENT};

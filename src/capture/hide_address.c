@@ -59,7 +59,9 @@ static void hide_ipv6(const wlmi_hider *hider, const uint8_t *in, uint8_t *out)
 void wlmi_hide_address(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t size)
 {
     int end = end_of(hider, in, size);
-    if (end >= 0)
+    if (hider->names_only)
+        memcpy(out, in, size);
+    else if (end >= 0)
         memcpy(out, hider->end[end], size);
     else if (size == 4)
         hide_ipv4(hider, in, out);
@@ -70,7 +72,7 @@ void wlmi_hide_address(const wlmi_hider *hider, const uint8_t *in, uint8_t *out,
 void wlmi_hide_link_address(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t size)
 {
     static const uint8_t zero[16];
-    if (size == 0 || size > 16 || in[0] & 1 || !memcmp(in, zero, size))
+    if (size == 0 || size > 16 || in[0] & 1 || !memcmp(in, zero, size) || hider->names_only)
         return;
     int end = end_of(hider, in, size);
     uint64_t hash = end >= 0 ? (uint64_t)end + 1 : hash_of(hider, in, size);
@@ -83,7 +85,7 @@ void wlmi_hide_address_text(const wlmi_hider *hider, const uint8_t address[4], c
 {
     uint8_t stand_in[4];
     char text[64];
-    if (address[0] == 0 || address[0] == 127 || address[0] == 255)
+    if (address[0] == 0 || address[0] == 127 || address[0] == 255 || hider->names_only)
         return;
     char mark = memchr(in, ',', size) ? ',' : '.';
     wlmi_hide_address(hider, address, stand_in, 4);

@@ -39,6 +39,8 @@ enum { /* DHCP options that name someone; see the IANA registry of BOOTP and DHC
 static void hide_bytes(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t size)
 {
     uint64_t hash = hider->key;
+    if (hider->names_only)
+        return;
     for (uint32_t i = 0; i < size; i++)
         hash = wlmi_mix2(hash, in[i]);
     for (uint32_t i = 1; i < size; i++, hash = wlmi_mix(hash))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "capture/flow_key.h"
 
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 5, OPTION_TIMESTAMPS = 8, NEXT_FRAGMENT = 44, NEXT_AH = 51 };
 
@@ -82,7 +83,7 @@ static void rebase_ipv6(wlmi_bases *own, const uint8_t *in, uint8_t *out, uint32
 void wlmi_hide_implicit(wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
     wlmi_bases fresh[2] = {0}, *bases = depth == 0 ? hider->bases : fresh;
-    int backward = depth == 0 && wlmi_hide_is_backward(hider, in, h);
+    int backward = depth == 0 && wlmi_flow_key_is_backward(&hider->flow, in, h);
     if (h->ip_version == 4)
         rebase_ipv4(&bases[backward], in + h->network, out + h->network);
     else

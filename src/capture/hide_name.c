@@ -82,6 +82,8 @@ void wlmi_hide_labels(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, 
         for (size_t i = 0; i < sizeof public_second / sizeof *public_second; i++)
             wanted += label_is(in, l, last - 1, public_second[i]); /* names are given out below example co.uk */
     }
+    if (hider->names_only)
+        wanted = l->count;
     for (int i = last; i >= 0 && wanted > 0; i--) {
         const uint8_t *from = in + l->at[i];
         if (l->size[i] > 0 && from[0] == '_') /* a service, not a name */

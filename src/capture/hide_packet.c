@@ -5,90 +5,15 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "capture/flow_key.h"
 
 enum { DEPTH_MAX = 2, PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355, PORT_NETBIOS = 137, PORT_NETBIOS_DATA = 138 };
-
-int wlmi_hide_is_backward(const wlmi_hider *hider, const uint8_t *data, const wlmi_headers *h)
-{
-    const wlm_flow_key *f = &hider->flow;
-    if (h->ip_version == 0 || h->addr_len != f->addr_len)
-        return 0;
-    const uint8_t *src = data + h->src_addr, *dst = data + h->dst_addr;
-    int forward = !memcmp(src, f->src, h->addr_len) && !memcmp(dst, f->dst, h->addr_len);
-    int backward = !memcmp(src, f->dst, h->addr_len) && !memcmp(dst, f->src, h->addr_len);
-    if (forward && backward) /* a host that talks to itself */
-        return h->src_port != f->src_port && h->src_port == f->dst_port;
-    return backward;
-}
-
-/* ---------------------------------------------------------------- checksums */
-
-/* The checksum at `field` over `size` bytes at `at`, given sums of what else it covers: moved by RFC 1624, equation 3,
- * over all of the range at once, so that right stays right and wrong stays wrong. */
-static void move_sum(const uint8_t *in, uint8_t *out, uint32_t at, uint32_t size, uint32_t field, uint32_t before,
-                     uint32_t after)
-{
-    uint16_t was = wlmi_sum_fold(wlmi_sum(before, in + at, size)), is = wlmi_sum_fold(wlmi_sum(after, out + at, size));
-    uint16_t old = wlmi_load_be16(in + field);
-    if (was != is)
-        wlmi_store_be16(out + field, wlmi_sum_fold((uint32_t)(uint16_t)~old + was + (uint16_t)~is));
-}
-
-/* Whether a checksum is 0 without being right: whoever sent it left it out, or to the network card. */
-static int left_out(const uint8_t *field, wlmi_checksum state)
-{
-    return wlmi_load_be16(field) == 0 && state != WLMI_SUM_RIGHT;
-}
-
-/* SCTP's checksum is a CRC-32C (RFC 9260), which is linear: what the change of the ports alone, followed by zeros,
- * would make is what the checksum changes by. */
-static void move_crc(const uint8_t *in, uint8_t *out, uint32_t at, uint32_t wire_size)
-{
-    uint32_t crc = 0;
-    for (uint32_t i = 0; i < wire_size; i++) {
-        crc ^= i < 4 ? (uint32_t)(in[at + i] ^ out[at + i]) : 0;
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
-    }
-    wlmi_store_le32(out + at + 8, wlmi_load_le32(in + at + 8) ^ crc);
-}
-
-static void move_checksums(const uint8_t *in, uint8_t *out, const wlmi_headers *h)
-{
-    if (h->ip_version == 4 && !left_out(in + h->network + 10, wlmi_check_network(in, h)))
-        move_sum(in, out, h->network, h->network_len, h->network + 10, 0, 0);
-    if (h->transport == WLMI_ABSENT)
-        return;
-    uint32_t size = h->network_end - h->transport, before = 0, after = 0;
-    if (h->proto == WLMI_PROTO_SCTP) {
-        if (h->transport_len >= 12 && !h->fragment)
-            move_crc(in, out, h->transport, h->network_wire_end - h->transport);
-        return;
-    }
-    uint32_t field = h->proto == WLMI_PROTO_TCP ? 16 : h->proto == WLMI_PROTO_UDP ? 6 : 2;
-    if (field + 2 > h->transport_len)
-        return;
-    if (left_out(in + h->transport + field, wlmi_check_transport(in, h)))
-        return;
-    if (h->proto == WLMI_PROTO_UDP) {
-        uint32_t own = h->transport_len >= 8 ? wlmi_load_be16(in + h->transport + 4) : 0;
-        if (own >= 8 && own < size)
-            size = own;
-    }
-    if (h->proto != WLMI_PROTO_ICMP) {
-        before = wlmi_sum(0, in + h->src_addr, 2 * h->addr_len);
-        after = wlmi_sum(0, out + h->src_addr, 2 * h->addr_len);
-    }
-    move_sum(in, out, h->transport, size, h->transport + field, before, after);
-    if (h->proto == WLMI_PROTO_UDP && wlmi_load_be16(out + h->transport + field) == 0)
-        wlmi_store_be16(out + h->transport + field, 0xffff);
-}
 
 /* ---------------------------------------------------------------- headers */
 
 static void hide_ports(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
-    int backward = depth == 0 && wlmi_hide_is_backward(hider, in, h);
+    int backward = depth == 0 && wlmi_flow_key_is_backward(&hider->flow, in, h);
     uint8_t *at = out + h->transport;
     if (h->proto == WLMI_PROTO_TCP || h->proto == WLMI_PROTO_UDP || h->proto == WLMI_PROTO_SCTP) {
         wlmi_store_be16(at, backward ? WLMI_HIDDEN_SERVER_PORT : WLMI_HIDDEN_CLIENT_PORT);
@@ -101,7 +26,7 @@ static void hide_ports(const wlmi_hider *hider, const uint8_t *in, uint8_t *out,
 static void hide_addresses(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
     const wlm_flow_key *f = &hider->flow;
-    int backward = depth == 0 && wlmi_hide_is_backward(hider, in, h);
+    int backward = depth == 0 && wlmi_flow_key_is_backward(&hider->flow, in, h);
     if (depth == 0 && h->addr_len == f->addr_len && !memcmp(f->src, f->dst, h->addr_len)) {
         memcpy(out + h->src_addr, hider->end[backward], h->addr_len); /* equal addresses: the role tells */
         memcpy(out + h->dst_addr, hider->end[!backward], h->addr_len);
@@ -154,6 +79,14 @@ static void hide_tcp(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, c
     wlmi_hide_text(hider, from, to, size);
 }
 
+void wlmi_hide_names(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h)
+{
+    if (h->transport != WLMI_ABSENT && h->proto == WLMI_PROTO_UDP)
+        hide_udp(hider, in, out, h);
+    if (h->transport != WLMI_ABSENT && h->proto == WLMI_PROTO_TCP)
+        hide_tcp(hider, in, out, h);
+}
+
 static void hide_icmp(wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *h, int depth)
 {
     uint8_t type = in[h->transport];
@@ -200,7 +133,7 @@ void wlmi_hide_ip(wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t c
     hide_content(hider, in, out, &h, depth);
     if (hider->policy == WLM_HIDE_IMPLICIT)
         wlmi_hide_implicit(hider, in, out, &h, depth);
-    move_checksums(in, out, &h);
+    wlmi_move_checksums(in, out, &h);
     if (hider->policy == WLM_HIDE_IMPLICIT) /* a wrong one tells of the card that would have written it */
         wlmi_mend_checksums(out, &h);
 }

@@ -25,6 +25,7 @@ struct wlmi_hider {
     uint8_t end[2][16];    /* what stands for source and destination */
     char end_text[2][64];  /* their real addresses as text; empty where there is none */
     wlmi_bases bases[2];   /* policy implicit: forward, backward */
+    int names_only;        /* whole names, and no addresses: an alteration, not a policy */
     uint8_t *buffer;
     size_t capacity;
 };
@@ -77,8 +78,9 @@ void wlmi_hide_client_hello(const wlmi_hider *hider, const uint8_t *in, uint8_t 
 /* Rewrites an IP packet as policy ids or implicit says, from its first header byte to its end. wire: its bytes before
  * the capture cut it. depth: how many IP packets it stands in. */
 void wlmi_hide_ip(wlmi_hider *hider, const uint8_t *in, uint8_t *out, uint32_t captured, uint32_t wire, int depth);
-/* 1 where the packet goes from the flow's destination to its source. */
-int wlmi_hide_is_backward(const wlmi_hider *hider, const uint8_t *data, const wlmi_headers *headers);
+
+/* Rewrites the names in a packet's payload, as far as hiding knows where they stand. The hider has `names_only` set. */
+void wlmi_hide_names(const wlmi_hider *hider, const uint8_t *in, uint8_t *out, const wlmi_headers *headers);
 
 /* ---- hide_implicit.c */
 

@@ -549,6 +549,29 @@ WLM_API wlm_evaluate_options wlm_evaluate_options_default(void);
 WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *options, char **json,
                                          wlm_error *error);
 
+/* Where flows come from. */
+typedef struct wlm_flow_source {
+    const char *path;              /* a capture, a folder of captures, or an imported folder */
+    const char *label;             /* of all its flows; NULL: as the imported folder says, none in captures */
+} wlm_flow_source;
+
+typedef struct wlm_evaluate_generate_options {
+    const wlm_flow_source *fake, *real, *train; /* generated flows; real ones that no model has seen; those that it was
+                                                   trained on, where they are known */
+    size_t fake_count, real_count, train_count;
+    wlm_part part;                 /* of imported folders among the real; of those among train: train; fake: all */
+    const char *const *labels;     /* compare flows of these labels, each for itself; flows without a label are of any */
+    size_t label_count;            /* 0: all labels that the fake flows have; all flows as one where they have none */
+    int addresses;                 /* compare addresses too: sense only where the model was shown them */
+    uint64_t seed;                 /* of samples */
+    wlm_stop *stop;
+} wlm_evaluate_generate_options;
+
+WLM_API wlm_evaluate_generate_options wlm_evaluate_generate_options_default(void);
+/* *json: one JSON object that says, label by label, how generated flows differ from real ones; docs/EVALUATE.md defines
+ * every figure. All flows are held in memory. */
+WLM_API wlm_status wlm_evaluate_generate(const wlm_evaluate_generate_options *options, char **json, wlm_error *error);
+
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);
 /* *json: version, codecs with their hashes, presets, and backends with the libraries and data types they use here. */

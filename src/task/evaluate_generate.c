@@ -1,0 +1,183 @@
+/* evaluate_generate.c: generated flows beside real ones, label by label. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "task/report_draws.h"
+#include "task/report_validity.h"
+
+enum { REAL, FAKE, TRAIN, SETS };
+
+static const char *const set_name[SETS] = {"real", "fake", "training"};
+
+typedef struct run {
+    const wlm_evaluate_generate_options *options;
+    wlmi_strings labels, addresses;
+    wlmi_flow_set set[SETS];
+    wlmi_columns columns[SETS];
+    size_t *pick[SETS]; /* [flows]: those of the label at hand */
+    json_t *root;
+} run;
+
+wlm_evaluate_generate_options wlm_evaluate_generate_options_default(void)
+{
+    wlm_evaluate_generate_options options = {.part = WLM_PART_TEST, .seed = 1};
+    return options;
+}
+
+static int is_stopped(const run *r)
+{
+    return r->options->stop && *r->options->stop;
+}
+
+static wlm_status read_set(run *r, int which, const wlm_flow_source *source, size_t count, wlm_part part,
+                           wlm_error *error)
+{
+    wlmi_flow_set *set = &r->set[which];
+    set->labels = &r->labels;
+    for (size_t i = 0; i < count; i++) {
+        if (is_stopped(r))
+            return WLM_STOPPED;
+        WLMI_TRY(wlmi_flow_set_add(set, source[i].path, source[i].label, part, error));
+    }
+    if (!set->flows && (count || which != TRAIN))
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, count ? source[0].path : NULL, WLM_NO_OFFSET,
+                         "no %s flow of IP packets", set_name[which]);
+    WLMI_TRY(wlmi_flow_set_close(set, error));
+    r->pick[which] = wlmi_alloc_array(set->flows, sizeof *r->pick[which]);
+    return r->pick[which] ? wlmi_columns_read(&r->columns[which], set, &r->addresses, error) : WLMI_NO_MEMORY(error);
+}
+
+static wlm_status read_all(run *r, wlm_error *error)
+{
+    const wlm_evaluate_generate_options *o = r->options;
+    for (size_t i = 0; i < o->label_count; i++) /* these come first, in this order */
+        if (wlmi_strings_add(&r->labels, o->labels[i]) == WLMI_NO_STRING)
+            return WLMI_NO_MEMORY(error);
+    WLMI_TRY(read_set(r, FAKE, o->fake, o->fake_count, WLM_PART_NONE, error));
+    WLMI_TRY(read_set(r, REAL, o->real, o->real_count, o->part, error));
+    return read_set(r, TRAIN, o->train, o->train_count, WLM_PART_TRAIN, error);
+}
+
+/* ---------------------------------------------------------------- one label */
+
+/* Flows of the label; those without a label are of any. */
+static wlmi_side pick_flows(run *r, int which, uint32_t label)
+{
+    const wlmi_flow_set *set = &r->set[which];
+    size_t n = 0;
+    for (size_t i = 0; i < set->flows; i++) {
+        uint32_t own = set->flow[i].label;
+        if (own == label || own == WLMI_NO_STRING || label == WLMI_NO_STRING)
+            r->pick[which][n++] = i;
+    }
+    return (wlmi_side){{set, r->pick[which], n}, &r->columns[which]};
+}
+
+static wlm_status add_part(json_t *report, const char *name, json_t *part, wlm_error *error)
+{
+    return json_object_set_new(report, name, part) ? WLMI_NO_MEMORY(error) : WLM_OK;
+}
+
+static wlm_status add_distances(run *r, const wlmi_draws *draws, json_t *report, wlm_error *error)
+{
+    json_t *part;
+    WLMI_TRY(wlmi_report_fields(draws, &r->addresses, r->options->addresses, &part, error));
+    WLMI_TRY(add_part(report, "fields", part, error));
+    WLMI_TRY(wlmi_report_features(draws, &part, error));
+    WLMI_TRY(add_part(report, "features", part, error));
+    WLMI_TRY(wlmi_report_rhythm(draws, &part, error));
+    return add_part(report, "rhythm", part, error);
+}
+
+static wlm_status add_validity(const wlmi_side *side, json_t *report, wlm_error *error)
+{
+    wlmi_validity real, fake;
+    wlmi_validity_check(&real, &side[REAL].view);
+    wlmi_validity_check(&fake, &side[FAKE].view);
+    return add_part(report, "validity", wlmi_validity_json(&real, &fake), error);
+}
+
+static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error *error)
+{
+    wlmi_side side[SETS];
+    wlmi_draws draws = {0};
+    wlm_status status;
+    for (int i = 0; i < SETS; i++) {
+        side[i] = pick_flows(r, i, label);
+        if (!side[i].view.flows && i != TRAIN)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no %s flow of label '%.64s'", set_name[i],
+                             r->labels.text[label]);
+        WLMI_TRY(add_part(report, set_name[i], json_pack("{s:I}", "flows", (json_int_t)side[i].view.flows), error));
+    }
+    status = wlmi_draws_make(&draws, &side[REAL], &side[FAKE], &side[TRAIN], r->options->seed, error);
+    if (status == WLM_OK)
+        status = add_distances(r, &draws, report, error);
+    wlmi_draws_free(&draws);
+    WLMI_TRY(status);
+    return add_validity(side, report, error);
+}
+
+/* ---------------------------------------------------------------- all labels */
+
+static int has_label(const wlmi_flow_set *set, uint32_t label)
+{
+    for (size_t i = 0; i < set->flows; i++)
+        if (set->flow[i].label == label)
+            return 1;
+    return 0;
+}
+
+static wlm_status report_labels(run *r, wlm_error *error)
+{
+    json_t *all = json_object();
+    size_t asked = r->options->label_count, reported = 0;
+    WLMI_TRY(add_part(r->root, "labels", all, error));
+    for (uint32_t i = 0; i < r->labels.count; i++) {
+        json_t *report;
+        if (asked ? i >= asked : !has_label(&r->set[FAKE], i))
+            continue;
+        if (is_stopped(r))
+            return WLM_STOPPED;
+        report = json_object();
+        WLMI_TRY(add_part(all, r->labels.text[i], report, error));
+        WLMI_TRY(report_label(r, i, report, error));
+        reported++;
+    }
+    if (!reported) {
+        json_t *report = json_object();
+        WLMI_TRY(add_part(all, "all", report, error));
+        return report_label(r, WLMI_NO_STRING, report, error);
+    }
+    return WLM_OK;
+}
+
+static wlm_status write_report(const run *r, char **json, wlm_error *error)
+{
+    char *text = json_dumps(r->root, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    *json = text ? wlmi_strdup(text) : NULL;
+    free(text);
+    return *json ? WLM_OK : WLMI_NO_MEMORY(error);
+}
+
+wlm_status wlm_evaluate_generate(const wlm_evaluate_generate_options *options, char **json, wlm_error *error)
+{
+    run r = {.options = options, .root = json_object()};
+    wlm_status status = r.root ? WLM_OK : WLMI_NO_MEMORY(error);
+    *json = NULL;
+    if (status == WLM_OK)
+        status = read_all(&r, error);
+    if (status == WLM_OK)
+        status = report_labels(&r, error);
+    if (status == WLM_OK)
+        status = write_report(&r, json, error);
+    for (int i = 0; i < SETS; i++) {
+        wlmi_flow_set_free(&r.set[i]);
+        wlmi_columns_free(&r.columns[i]);
+        wlmi_free(r.pick[i]);
+    }
+    wlmi_strings_free(&r.labels);
+    wlmi_strings_free(&r.addresses);
+    json_decref(r.root);
+    return status;
+}

@@ -4,6 +4,9 @@
 static const command parts[] = {
     {"evaluate classify", "scores a model's labels against those of imported flows",
      "-m MODEL -d DIR... [--split test] [options]", run_evaluate_classify},
+    {"evaluate generate", "compares generated flows with real ones",
+     "(-m MODEL --task T --label L... --flows N | --fake PATH...) --real PATH... [--train PATH...]",
+     run_evaluate_generate},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -12,4 +15,4 @@ static int run(const command *self, int argc, char **argv)
     return run_part(self, parts, argc, argv);
 }
 
-const command command_evaluate = {"evaluate", "measures how good a model is", "classify [options]", run};
+const command command_evaluate = {"evaluate", "measures how good a model is", "classify|generate [options]", run};

@@ -37,12 +37,26 @@ static void name_values(wlmi_bins *bins, const double *values, size_t n)
     }
 }
 
+static void end_bin(wlmi_bins *bins, double edge)
+{
+    if (!bins->edges || edge > bins->edge[bins->edges - 1])
+        bins->edge[bins->edges++] = edge;
+}
+
+/* A value that fills a quantile alone is told from those around it: the bin before it ends just below. */
 static void cut_quantiles(wlmi_bins *bins, const double *values, size_t n)
 {
+    if (n)
+        end_bin(bins, nextafter(values[0], -INFINITY));
     for (size_t i = 0; n && i < WLMI_BINS_QUANTILES; i++) {
-        double edge = values[(n - 1) * (i + 1) / WLMI_BINS_QUANTILES];
-        if (!bins->edges || edge > bins->edge[bins->edges - 1])
-            bins->edge[bins->edges++] = edge;
+        size_t last = (n - 1) * (i + 1) / WLMI_BINS_QUANTILES, equal = last;
+        while (equal > 0 && values[equal - 1] == values[last])
+            equal--;
+        while (last + 1 < n && values[last + 1] == values[equal])
+            last++;
+        if ((last - equal + 1) * WLMI_BINS_QUANTILES >= n)
+            end_bin(bins, nextafter(values[equal], -INFINITY));
+        end_bin(bins, values[equal]);
     }
 }
 
@@ -92,7 +106,7 @@ double wlmi_jsd(const double *p, const double *q, size_t n)
     return sum < 0 ? 0 : sum / 2;
 }
 
-double wlmi_median(double *values, size_t count)
+double wlmi_median_known(double *values, size_t count)
 {
     size_t n = sort_values(values, count);
     return n ? (values[(n - 1) / 2] + values[n / 2]) / 2 : NAN;

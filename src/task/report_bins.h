@@ -7,7 +7,8 @@
 typedef enum wlmi_bin_kind {
     WLMI_BINS_CATEGORY, /* a bin for each of the most frequent values, one for all others */
     WLMI_BINS_PORT,     /* the same, but the others in three: below 1024, below 49152, above */
-    WLMI_BINS_QUANTILE  /* bins that end at quantiles, the last one above all values that were seen */
+    WLMI_BINS_QUANTILE  /* the first below and the last above all values seen, the others end at quantiles; a value
+                           that fills a quantile alone has a bin of its own */
 } wlmi_bin_kind;
 
 enum { WLMI_BINS_NAMED = 100, WLMI_BINS_QUANTILES = 20, WLMI_BINS_MAX = WLMI_BINS_NAMED + 3 };
@@ -29,6 +30,6 @@ size_t wlmi_bin_of(const wlmi_bins *bins, double value);
 double wlmi_jsd(const double *p, const double *q, size_t n);
 
 /* The middle value, or the mean of the two; NaN are left out, and NaN where nothing is left. Reorders. */
-double wlmi_median(double *values, size_t count);
+double wlmi_median_known(double *values, size_t count);
 
 #endif

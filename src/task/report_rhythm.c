@@ -103,7 +103,7 @@ static json_t *measure_json(const wlmi_draws *draws, const double *real, const d
                                    : NAN;
     }
     *apart = fabs(r - f);
-    *floor = wlmi_median(between, WLMI_DRAWS);
+    *floor = wlmi_median_known(between, WLMI_DRAWS);
     return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "real", wlmi_json_real(r), "fake", wlmi_json_real(f),
                      "difference", wlmi_json_real(*apart), "floor", wlmi_json_real(*floor), "real_flows",
                      (json_int_t)real_flows, "fake_flows", (json_int_t)fake_flows);
@@ -120,7 +120,7 @@ static json_t *rhythm_json(const wlmi_draws *draws, const double *real, const do
         if (isnan(one))
             continue;
         apart += one;
-        floor += chance;
+        floor += isnan(chance) ? 0 : chance;
         n++;
     }
     return json_pack("{s:o, s:o, s:o}", "mean_difference", wlmi_json_real(apart / (double)n), "floor",

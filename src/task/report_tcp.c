@@ -68,7 +68,7 @@ static unsigned check_sequence(wlmi_tcp_end *here, const segment *s)
     uint32_t size = s->length + !!(s->flags & WLMI_TCP_SYN) + !!(s->flags & WLMI_TCP_FIN);
     unsigned wrong = 0;
     if (here->seen && !(s->flags & WLMI_TCP_RST)) {
-        int keep_alive = ahead == -1 && size <= 1;
+        int keep_alive = ahead == -1 && size <= 1 && !(s->flags & (WLMI_TCP_SYN | WLMI_TCP_FIN));
         wrong |= ahead > 0 ? WLMI_TCP_GAP : 0;
         wrong |= ahead < 0 && !keep_alive ? WLMI_TCP_OVERLAP : 0;
         wrong |= here->closed && s->length && behind(s->seq + s->length, here->next) > 0 ? WLMI_TCP_AFTER_CLOSE : 0;

@@ -1,0 +1,186 @@
+/* cmd_evaluate_generate.c: wirelm evaluate generate: generated flows beside real ones. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+typedef struct request {
+    wlm_evaluate_generate_options options;
+    wlm_generate_options generate;
+    const char *model;
+    uint32_t threads;
+    list label, fake, real, train;
+    wlm_flow_source *fake_source, *real_source, *train_source;
+    char folder[4096]; /* for what is written on the way; empty: not made yet */
+    char **made;       /* [fake.count or label.count]: captures that the model wrote */
+    size_t made_count;
+} request;
+
+/* ---------------------------------------------------------------- sources */
+
+/* "LABEL=PATH", or a path alone. The word is cut at the sign. */
+static wlm_flow_source source_of(const char *word)
+{
+    const char *sign = strchr(word, '=');
+    wlm_flow_source source = {word, NULL};
+    if (sign && sign > word && access(word, F_OK) != 0) {
+        *(char *)(uintptr_t)sign = 0;
+        source.label = word;
+        source.path = sign + 1;
+    }
+    return source;
+}
+
+static wlm_flow_source *sources_of(const list *words)
+{
+    wlm_flow_source *source = calloc(words->count + 1, sizeof *source);
+    for (size_t i = 0; source && i < words->count; i++)
+        source[i] = source_of(words->item[i]);
+    return source;
+}
+
+/* ---------------------------------------------------------------- a folder for what is written on the way */
+
+static int make_folder(request *q)
+{
+    const char *where = getenv("TMPDIR");
+    if (q->folder[0])
+        return 1;
+    snprintf(q->folder, sizeof q->folder, "%s/wirelm-XXXXXX", where && *where ? where : "/tmp");
+    if (mkdtemp(q->folder))
+        return 1;
+    fprintf(stderr, "wirelm: %s: no folder for temporary files\n", q->folder);
+    q->folder[0] = 0;
+    return 0;
+}
+
+static void remove_folder(request *q)
+{
+    for (size_t i = 0; i < q->made_count; i++) {
+        unlink(q->made[i]);
+        free(q->made[i]);
+    }
+    free(q->made);
+    if (q->folder[0])
+        rmdir(q->folder);
+}
+
+/* ---------------------------------------------------------------- generating */
+
+/* Flows of every label that was asked for, each into a capture of its own. */
+static wlm_status generate(request *q, wlm_error *error)
+{
+    size_t count = q->label.count ? q->label.count : 1;
+    wlm_model *model = NULL;
+    wlm_status status = wlm_model_load(&model, q->model, (int)(q->threads < 4096 ? q->threads : 4096), error);
+    for (size_t i = 0; status == WLM_OK && i < count; i++) {
+        wlm_generate_report report;
+        char *path = malloc(sizeof q->folder + 32);
+        if (!path)
+            break;
+        snprintf(path, sizeof q->folder + 32, "%s/fake-%zu.pcap", q->folder, i);
+        q->made[q->made_count++] = path;
+        q->fake_source[i] = (wlm_flow_source){path, q->label.count ? q->label.item[i] : NULL};
+        q->generate.label = q->fake_source[i].label;
+        q->generate.out = path;
+        status = wlm_generate(model, &q->generate, &report, error);
+        if (status == WLM_OK && report.note[0])
+            fprintf(stderr, "wirelm: %s\n", report.note);
+    }
+    wlm_model_free(model);
+    q->options.fake_count = q->made_count;
+    return status;
+}
+
+static int prepare(const command *self, request *q, wlm_error *error)
+{
+    size_t made = q->label.count ? q->label.count : 1;
+    if (!q->model == !q->fake.count)
+        return usage_error(self, "give either a model to generate with, or the generated flows");
+    if (q->model && q->label.count && !q->generate.task)
+        return usage_error(self, "a label needs its task: --task");
+    q->fake_source = q->model ? calloc(made, sizeof *q->fake_source) : sources_of(&q->fake);
+    q->made = calloc(made, sizeof *q->made);
+    q->real_source = sources_of(&q->real);
+    q->train_source = sources_of(&q->train);
+    if (!q->fake_source || !q->real_source || !q->train_source || !q->made) {
+        fprintf(stderr, "wirelm: out of memory\n");
+        return EXIT_FAILED;
+    }
+    q->options.fake = q->fake_source;
+    q->options.fake_count = q->fake.count;
+    q->options.real = q->real_source;
+    q->options.real_count = q->real.count;
+    q->options.train = q->train_source;
+    q->options.train_count = q->train.count;
+    q->options.labels = q->label.item;
+    q->options.label_count = q->label.count;
+    q->options.seed = q->generate.seed;
+    q->options.stop = q->generate.stop = install_stop();
+    q->generate.progress = show_progress;
+    if (!q->model)
+        return -1;
+    if (!make_folder(q))
+        return EXIT_FAILED;
+    return generate(q, error) == WLM_OK ? -1 : report_error(error);
+}
+
+static int report(request *q, wlm_error *error)
+{
+    char *text = NULL;
+    json_t *value;
+    wlm_status status = wlm_evaluate_generate(&q->options, &text, error);
+    end_progress();
+    if (status == WLM_STOPPED) {
+        fprintf(stderr, "wirelm: stopped\n");
+        return EXIT_FAILED;
+    }
+    if (status != WLM_OK)
+        return report_error(error);
+    value = json_loads(text, 0, NULL);
+    wlm_text_free(text);
+    return print_json(value);
+}
+
+int run_evaluate_generate(const command *self, int argc, char **argv)
+{
+    static request q;
+    wlm_error error;
+    int exit_status;
+    q.options = wlm_evaluate_generate_options_default();
+    q.generate = wlm_generate_options_default();
+    q.generate.flows = 1000;
+    const option table[] = {
+        {'m', "model", OPTION_TEXT, "MODEL", &q.model, "checkpoint to generate with", 0},
+        {0, "task", OPTION_TEXT, "T", &q.generate.task, "task of the labels", 0},
+        {0, "label", OPTION_LIST, "L", &q.label, "labels to generate and compare (those of the generated flows)", 0},
+        {0, "flows", OPTION_U64, "N", &q.generate.flows, "to generate, for each label (%default)", 0},
+        {0, "seed", OPTION_U64, "S", &q.generate.seed, "of generation and of samples (%default)", 0},
+        {0, "temperature", OPTION_REAL, "X", &q.generate.temperature, "as of generate (%default)", 0},
+        {0, "top-k", OPTION_U32, "N", &q.generate.top_k, "as of generate (0: off)", 0},
+        {0, "top-p", OPTION_REAL, "X", &q.generate.top_p, "as of generate (%default)", 0},
+        {0, "fake", OPTION_LIST, "[LABEL=]PATH", &q.fake, "generated flows, instead of a model: captures, folders of "
+         "captures, imported folders", 0},
+        {0, "real", OPTION_LIST, "[LABEL=]PATH", &q.real, "real flows that no model has seen; of imported folders the "
+         "part of --split", 1},
+        {0, "train", OPTION_LIST, "[LABEL=]PATH", &q.train, "flows that the model was trained on; of imported folders "
+         "the train part", 0},
+        {0, "split", OPTION_PART, "PART", &q.options.part, "train, val or test (%default)", 0},
+        {0, "addresses", OPTION_FLAG, NULL, &q.options.addresses, "compare addresses too", 0},
+        {0, "threads", OPTION_U32, "N", &q.threads, "processor threads (0: all)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    exit_status = parse_options(self, table, argc, argv, NULL);
+    if (exit_status >= 0)
+        return exit_status;
+    exit_status = prepare(self, &q, &error);
+    if (exit_status < 0)
+        exit_status = report(&q, &error);
+    remove_folder(&q);
+    free(q.fake_source);
+    free(q.real_source);
+    free(q.train_source);
+    return exit_status;
+}

@@ -1,5 +1,5 @@
-/* alter.h: alterations of one flow's packets: what networks, capture tools and operating systems do to recordings. Stress
- * in evaluation, augmentation in training; they come before hiding. docs/ALTERATIONS.md says what each does. */
+/* alter.h: alterations of one flow's packets: what networks, capture tools and operating systems do to recordings.
+ * Stress in evaluation, augmentation in training; they come before hiding. docs/ALTERATIONS.md says what each does. */
 #ifndef WLMI_ALTER_H
 #define WLMI_ALTER_H
 

@@ -1,5 +1,5 @@
-/* alter_offload.c: TCP segments merged into large ones, as a network card or the kernel does before the capture sees them
- * (generic receive offload of Linux: the same headers but for what counts, no segment longer than the first, and none
+/* alter_offload.c: TCP segments merged into large ones, as a network card or the kernel does before the capture sees
+ * them (generic receive offload of Linux: the same headers but for what counts, no segment longer than the first, and none
  * behind a shorter one or a push). */
 #include "capture/alter_parts.h"
 
@@ -35,10 +35,9 @@ static int can_merge(const wlm_packet *p, const wlmi_headers *h)
 static int same_headers(const uint8_t *a, const uint8_t *b, const wlmi_headers *h)
 {
     uint32_t network = h->network, transport = h->transport;
-    int ip = h->ip_version == 4 ? !memcmp(a + network, b + network, 2) && !memcmp(a + network + 6, b + network + 6, 4) &&
-                                      !memcmp(a + network + 12, b + network + 12, transport - network - 12)
-                                : !memcmp(a + network, b + network, 4) &&
-                                      !memcmp(a + network + 6, b + network + 6, transport - network - 6);
+    const uint32_t plain = h->ip_version == 4 ? 2 : 4, after = h->ip_version == 4 ? 12 : 6; /* before and behind lengths */
+    int ip = !memcmp(a + network, b + network, plain) && !memcmp(a + network + 6, b + network + 6, 4) &&
+             !memcmp(a + network + after, b + network + after, transport - network - after);
     return ip && !memcmp(a, b, network) && !memcmp(a + transport, b + transport, TCP_PORTS) &&
            !memcmp(a + transport + 8, b + transport + 8, 5) && /* acknowledgement, header length */
            !memcmp(a + transport + 14, b + transport + 14, 2) && /* window */

@@ -146,8 +146,8 @@ typedef struct other_start {
     uint16_t src_port;
 } other_start;
 
-/* The randoms of TLS hellos. Those that say something stay: a hello retry's, and the last 8 bytes of a server's, where it
- * may tell that it was talked down (RFC 8446, 4.1.3). */
+/* The randoms of TLS hellos. Those that say something stay: a hello retry's, and the last 8 bytes of a server's, where
+ * it may tell that it was talked down (RFC 8446, 4.1.3). */
 static void randomise_hello(uint64_t seed, const uint8_t *in, uint8_t *out, size_t size)
 {
     enum { HANDSHAKE = 22, CLIENT_HELLO = 1, SERVER_HELLO = 2, AT = 11, RANDOM = 32, TELLING = 8 };

@@ -6,7 +6,8 @@
 #include "cli.h"
 
 extern const command command_info, command_encode, command_decode, command_verify, command_import, command_train,
-    command_classify, command_generate, command_evaluate, command_bench;
+    command_classify, command_generate, command_evaluate, command_bench,
+    command_features;
 
 const command *const commands[] = {
     &command_info,
@@ -19,6 +20,7 @@ const command *const commands[] = {
     &command_generate,
     &command_evaluate,
     &command_bench,
+    &command_features,
     NULL,
 };
 

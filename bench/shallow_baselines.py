@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Shallow baselines on the packets that a model reads: `wirelm features` writes them, hidden by the same policy and payload
-limit; a random forest and gradient boosting learn the labels of the train part and are scored on another.
+"""Shallow baselines on the packets that a model reads: `wirelm features` writes them, hidden by the same policy and
+payload limit; a random forest and gradient boosting learn the labels of the train part and are scored on another.
 
   python3 -m venv venv && venv/bin/pip install -r bench/requirements.txt
   venv/bin/python bench/shallow_baselines.py -d DIR [--split val] [--hide ids,implicit,shape] [--out FILE.json]
@@ -12,9 +12,9 @@ Feature sets, of the first 32 packets at most:
   all     the three together
   shortcut (policy none alone): clock, link type, addresses, ports, which no honest score may rest on
 
-Prints one JSON object: for each policy, feature set and model accuracy, macro-F1 over the labels that the scored part has
-(predictions of other labels are errors), and a 95 % interval of it from resampling captures. Other parts of the object, on
-demand: few labels (--per-label), altered flows (--stress), strangers (--open-set)."""
+Prints one JSON object: for each policy, feature set and model accuracy, macro-F1 over the labels that the scored part
+has (predictions of other labels are errors), and a 95 % interval of it from resampling captures. Other parts of the
+object, on demand: few labels (--per-label), altered flows (--stress), strangers (--open-set)."""
 import argparse, json, os, subprocess, sys, tempfile, time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin cost the most beside a busy neighbour
@@ -49,7 +49,8 @@ def summary(values):
 def sizes(flow):
     backward, size, times = flow["backward"], flow["payload"], flow["time"]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    row = padded([-s if b else s for s, b in zip(size, backward)], PACKETS) + padded(times, PACKETS) + padded(gaps, PACKETS - 1)
+    row = padded([-s if b else s for s, b in zip(size, backward)], PACKETS)
+    row += padded(times, PACKETS) + padded(gaps, PACKETS - 1)
     row += padded([-w if b else w for w, b in zip(flow["wire"], backward)], PACKETS)
     for way in (0, 1):
         row += summary([s for s, b in zip(size, backward) if b == way])
@@ -221,8 +222,8 @@ def same(a, b):
 # ---------------------------------------------------------------- what is asked
 
 def policy_scores(args, train, tests, sets, before=None):
-    """{part: {feature set: {model: scores}}}. before: (train, scores) of another policy, which are taken over where that
-    leaves the very same features."""
+    """{part: {feature set: {model: scores}}}. before: (train, scores) of another policy, which are taken over where
+    that leaves the very same features."""
     result = {part: {f: {} for f in sets} for part in tests}
     for feature_set in sets:
         if before and feature_set in before[0].x and same(before[0].x[feature_set], train.x[feature_set]):
@@ -252,7 +253,7 @@ def few_label_scores(args, train, tests, sets):
 
 
 def stress_scores(args, hide, train, sets, layouts):
-    """Models trained on each flow as it is and once altered, by an alteration drawn at random, as a model's training is."""
+    """Models trained on each flow as it is, and on each flow also once altered, as a model's training is."""
     altered = {a: read_table(args, args.data, hide, a, sets, layouts) for a in args.stress}
     rng = np.random.default_rng(args.seed)
     drawn = dict(zip(train.flow, np.asarray(args.stress)[rng.integers(len(args.stress), size=len(train.flow))]))
@@ -268,7 +269,8 @@ def stress_scores(args, hide, train, sets, layouts):
                 for a, table in altered.items():
                     test = table.where(table.part == part)
                     result[part][a][feature_set][name] = {
-                        how: scores(test.label, m.predict(test.x[feature_set]), test.group) for how, m in models.items()}
+                        how: scores(test.label, m.predict(test.x[feature_set]), test.group)
+                        for how, m in models.items()}
                     say(f"  {a} {feature_set} {name} {part} "
                         f"{result[part][a][feature_set][name]['trained_altered']['macro_f1']:.3f}")
     return result
@@ -276,13 +278,14 @@ def stress_scores(args, hide, train, sets, layouts):
 
 def told_apart(known, strangers):
     line = np.percentile(known, 5)
-    return {"auroc": float(roc_auc_score(np.r_[np.ones(len(known)), np.zeros(len(strangers))], np.r_[known, strangers])),
+    truth = np.r_[np.ones(len(known)), np.zeros(len(strangers))]
+    return {"auroc": float(roc_auc_score(truth, np.r_[known, strangers])),
             "false_positives_at_95": float(np.mean(strangers >= line)), "flows": len(strangers)}
 
 
 def open_set_scores(args, train, tests, sets, strangers):
-    """A fifth of the labels is left out of training; they and the flows of other folders are strangers. Told by the largest
-    probability: AUROC, and the share of strangers taken for known where 95 % of the known are."""
+    """A fifth of the labels is left out of training; they and the flows of other folders are strangers. Told by the
+    largest probability: AUROC, and the share of strangers taken for known where 95 % of the known are."""
     names = np.unique(train.label)
     left_out = np.random.default_rng(args.seed).choice(names, len(names) // 5, replace=False)
     known = train.where(~np.isin(train.label, left_out))
@@ -355,7 +358,7 @@ def score_policy(args, hide, before):
         more["stress"] = stress_scores(args, hide, train, sets, layouts)
     if args.open_set:
         others = read_table(args, args.strangers, hide, None, sets, layouts) if args.strangers else None
-        strangers = {part: capped(others.where(others.part == part), 100, args.seed) for part in tests} if others else {}
+        strangers = {p: capped(others.where(others.part == p), 100, args.seed) for p in tests} if others else {}
         more["open_set"] = open_set_scores(args, train, tests, sets, strangers)
     for name, by_part in more.items():
         for part in tests:

@@ -138,10 +138,10 @@ static wlm_status write_flow(run *r, int folder, const wlmi_dataset *data, const
     return status;
 }
 
-static void show(run *r, uint64_t total)
+static void show(run *r)
 {
     double elapsed = wlmi_clock() - r->start_s;
-    wlm_progress progress = {.what = "features", .done = r->report.flows, .total = total, .unit = "flows",
+    wlm_progress progress = {.what = "features", .done = r->report.flows, .unit = "flows",
                              .elapsed_s = elapsed, .remaining_s = -1, .loss = NAN};
     if (!r->options->progress || elapsed < r->shown_s + 0.2)
         return;
@@ -161,7 +161,7 @@ static wlm_status write_folder(run *r, int folder, const wlmi_dataset *data, wlm
             continue;
         WLMI_TRY(wlmi_features_read(&r->features, data, i, r->hider, o->max_packets, error));
         WLMI_TRY(write_flow(r, folder, data, &flow, error));
-        show(r, 0);
+        show(r);
     }
     return WLM_OK;
 }

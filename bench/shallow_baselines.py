@@ -145,8 +145,8 @@ def forest(args, seed):
 
 def boosting(args, seed, classes, count):
     """As many rounds for many classes as still end: each round grows a tree for each class."""
-    return LGBMClassifier(n_estimators=max(60, min(args.trees, 6000 // classes)), learning_rate=0.07, num_leaves=31,
-                          min_child_samples=20 if count > 2000 else 3, subsample=0.8, subsample_freq=1,
+    return LGBMClassifier(n_estimators=max(50, min(args.trees, 3000 // classes)), learning_rate=0.1, num_leaves=31,
+                          min_child_samples=20 if count > 2000 else 3, subsample=0.8, subsample_freq=1, max_bin=127,
                           colsample_bytree=0.4, reg_lambda=1.0, random_state=seed, n_jobs=args.jobs, verbose=-1,
                           deterministic=True, force_row_wise=True)
 

@@ -26,7 +26,8 @@ typedef enum option_kind {
     OPTION_HIDE,     /* wlm_hide */
     OPTION_PART,     /* wlm_part */
     OPTION_PAYLOAD,  /* uint32_t: a number, "full", or "none" for 0 */
-    OPTION_UNIT      /* wlm_unit */
+    OPTION_UNIT,     /* wlm_unit */
+    OPTION_DTYPE     /* wlm_dtype */
 } option_kind;
 
 typedef struct option {
@@ -73,6 +74,15 @@ int parse_time(const char *text, int64_t *time_ns);
 int report_error(const wlm_error *error);
 /* Prints "wirelm COMMAND: message" and a pointer to --help on stderr; gives EXIT_USAGE. */
 int usage_error(const command *self, const char *message, ...) __attribute__((format(printf, 2, 3)));
+
+#define SHIPPED_MODEL "wire-tiny.safetensors"
+enum { MODEL_PATH = 8192 };
+
+/* The model to use: the one named; else, where named is NULL, what WIRELM_MODEL says; else the one that ships, beside
+ * the installed program or in the source tree that it was built in. An error names the places. */
+wlm_status find_model(const char *named, char path[MODEL_PATH], wlm_error *error);
+/* Loads it; int8: its products are done so. */
+wlm_status open_model(wlm_model **model, const char *named, uint32_t threads, int int8, wlm_error *error);
 
 /* Counts SIGINT and SIGTERM; the flag that library calls watch. A second signal ends the program at once. */
 wlm_stop *install_stop(void);

@@ -159,7 +159,7 @@ static int run(const command *self, int argc, char **argv)
     uint64_t state_bytes = options.state_bytes;
     int json = 0, int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
+        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
         {'r', "read", OPTION_LIST, "IN|DIR", &reads, "captures and folders of captures; - is standard input", 1},
         {'w', "write", OPTION_TEXT, "OUT", &options.write, "the same packets as pcapng, labels as packet comments", 0},
         {0, "task", OPTION_TEXT, "T[,T]|all", &options.tasks, "what to ask (the model's first task)", 0},
@@ -196,9 +196,7 @@ static int run(const command *self, int argc, char **argv)
     options.stop = install_stop();
     if (isatty(2) && !isatty(1))
         options.progress = show_progress;
-    status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
-    if (status == WLM_OK && int8)
-        status = wlm_model_quantise(model, 1, &error);
+    status = open_model(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_classify(model, reads.item, reads.count, &options, &report, &error);
     wlm_model_free(model);
@@ -211,4 +209,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_classify = {"classify", "labels the flows of captures",
-                                  "-m MODEL -r IN|DIR... [-w OUT.pcapng] [options] [filter]", run};
+                                  "[-m MODEL] -r IN|DIR... [-w OUT.pcapng] [options] [filter]", run};

@@ -3,9 +3,9 @@
 
 static const command parts[] = {
     {"evaluate classify", "scores a model's labels against those of imported flows",
-     "-m MODEL -d DIR... [--split test] [options]", run_evaluate_classify},
+     "[-m MODEL] -d DIR... [--split test] [options]", run_evaluate_classify},
     {"evaluate generate", "compares generated flows with real ones",
-     "(-m MODEL --task T --label L... --flows N | --fake PATH...) --real PATH... [--train PATH...]",
+     "([-m MODEL] --task T --label L... --flows N | --fake PATH...) --real PATH... [--train PATH...]",
      run_evaluate_generate},
     {NULL, NULL, NULL, NULL},
 };

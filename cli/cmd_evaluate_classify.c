@@ -16,7 +16,7 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
     json_t *value;
     int int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
+        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
         {'d', "data", OPTION_LIST, "DIR", &data, "imported folders", 1},
         {0, "split", OPTION_PART, "PART", &options.part, "train, val or test (%default)", 0},
         {0, "task", OPTION_TEXT, "T", &options.task, "task to score (the model's first)", 0},
@@ -39,9 +39,7 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
     options.data_count = data.count;
     options.stop = install_stop();
     options.progress = show_progress;
-    status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
-    if (status == WLM_OK && int8)
-        status = wlm_model_quantise(model, 1, &error);
+    status = open_model(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_evaluate_classify(model, &options, &text, &error);
     wlm_model_free(model);

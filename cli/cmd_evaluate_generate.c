@@ -74,7 +74,7 @@ static wlm_status generate(request *q, wlm_error *error)
 {
     size_t count = q->label.count ? q->label.count : 1;
     wlm_model *model = NULL;
-    wlm_status status = wlm_model_load(&model, q->model, (int)(q->threads < 4096 ? q->threads : 4096), error);
+    wlm_status status = open_model(&model, q->model, q->threads, 0, error);
     for (size_t i = 0; status == WLM_OK && i < count; i++) {
         wlm_generate_report report;
         char *path = malloc(sizeof q->folder + 32);
@@ -97,11 +97,11 @@ static wlm_status generate(request *q, wlm_error *error)
 static int prepare(const command *self, request *q, wlm_error *error)
 {
     size_t made = q->label.count ? q->label.count : 1;
-    if (!q->model == !q->fake.count)
+    if (q->model && q->fake.count)
         return usage_error(self, "give either a model to generate with, or the generated flows");
-    if (q->model && q->label.count && !q->generate.task)
+    if (!q->fake.count && q->label.count && !q->generate.task)
         return usage_error(self, "a label needs its task: --task");
-    q->fake_source = q->model ? calloc(made, sizeof *q->fake_source) : sources_of(&q->fake);
+    q->fake_source = q->fake.count ? sources_of(&q->fake) : calloc(made, sizeof *q->fake_source);
     q->made = calloc(made, sizeof *q->made);
     q->real_source = sources_of(&q->real);
     q->train_source = sources_of(&q->train);
@@ -120,7 +120,7 @@ static int prepare(const command *self, request *q, wlm_error *error)
     q->options.seed = q->generate.seed;
     q->options.stop = q->generate.stop = install_stop();
     q->generate.progress = show_progress;
-    if (!q->model)
+    if (q->fake.count)
         return -1;
     if (!make_folder(q))
         return EXIT_FAILED;
@@ -153,7 +153,7 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
     q.generate = wlm_generate_options_default();
     q.generate.flows = 1000;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &q.model, "checkpoint to generate with", 0},
+        {'m', "model", OPTION_TEXT, "MODEL", &q.model, "checkpoint to generate with (the one that ships)", 0},
         {0, "task", OPTION_TEXT, "T", &q.generate.task, "task of the labels", 0},
         {0, "label", OPTION_LIST, "L", &q.label, "labels to generate and compare (those of the generated flows)", 0},
         {0, "flows", OPTION_U64, "N", &q.generate.flows, "to generate, for each label (%default)", 0},

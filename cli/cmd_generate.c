@@ -14,7 +14,7 @@ static int run(const command *self, int argc, char **argv)
     uint32_t threads = 0;
     int int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
+        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
         {'w', "write", OPTION_TEXT, "OUT", &options.out, "capture to write: .pcap or .pcapng, also .gz and .zst", 1},
         {0, "task", OPTION_TEXT, "T", &options.task, "task of the label", 0},
         {0, "label", OPTION_TEXT, "L", &options.label, "what the flows should be", 0},
@@ -40,9 +40,7 @@ static int run(const command *self, int argc, char **argv)
         return exit_status;
     options.stop = install_stop();
     options.progress = show_progress;
-    status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
-    if (status == WLM_OK && int8)
-        status = wlm_model_quantise(model, 1, &error);
+    status = open_model(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_generate(model, &options, &report, &error);
     wlm_model_free(model);
@@ -65,4 +63,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_generate = {"generate", "writes a capture of new flows",
-                                  "-m MODEL [--task T --label L] --flows N -w OUT [options]", run};
+                                  "[-m MODEL] [--task T --label L] --flows N -w OUT [options]", run};

@@ -309,6 +309,13 @@ WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threa
 /* on: the model's matrix products are done in int8 from now on, 8 bits for each weight and activation; off: as before.
  * docs/MODEL.md says how values are rounded and what it costs. On failure they are off. */
 WLM_API wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error);
+typedef enum wlm_dtype { WLM_DTYPE_F32, WLM_DTYPE_BF16 } wlm_dtype;
+WLM_API const char *wlm_dtype_name(wlm_dtype dtype); /* f32, bf16 */
+/* WLM_OK and *dtype, or WLM_ERR_ARGUMENT. */
+WLM_API wlm_status wlm_dtype_parse(const char *name, wlm_dtype *dtype);
+/* Writes the model as a checkpoint. bf16: matrices and embeddings rounded to the nearest, ties to even, vectors as they
+ * are: half the size. What else the checkpoint says stays. */
+WLM_API wlm_status wlm_model_save(const wlm_model *model, const char *path, wlm_dtype dtype, wlm_error *error);
 WLM_API void wlm_model_free(wlm_model *model);
 
 /* Who trains: this process alone, or all that MPI started together (mpirun -n K), each with batches of its own. The

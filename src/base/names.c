@@ -43,6 +43,22 @@ wlm_status wlm_unit_parse(const char *name, wlm_unit *unit)
     return WLM_ERR_ARGUMENT;
 }
 
+const char *wlm_dtype_name(wlm_dtype dtype)
+{
+    static const char *const name[] = {"f32", "bf16"};
+    return (unsigned)dtype < 2 ? name[dtype] : "unknown";
+}
+
+wlm_status wlm_dtype_parse(const char *name, wlm_dtype *dtype)
+{
+    for (int i = WLM_DTYPE_F32; i <= WLM_DTYPE_BF16; i++)
+        if (!strcmp(name, wlm_dtype_name((wlm_dtype)i))) {
+            *dtype = (wlm_dtype)i;
+            return WLM_OK;
+        }
+    return WLM_ERR_ARGUMENT;
+}
+
 const char *wlm_hide_name(wlm_hide hide)
 {
     switch (hide) {

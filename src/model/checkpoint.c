@@ -152,16 +152,24 @@ wlm_status wlmi_checkpoint_make_net(wlmi_net **net, const wlmi_safetensors *file
 
 /* ---------------------------------------------------------------- files */
 
-wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error)
+wlm_status wlmi_checkpoint_save_as(const wlmi_net *net, const char *path, wlm_dtype dtype, wlm_error *error)
 {
     int count;
     wlm_status status;
     wlmi_tensor_out *tensor = wlmi_checkpoint_tensors(net, net->value, "", &count);
     if (!tensor)
         return WLMI_NO_MEMORY(error);
+    for (int i = 0; i < count; i++)
+        if (tensor[i].dims == 2)
+            tensor[i].dtype = dtype;
     status = wlmi_safetensors_write(path, net->backend, tensor, count, wlmi_checkpoint_metadata(net), error);
     wlmi_free(tensor);
     return status;
+}
+
+wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error)
+{
+    return wlmi_checkpoint_save_as(net, path, WLM_DTYPE_F32, error);
 }
 
 static wlm_status load(wlmi_net **net, wlmi_safetensors *file, const wlmi_backend *backend, wlm_error *error)

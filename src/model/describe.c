@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/cursor.h"
+#include "base/digest.h"
 #include "base/io.h"
 #include "model/checkpoint.h"
 
@@ -17,9 +18,14 @@ int wlmi_checkpoint_is(const void *data, size_t size)
 static wlm_status fill(json_t *root, const wlmi_safetensors *file, wlm_error *error)
 {
     static const char *const keys[] = {"config", "tasks", "record", "run", "run_options"};
+    char hash[65];
     int is_run = json_object_get(json_object_get(file->header, "__metadata__"), "run") != NULL;
     json_object_set_new(root, "kind", json_string(is_run ? "unfinished training run" : "model"));
     json_object_set_new(root, "parameters", json_integer((json_int_t)(is_run ? file->count / 3 : file->count)));
+    json_object_set_new(root, "dtype", json_string(wlm_dtype_name(wlmi_safetensors_dtype(file))));
+    json_object_set_new(root, "bytes", json_integer((json_int_t)file->size));
+    wlmi_sha256_of(file->data, file->size, hash);
+    json_object_set_new(root, "sha256", json_string(hash));
     for (size_t i = 0; i < (is_run ? 5 : 3); i++) {
         json_t *value;
         WLMI_TRY(wlmi_safetensors_json(file, keys[i], &value, error));

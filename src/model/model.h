@@ -187,6 +187,8 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *
 
 /* Checkpoints: safetensors; configuration, codec hash, tasks, labels and record in the metadata. Atomic. */
 wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error);
+/* The same with its matrices and embeddings in another type: norms and other vectors stay F32. */
+wlm_status wlmi_checkpoint_save_as(const wlmi_net *net, const char *path, wlm_dtype dtype, wlm_error *error);
 wlm_status wlmi_checkpoint_load(wlmi_net **net, const char *path, const wlmi_backend *backend, wlm_error *error);
 wlm_status wlmi_checkpoint_load_memory(wlmi_net **net, const void *data, size_t size, const char *name,
                                        const wlmi_backend *backend, wlm_error *error);

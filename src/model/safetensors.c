@@ -6,10 +6,17 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bf16.h"
 #include "base/cursor.h"
 #include "base/io.h"
 
 enum { LENGTH_BYTES = 8, ALIGN = 64, CHUNK = 4096, MAX_HEADER = 64 << 20 };
+
+static const struct {
+    const char *name; /* as the format has it */
+    size_t bytes;
+} types[] = {[WLM_DTYPE_F32] = {"F32", 4}, [WLM_DTYPE_BF16] = {"BF16", 2}};
+enum { TYPES = sizeof types / sizeof *types };
 
 /* ---------------------------------------------------------------- writing */
 
@@ -23,8 +30,8 @@ static json_t *describe(const wlmi_tensor_out *t, size_t at)
     json_t *shape = json_array();
     for (int d = 0; d < t->dims; d++)
         json_array_append_new(shape, json_integer((json_int_t)t->shape[d]));
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", "F32", "shape", shape, "data_offsets", (json_int_t)at,
-                     (json_int_t)(at + 4 * values_of(t)));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", types[t->dtype].name, "shape", shape, "data_offsets", (json_int_t)at,
+                     (json_int_t)(at + types[t->dtype].bytes * values_of(t)));
 }
 
 /* NULL: out of memory. Takes the metadata's reference. */
@@ -34,10 +41,13 @@ static char *header_text(const wlmi_tensor_out *tensors, int count, json_t *meta
     size_t at = 0;
     char *text = NULL;
     int failed = json_object_set_new(root, "__metadata__", metadata) != 0;
-    for (int i = 0; i < count; i++) {
-        failed |= json_object_set_new(root, tensors[i].name, describe(&tensors[i], at)) != 0;
-        at += 4 * values_of(&tensors[i]);
-    }
+    for (int type = 0; type < TYPES; type++)
+        for (int i = 0; i < count; i++) {
+            if ((int)tensors[i].dtype != type)
+                continue;
+            failed |= json_object_set_new(root, tensors[i].name, describe(&tensors[i], at)) != 0;
+            at += types[type].bytes * values_of(&tensors[i]);
+        }
     if (!failed)
         text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
@@ -55,20 +65,27 @@ static wlm_status write_header(wlmi_output *out, const char *text, wlm_error *er
     return wlmi_output_write(out, spaces, pad, error);
 }
 
-static wlm_status write_values(wlmi_output *out, const wlmi_backend *b, const wlmi_real *value, size_t n,
-                               wlm_error *error)
+static void store(uint8_t *bytes, float value, wlm_dtype dtype)
 {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (dtype == WLM_DTYPE_BF16)
+        wlmi_store_le16(bytes, wlmi_to_bf16(value));
+    else
+        wlmi_store_le32(bytes, bits);
+}
+
+static wlm_status write_values(wlmi_output *out, const wlmi_backend *b, const wlmi_tensor_out *t, wlm_error *error)
+{
+    const size_t n = values_of(t), width = types[t->dtype].bytes;
     float chunk[CHUNK];
     uint8_t bytes[4 * CHUNK];
     for (size_t done = 0; done < n;) {
         size_t now = n - done < CHUNK ? n - done : CHUNK;
-        b->to_float(chunk, wlmi_at(b, value, done), now);
-        for (size_t i = 0; i < now; i++) {
-            uint32_t bits;
-            memcpy(&bits, &chunk[i], sizeof bits);
-            wlmi_store_le32(bytes + 4 * i, bits);
-        }
-        WLMI_TRY(wlmi_output_write(out, bytes, 4 * now, error));
+        b->to_float(chunk, wlmi_at(b, t->value, done), now);
+        for (size_t i = 0; i < now; i++)
+            store(bytes + width * i, chunk[i], t->dtype);
+        WLMI_TRY(wlmi_output_write(out, bytes, width * now, error));
         done += now;
     }
     return WLM_OK;
@@ -82,8 +99,10 @@ wlm_status wlmi_safetensors_write(const char *path, const wlmi_backend *backend,
     wlm_status status = text ? wlmi_output_open(&out, path, error) : WLMI_NO_MEMORY(error);
     if (status == WLM_OK) {
         status = write_header(out, text, error);
-        for (int i = 0; status == WLM_OK && i < count; i++)
-            status = write_values(out, backend, tensors[i].value, values_of(&tensors[i]), error);
+        for (int type = 0; type < TYPES; type++)
+            for (int i = 0; status == WLM_OK && i < count; i++)
+                if ((int)tensors[i].dtype == type)
+                    status = write_values(out, backend, &tensors[i], error);
         if (status == WLM_OK)
             status = wlmi_output_finish(out, error);
         else
@@ -125,13 +144,18 @@ static wlm_status read_entry(wlmi_safetensors *file, const char *name, json_t *e
     wlmi_tensor_in *t = &file->tensor[file->tensors];
     json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
-    size_t room = file->size - data_at, values = room / 4;
+    size_t room = file->size - data_at, values;
+    int type = 0;
     json_int_t begin = json_integer_value(json_array_get(offsets, 0)), end = json_integer_value(json_array_get(offsets, 1));
-    if (!dtype || strcmp(dtype, "F32"))
-        return bad_tensor(file, name, "is not of type F32", error);
+    while (type < TYPES && (!dtype || strcmp(dtype, types[type].name)))
+        type++;
+    if (type == TYPES)
+        return bad_tensor(file, name, "is not of type F32 or BF16", error);
     if (json_array_size(shape) < 1 || json_array_size(shape) > 2)
         return bad_tensor(file, name, "does not have 1 or 2 dimensions", error);
     t->name = name;
+    t->dtype = (wlm_dtype)type;
+    values = room / types[type].bytes;
     t->dims = (int)json_array_size(shape);
     t->count = 1;
     for (int d = 0; d < t->dims; d++) {
@@ -142,7 +166,7 @@ static wlm_status read_entry(wlmi_safetensors *file, const char *name, json_t *e
         t->count *= (size_t)extent;
     }
     if (json_array_size(offsets) != 2 || begin < 0 || end < begin || (uint64_t)end > room ||
-        (uint64_t)(end - begin) != 4 * t->count)
+        (uint64_t)(end - begin) != types[type].bytes * t->count)
         return bad_tensor(file, name, "has offsets that do not fit its shape and the file", error);
     t->at = data_at + (size_t)begin;
     file->tensors++;
@@ -170,7 +194,7 @@ static wlm_status read_entries(wlmi_safetensors *file, size_t data_at, wlm_error
     for (int i = 0; i < file->tensors; i++) {
         if (file->tensor[i].at != at)
             return bad_tensor(file, file->tensor[i].name, "overlaps its neighbour or leaves a gap", error);
-        at += 4 * file->tensor[i].count;
+        at += types[file->tensor[i].dtype].bytes * file->tensor[i].count;
         file->count += file->tensor[i].count;
     }
     if (at != file->size)
@@ -203,6 +227,18 @@ void wlmi_safetensors_close(wlmi_safetensors *file)
     memset(file, 0, sizeof *file);
 }
 
+wlm_dtype wlmi_safetensors_dtype(const wlmi_safetensors *file)
+{
+    size_t count[TYPES] = {0};
+    int most = 0;
+    for (int i = 0; i < file->tensors; i++)
+        count[file->tensor[i].dtype] += file->tensor[i].count;
+    for (int type = 1; type < TYPES; type++)
+        if (count[type] > count[most])
+            most = type;
+    return (wlm_dtype)most;
+}
+
 wlm_status wlmi_safetensors_text(const wlmi_safetensors *file, const char *key, const char **text, wlm_error *error)
 {
     *text = json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
@@ -224,6 +260,17 @@ wlm_status wlmi_safetensors_json(const wlmi_safetensors *file, const char *key, 
     return wlmi_fail(error, WLM_ERR_FORMAT, file->name, LENGTH_BYTES, "metadata '%s': %.160s", key, problem.text);
 }
 
+static float fetch(const uint8_t *bytes, wlm_dtype dtype)
+{
+    uint32_t bits;
+    float value;
+    if (dtype == WLM_DTYPE_BF16)
+        return wlmi_from_bf16(wlmi_load_le16(bytes));
+    bits = wlmi_load_le32(bytes);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static wlm_status read_values(const wlmi_safetensors *file, const wlmi_backend *b, const wlmi_tensor_in *t,
                               wlmi_real *value, wlm_error *error)
 {
@@ -231,9 +278,8 @@ static wlm_status read_values(const wlmi_safetensors *file, const wlmi_backend *
     for (size_t done = 0; done < t->count;) {
         size_t now = t->count - done < CHUNK ? t->count - done : CHUNK;
         for (size_t i = 0; i < now; i++) {
-            size_t at = t->at + 4 * (done + i);
-            uint32_t bits = wlmi_load_le32(file->data + at);
-            memcpy(&chunk[i], &bits, sizeof bits);
+            size_t at = t->at + types[t->dtype].bytes * (done + i);
+            chunk[i] = fetch(file->data + at, t->dtype);
             if (!isfinite(chunk[i]))
                 return wlmi_fail(error, WLM_ERR_FORMAT, file->name, at, "tensor '%s' holds a value that is not finite",
                                  t->name);

@@ -83,6 +83,11 @@ wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error)
     return wlmi_net_quantise(model->net, on, error);
 }
 
+wlm_status wlm_model_save(const wlm_model *model, const char *path, wlm_dtype dtype, wlm_error *error)
+{
+    return wlmi_checkpoint_save_as(model->net, path, dtype, error);
+}
+
 void wlm_model_free(wlm_model *model)
 {
     if (!model)

@@ -22,5 +22,11 @@ flags=$(pkg-config --define-variable=prefix="$to" --cflags --libs wirelm)
 cc "$to/use.c" -o "$to/use" $flags
 lib=$(dirname "$(find "$to" -name 'libwirelm.so')")
 [ "$(LD_LIBRARY_PATH=$lib "$to/use")" = "$("$to/bin/wirelm" --version | cut -d' ' -f2)" ]
+for file in "${WIRELM_ROOT:?}"/models/*.safetensors "$WIRELM_ROOT"/models/*.md; do
+    [ ! -e "$file" ] || cmp "$file" "$to/share/wirelm/models/${file##*/}"
+done
+if [ -e "$WIRELM_ROOT/models/wire-tiny.safetensors" ]; then
+    (unset WIRELM_MODEL && "$to/bin/wirelm" info --model) >/dev/null
+fi
 readelf -d "$lib/libwirelm.so" | grep -q 'SONAME.*libwirelm.so.0'
 echo "installs and links"

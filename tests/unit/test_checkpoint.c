@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bf16.h"
 #include "base/cursor.h"
 #include "base/rng.h"
 #include "model/checkpoint.h"
@@ -128,6 +129,59 @@ static void expect_refused(const void *data, size_t size, const char *what)
     assert_null(net);
     assert_string_equal(error.file, "x");
     assert_true(error.cause[0] && !strchr(error.cause, '\n'));
+}
+
+/* Matrices are rounded once and then stay; vectors are not; a file of either type says the same otherwise. */
+static void bf16_halves_a_checkpoint_and_rounds_to_the_nearest(void **state)
+{
+    wlmi_net *net = recorded_net(), *half, *again, *back;
+    const char *path = test_path("half.safetensors"), *twice = test_path("twice.safetensors");
+    size_t size, size_f32, size_twice;
+    uint8_t *bytes, *full, *bytes_twice;
+    char *text;
+    wlm_error error;
+    (void)state;
+    ((float *)net->value)[net->param[0].offset] = 1 + 1e-5f; /* a norm */
+    assert_int_equal(net->param[0].dims, 1);
+    assert_ok(wlmi_checkpoint_save_as(net, path, WLM_DTYPE_BF16, &error), &error);
+    assert_ok(wlmi_checkpoint_load(&half, path, &wlmi_backend_ref, &error), &error);
+    assert_memory_equal(&net->config, &half->config, sizeof net->config);
+    assert_memory_equal(&net->record, &half->record, sizeof net->record);
+    for (int i = 0; i < net->params; i++) {
+        const wlmi_param *p = &net->param[i];
+        const float *was = (float *)net->value + p->offset, *is = (float *)half->value + p->offset;
+        for (size_t k = 0; k < p->count; k++)
+            if (p->dims == 2 ? is[k] != wlmi_from_bf16(wlmi_to_bf16(was[k])) : is[k] != was[k])
+                fail_msg("%s[%zu]: %.9g became %.9g", p->name, k, (double)was[k], (double)is[k]);
+    }
+    assert_ok(wlmi_checkpoint_save_as(half, twice, WLM_DTYPE_BF16, &error), &error);
+    bytes = test_read(path, &size);
+    bytes_twice = test_read(twice, &size_twice);
+    assert_int_equal(size, size_twice);
+    assert_memory_equal(bytes, bytes_twice, size);
+    full = saved(&size_f32);
+    assert_true(size - wlmi_load_le64(bytes) < 0.6 * (double)(size_f32 - wlmi_load_le64(full)));
+    assert_int_equal((8 + wlmi_load_le64(bytes)) % 64, 0);
+    assert_ok(wlm_info_file(path, &text, &error), &error);
+    assert_non_null(strstr(text, "\"dtype\":\"bf16\""));
+    wlm_text_free(text);
+    assert_ok(wlmi_checkpoint_save_as(half, twice, WLM_DTYPE_F32, &error), &error);
+    assert_ok(wlmi_checkpoint_load(&again, twice, &wlmi_backend_ref, &error), &error);
+    assert_memory_equal(again->value, half->value, half->count * sizeof(float));
+    assert_ok(wlmi_checkpoint_load_memory(&back, bytes, size, "x", &wlmi_backend_ref, &error), &error);
+    for (size_t n = 0; n < size; n += n < 64 ? 1 : 97) {
+        wlmi_net *none;
+        assert_true(wlmi_checkpoint_load_memory(&none, bytes, n, "x", &wlmi_backend_ref, NULL) != WLM_OK);
+    }
+    wlmi_store_le16(bytes + size - 2, 0x7fc0); /* NaN */
+    expect_refused(bytes, size, "NaN");
+    free(bytes);
+    free(bytes_twice);
+    free(full);
+    wlmi_net_free(net);
+    wlmi_net_free(half);
+    wlmi_net_free(again);
+    wlmi_net_free(back);
 }
 
 static void every_truncation_is_refused(void **state)
@@ -260,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_reversible_model_comes_back),
         cmocka_unit_test(records_from_before_shuffling_load_as_unshuffled),
         cmocka_unit_test(tensors_start_at_a_multiple_of_64),
+        cmocka_unit_test(bf16_halves_a_checkpoint_and_rounds_to_the_nearest),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(an_unknown_tensor_is_named),

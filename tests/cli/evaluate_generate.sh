@@ -53,7 +53,8 @@ refuse() {
     grep -q -e "$text" note || fail "$*: '$(cat note)' does not say '$text'"
     [ ! -s out ] || fail "$*: something on stdout"
 }
-refuse 2 "either a model" evaluate generate --real captures
+refuse 2 "either a model" evaluate generate -m any --fake captures --real captures
+WIRELM_MODEL=absent refuse 1 "absent" evaluate generate --real captures
 refuse 2 "no real flow of label 'sehll'" evaluate generate --label sehll --fake captures --real data
 refuse 1 "absent" evaluate generate --fake absent --real captures
 ls "${TMPDIR:-/tmp}"/wirelm-?????? >/dev/null 2>&1 && fail "temporary files are left" || true

@@ -25,6 +25,7 @@ typedef enum option_kind {
     OPTION_TIME,     /* int64_t, nanoseconds: RFC 3339 or seconds since 1970 */
     OPTION_HIDE,     /* wlm_hide */
     OPTION_PART,     /* wlm_part */
+    OPTION_PARTS,    /* the same, or "all": WLM_PART_NONE */
     OPTION_PAYLOAD,  /* uint32_t: a number, "full", or "none" for 0 */
     OPTION_UNIT,     /* wlm_unit */
     OPTION_DTYPE     /* wlm_dtype */

@@ -1,20 +1,6 @@
 /* cmd_features.c: wirelm features. */
-#include <string.h>
-
 #include "cli.h"
 #include "wirelm_export.h"
-
-/* "train", "val", "test", "none" or "all". */
-static int parse_part(const char *text, wlm_part *part)
-{
-    *part = WLM_PART_NONE;
-    if (!strcmp(text, "all"))
-        return 1;
-    for (wlm_part p = WLM_PART_TRAIN; p < WLM_PART_NONE; p++)
-        if (!strcmp(text, wlm_part_name(p)))
-            return *part = p, 1;
-    return 0;
-}
 
 static int run(const command *self, int argc, char **argv)
 {
@@ -22,13 +8,12 @@ static int run(const command *self, int argc, char **argv)
     wlm_features_report report;
     wlm_error error;
     wlm_status status;
-    const char *part = "all";
     list data = {NULL, 0};
     int exit_status;
     const option table[] = {
         {'d', "data", OPTION_LIST, "DIR", &data, "imported folders", 1},
         {'o', "out", OPTION_TEXT, "FILE", &options.out, "JSON Lines to write; - is standard output", 1},
-        {0, "split", OPTION_TEXT, "PART", &part, "train, val, test or all (%default)", 0},
+        {0, "split", OPTION_PARTS, "PART", &options.part, "train, val, test or all (%default)", 0},
         {0, "labelled", OPTION_FLAG, NULL, &options.labelled, "only flows that have a label", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide, "what to hide: none, ids, implicit, shape (%default)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
@@ -39,8 +24,6 @@ static int run(const command *self, int argc, char **argv)
     exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
-    if (!parse_part(part, &options.part))
-        return usage_error(self, "no part '%s': train, val, test or all", part);
     options.data = data.item;
     options.data_count = data.count;
     options.stop = install_stop();

@@ -86,6 +86,12 @@ static int set(const option *o, const char *word)
     case OPTION_HIDE: return wlm_hide_parse(word, o->target) == WLM_OK;
     case OPTION_UNIT: return wlm_unit_parse(word, o->target) == WLM_OK;
     case OPTION_DTYPE: return wlm_dtype_parse(word, o->target) == WLM_OK;
+    case OPTION_PARTS:
+        if (!strcmp(word, "all")) {
+            *(wlm_part *)o->target = WLM_PART_NONE;
+            return 1;
+        }
+        /* fall through */
     case OPTION_PART:
         for (int part = WLM_PART_TRAIN; part <= WLM_PART_TEST; part++)
             if (!strcmp(word, wlm_part_name((wlm_part)part))) {
@@ -127,6 +133,12 @@ static void default_text(const option *o, char text[64])
     case OPTION_HIDE: snprintf(text, 64, "%s", wlm_hide_name(*(wlm_hide *)o->target)); break;
     case OPTION_UNIT: snprintf(text, 64, "%s", wlm_unit_name(*(wlm_unit *)o->target)); break;
     case OPTION_DTYPE: snprintf(text, 64, "%s", wlm_dtype_name(*(wlm_dtype *)o->target)); break;
+    case OPTION_PARTS:
+        if (*(wlm_part *)o->target == WLM_PART_NONE) {
+            snprintf(text, 64, "all");
+            break;
+        }
+        /* fall through */
     case OPTION_PART: snprintf(text, 64, "%s", wlm_part_name(*(wlm_part *)o->target)); break;
     case OPTION_PAYLOAD:
         if (*(uint32_t *)o->target == WLM_PAYLOAD_FULL)

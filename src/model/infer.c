@@ -309,34 +309,60 @@ static wlm_status check(const run *r, int first, int last, wlm_error *error)
     return WLM_OK;
 }
 
+/* To the normed rows of the positions, in normed [n,D]. */
+static wlm_status read_out(run *r, wlm_error *error)
+{
+    const wlmi_net *net = r->net;
+    const wlmi_backend *b = net->backend;
+    wlmi_infer *w = r->w;
+    int D = net->config.width;
+    WLMI_TRY(make_room(r, error));
+    if (r->streams)
+        WLMI_TRY(begin_streams(r, error));
+    for (int i = 0; i <= net->config.reversible; i++)
+        wlmi_batch_embed(net, r->batch, w->x[i], w->packet);
+    for (int l = 0; l < net->config.layers; l++)
+        layer_forward(r, l);
+    if (r->streams && r->keep)
+        end_streams(r);
+    if (net->config.shift)
+        pick(r, 0);
+    if (!r->n)
+        return WLM_OK;
+    if (net->config.reversible)
+        b->add(w->x[0], w->x[1], (size_t)r->n * (size_t)D);
+    b->rmsnorm_forward(w->normed, w->rstd, w->x[0], wlmi_value(net, wlmi_norm_param(net)), NULL, r->n, D);
+    return WLM_OK;
+}
+
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                            const int32_t *positions, int n, int first, int last, float *out, wlm_error *error)
 {
     const wlmi_backend *b = net->backend;
-    const wlmi_param *embedding = wlmi_embed_param(net);
-    wlmi_infer *w = net->infer;
-    int D = net->config.width;
-    run r = {net, batch, streams, keep, positions, n, last - first, batch->tokens, w};
+    run r = {net, batch, streams, keep, positions, n, last - first, batch->tokens, net->infer};
     WLMI_TRY(check(&r, first, last, error));
     if (n < 1 && !keep)
         return WLM_OK;
-    WLMI_TRY(make_room(&r, error));
-    if (streams)
-        WLMI_TRY(begin_streams(&r, error));
-    for (int i = 0; i <= net->config.reversible; i++)
-        wlmi_batch_embed(net, batch, w->x[i], w->packet);
-    for (int l = 0; l < net->config.layers; l++)
-        layer_forward(&r, l);
-    if (streams && keep)
-        end_streams(&r);
-    if (net->config.shift)
-        pick(&r, 0);
+    WLMI_TRY(read_out(&r, error));
     if (n) {
-        if (net->config.reversible)
-            b->add(w->x[0], w->x[1], (size_t)n * (size_t)D);
-        b->rmsnorm_forward(w->normed, w->rstd, w->x[0], wlmi_value(net, wlmi_norm_param(net)), NULL, n, D);
-        b->matmul_forward_rows(w->logits, w->normed, embedding->weight, n, first, last, D);
-        b->to_float(out, w->logits, (size_t)n * (size_t)(last - first));
+        b->matmul_forward_rows(r.w->logits, r.w->normed, wlmi_embed_param(net)->weight, n, first, last,
+                               net->config.width);
+        b->to_float(out, r.w->logits, (size_t)n * (size_t)(last - first));
     }
+    return b->status(error);
+}
+
+wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, float *out,
+                           wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    const size_t size = (size_t)(n > 0 ? n : 0) * (size_t)net->config.width;
+    run r = {net, batch, NULL, 0, positions, n, 0, batch->tokens, net->infer};
+    WLMI_TRY(check(&r, 0, 1, error));
+    if (n < 1)
+        return WLM_OK;
+    WLMI_TRY(read_out(&r, error));
+    b->to_real(r.w->x[0], r.w->normed, size);
+    b->to_float(out, r.w->x[0], size);
     return b->status(error);
 }

@@ -185,6 +185,10 @@ wlm_status wlmi_stream_restore(wlmi_stream *stream, const wlmi_net *net, const c
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                            const int32_t *positions, int n, int first, int last, float *out, wlm_error *error);
 
+/* The same up to the final norm, each segment a stream of its own: out [n, D] is what logits are the products of. */
+wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, float *out,
+                           wlm_error *error);
+
 /* Checkpoints: safetensors; configuration, codec hash, tasks, labels and record in the metadata. Atomic. */
 wlm_status wlmi_checkpoint_save(const wlmi_net *net, const char *path, wlm_error *error);
 /* The same with its matrices and embeddings in another type: norms and other vectors stay F32. */

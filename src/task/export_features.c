@@ -65,7 +65,8 @@ static json_t *options_json(const wlmi_packet_features *p)
 
 static void put_packets(json_t *flow, const wlmi_features *f)
 {
-    static const char *const names[] = {"time", "backward", "wire", "payload", "ttl", "tos", "df", "id", "flags", "window"};
+    static const char *const names[] = {"time", "backward", "wire", "payload", "ttl",
+                                        "tos", "df", "id", "flags", "window"};
     enum { COLUMNS = sizeof names / sizeof *names };
     json_t *column[COLUMNS], *options = json_array();
     for (int c = 0; c < COLUMNS; c++)

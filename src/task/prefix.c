@@ -75,12 +75,11 @@ void wlmi_prefixes_free(wlmi_prefixes *pool)
     wlmi_free(pool);
 }
 
-/* The hide key is the same for all flows: what a flow is labelled must not depend on its neighbours. */
 static wlm_status begin(wlmi_prefixes *pool, wlmi_prefix *prefix, const wlm_flow_key *key, int64_t base_ns,
                         wlm_error *error)
 {
     WLMI_TRY(make_encoder(pool, &prefix->encoder, error));
-    wlmi_hider_start(prefix->encoder->hider, key, 0, base_ns);
+    wlmi_hider_start(prefix->encoder->hider, key, prefix->hide_key, base_ns);
     return WLM_OK;
 }
 

@@ -11,6 +11,7 @@ typedef struct wlmi_prefixes wlmi_prefixes; /* the pool, and the view it serves 
 typedef struct wlmi_prefix {       /* one flow's part; zero-initialise */
     struct wlmi_encoder *encoder;  /* NULL before the first packet and once complete */
     wlmi_tokens tokens;            /* each with the role of the token after it */
+    uint64_t hide_key;             /* what stands for hidden names derives from it; set it before the first packet */
     uint8_t first_role;            /* of the first of them */
     uint32_t packets;              /* of which tokens are there */
     uint8_t complete;              /* takes no more */

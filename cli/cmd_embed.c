@@ -25,7 +25,7 @@ static int run(const command *self, int argc, char **argv)
     uint32_t threads = 0;
     int int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use", 1},
+        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
         {'r', "read", OPTION_LIST, "IN|DIR", &reads, "captures and folders of captures; - is standard input", 0},
         {'d', "data", OPTION_LIST, "DIR", &data, "or imported folders", 0},
         {'o', "out", OPTION_TEXT, "OUT", &options.out,
@@ -60,9 +60,7 @@ static int run(const command *self, int argc, char **argv)
     options.data_count = data.count;
     options.stop = install_stop();
     options.progress = show_progress;
-    status = wlm_model_load(&model, model_path, (int)(threads < 4096 ? threads : 4096), &error);
-    if (status == WLM_OK && int8)
-        status = wlm_model_quantise(model, 1, &error);
+    status = open_model(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_embed(model, &options, &report, &error);
     wlm_model_free(model);
@@ -78,4 +76,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_embed = {"embed", "gives each flow a vector",
-                               "-m MODEL (-r IN|DIR... | -d DIR...) -o OUT [options] [filter]", run};
+                               "[-m MODEL] (-r IN|DIR... | -d DIR...) -o OUT [options] [filter]", run};

@@ -172,7 +172,7 @@ wlm_status wlmi_embedder_run(wlmi_embedder *e, wlm_error *error)
     const wlmi_batch batch = wlmi_rows_batch(&e->rows);
     const size_t width = (size_t)e->model->net->config.width;
     const float *state;
-    int positions;
+    int positions = 0;
     if (!e->rows.segments)
         return WLM_OK;
     WLMI_TRY(list_positions(e, &positions, error));

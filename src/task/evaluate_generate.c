@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "task/report_draws.h"
+#include "task/report_copies.h"
+#include "task/report_forest.h"
+#include "task/report_identifiers.h"
 #include "task/report_validity.h"
 
 enum { REAL, FAKE, TRAIN, SETS };
@@ -98,6 +100,25 @@ static wlm_status add_validity(const wlmi_side *side, json_t *report, wlm_error 
     return add_part(report, "validity", wlmi_validity_json(&real, &fake), error);
 }
 
+/* What needs the training flows. */
+static wlm_status add_memory(const wlmi_side *side, json_t *report, wlm_error *error)
+{
+    json_t *part;
+    if (!side[TRAIN].view.flows)
+        return WLM_OK;
+    WLMI_TRY(wlmi_report_copies(&side[REAL].view, &side[FAKE].view, &side[TRAIN].view, &part, error));
+    WLMI_TRY(add_part(report, "copies", part, error));
+    WLMI_TRY(wlmi_report_identifiers(&side[REAL].view, &side[FAKE].view, &side[TRAIN].view, &part, error));
+    return add_part(report, "identifiers", part, error);
+}
+
+static wlm_status add_discriminator(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
+{
+    json_t *part;
+    WLMI_TRY(wlmi_report_discriminator(&side[REAL], &side[FAKE], &side[TRAIN], r->options->seed, &part, error));
+    return add_part(report, "discriminator", part, error);
+}
+
 static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error *error)
 {
     wlmi_side side[SETS];
@@ -115,7 +136,9 @@ static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error
         status = add_distances(r, &draws, report, error);
     wlmi_draws_free(&draws);
     WLMI_TRY(status);
-    return add_validity(side, report, error);
+    WLMI_TRY(add_validity(side, report, error));
+    WLMI_TRY(add_memory(side, report, error));
+    return add_discriminator(r, side, report, error);
 }
 
 /* ---------------------------------------------------------------- all labels */
@@ -152,6 +175,19 @@ static wlm_status report_labels(run *r, wlm_error *error)
     return WLM_OK;
 }
 
+/* What labels can be learned from the generated flows; left out where there is but one. */
+static wlm_status report_learning(run *r, wlm_error *error)
+{
+    wlmi_side side[SETS];
+    json_t *part;
+    if (!r->set[TRAIN].flows || is_stopped(r))
+        return is_stopped(r) ? WLM_STOPPED : WLM_OK;
+    for (int i = 0; i < SETS; i++)
+        side[i] = pick_flows(r, i, WLMI_NO_STRING);
+    WLMI_TRY(wlmi_report_tstr(&side[REAL], &side[FAKE], &side[TRAIN], r->options->seed, &part, error));
+    return part ? add_part(r->root, "train_on_synthetic", part, error) : WLM_OK;
+}
+
 static wlm_status write_report(const run *r, char **json, wlm_error *error)
 {
     char *text = json_dumps(r->root, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -169,6 +205,8 @@ wlm_status wlm_evaluate_generate(const wlm_evaluate_generate_options *options, c
         status = read_all(&r, error);
     if (status == WLM_OK)
         status = report_labels(&r, error);
+    if (status == WLM_OK)
+        status = report_learning(&r, error);
     if (status == WLM_OK)
         status = write_report(&r, json, error);
     for (int i = 0; i < SETS; i++) {

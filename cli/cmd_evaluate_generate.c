@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "programs.h"
 
 typedef struct request {
     wlm_evaluate_generate_options options;
@@ -14,8 +15,9 @@ typedef struct request {
     list label, fake, real, train;
     wlm_flow_source *fake_source, *real_source, *train_source;
     char folder[4096]; /* for what is written on the way; empty: not made yet */
-    char **made;       /* [fake.count or label.count]: captures that the model wrote */
+    char **made;       /* [label.count, or 1]: captures that the model wrote */
     size_t made_count;
+    int no_programs;
 } request;
 
 /* ---------------------------------------------------------------- sources */
@@ -120,11 +122,31 @@ static int prepare(const command *self, request *q, wlm_error *error)
     q->options.seed = q->generate.seed;
     q->options.stop = q->generate.stop = install_stop();
     q->generate.progress = show_progress;
+    if ((!q->fake.count || !q->no_programs) && !make_folder(q))
+        return EXIT_FAILED;
+    q->options.captures = q->no_programs ? NULL : q->folder;
     if (q->fake.count)
         return -1;
-    if (!make_folder(q))
-        return EXIT_FAILED;
     return generate(q, error) == WLM_OK ? -1 : report_error(error);
+}
+
+/* Shows each label's captures to other programs, and removes them. */
+static void ask_programs(const request *q, json_t *report)
+{
+    json_t *of_label;
+    const char *label;
+    json_object_foreach(json_object_get(report, "labels"), label, of_label) {
+        const json_t *captures = json_object_get(of_label, "captures");
+        const char *real = json_string_value(json_object_get(captures, "real"));
+        const char *fake = json_string_value(json_object_get(captures, "fake"));
+        if (!real || !fake)
+            continue;
+        if (!*q->options.stop)
+            json_object_set_new(of_label, "programs", what_programs_see(real, fake, q->folder));
+        unlink(real);
+        unlink(fake);
+        json_object_del(of_label, "captures");
+    }
 }
 
 static int report(request *q, wlm_error *error)
@@ -141,6 +163,7 @@ static int report(request *q, wlm_error *error)
         return report_error(error);
     value = json_loads(text, 0, NULL);
     wlm_text_free(text);
+    ask_programs(q, value);
     return print_json(value);
 }
 
@@ -169,6 +192,7 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
          "the train part", 0},
         {0, "split", OPTION_PART, "PART", &q.options.part, "train, val or test (%default)", 0},
         {0, "addresses", OPTION_FLAG, NULL, &q.options.addresses, "compare addresses too", 0},
+        {0, "no-programs", OPTION_FLAG, NULL, &q.no_programs, "do not ask tshark, ndpiReader and tcptrace", 0},
         {0, "threads", OPTION_U32, "N", &q.threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };

@@ -1,5 +1,6 @@
 /* evaluate_generate.c: generated flows beside real ones, label by label. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -7,6 +8,7 @@
 #include "task/report_forest.h"
 #include "task/report_identifiers.h"
 #include "task/report_validity.h"
+#include "task/report_write.h"
 
 enum { REAL, FAKE, TRAIN, SETS };
 
@@ -119,6 +121,22 @@ static wlm_status add_discriminator(const run *r, const wlmi_side *side, json_t 
     return add_part(report, "discriminator", part, error);
 }
 
+/* The flows as captures, named in the report. */
+static wlm_status write_captures(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
+{
+    json_t *paths = json_object();
+    size_t number = json_object_size(json_object_get(r->root, "labels"));
+    WLMI_TRY(add_part(report, "captures", paths, error));
+    for (int i = REAL; i <= FAKE; i++) {
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%zu-%s.pcap", r->options->captures, number, set_name[i]) >= (int)sizeof path)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "too long a name for a folder of captures");
+        WLMI_TRY(wlmi_report_write(&side[i].view, path, error));
+        WLMI_TRY(add_part(paths, set_name[i], json_string(path), error));
+    }
+    return WLM_OK;
+}
+
 static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error *error)
 {
     wlmi_side side[SETS];
@@ -138,6 +156,8 @@ static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error
     WLMI_TRY(status);
     WLMI_TRY(add_validity(side, report, error));
     WLMI_TRY(add_memory(side, report, error));
+    if (r->options->captures)
+        WLMI_TRY(write_captures(r, side, report, error));
     return add_discriminator(r, side, report, error);
 }
 

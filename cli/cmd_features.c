@@ -19,6 +19,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
          "payload bytes per packet to show: full, none or a number (%default)", 0},
         {0, "max-packets", OPTION_U32, "N", &options.max_packets, "packets of a flow to look at (0: 32, the most)", 0},
+        {0, "alter", OPTION_TEXT, "NAME", &options.alter, "alter each flow first: nat, oneway, snap96 ... (not)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     exit_status = parse_options(self, table, argc, argv, NULL);

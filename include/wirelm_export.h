@@ -21,6 +21,7 @@ typedef struct wlm_features_options {
     wlm_hide hide;
     uint32_t payload;              /* bytes of each packet's payload that are shown, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;          /* of a flow, at most WLM_FEATURE_PACKETS; 0: that many */
+    const char *alter;             /* an alteration, done to each flow before it is hidden; NULL: none */
     const char *out;               /* JSON Lines; "-": standard output; .gz and .zst are compressed */
     wlm_progress_fn *progress;
     void *user;

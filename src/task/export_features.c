@@ -8,12 +8,13 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "capture/alter.h"
 #include "task/features.h"
 
 typedef struct run {
     const wlm_features_options *options;
     wlm_features_report report;
-    wlmi_hider *hider;
+    wlmi_feature_reader *reader;
     wlmi_output *out;
     wlmi_features features; /* of the flow at hand */
     double start_s, shown_s;
@@ -160,7 +161,7 @@ static wlm_status write_folder(run *r, int folder, const wlmi_dataset *data, wlm
             return WLM_STOPPED;
         if ((o->part != WLM_PART_NONE && flow.part != o->part) || (o->labelled && flow.label == WLMI_NO_LABEL))
             continue;
-        WLMI_TRY(wlmi_features_read(&r->features, data, i, r->hider, o->max_packets, error));
+        WLMI_TRY(wlmi_features_read(r->reader, &r->features, data, i, error));
         WLMI_TRY(write_flow(r, folder, data, &flow, error));
         show(r);
     }
@@ -169,12 +170,16 @@ static wlm_status write_folder(run *r, int folder, const wlmi_dataset *data, wlm
 
 static wlm_status write_all(run *r, wlm_error *error)
 {
-    WLMI_TRY(wlmi_hider_new(&r->hider, r->options->hide, r->options->payload, error));
-    WLMI_TRY(wlmi_output_open(&r->out, r->options->out, error));
-    for (size_t d = 0; d < r->options->data_count; d++) {
+    const wlm_features_options *o = r->options;
+    const int alter = o->alter ? wlmi_alter_find(o->alter) : -1;
+    if (o->alter && alter < 0)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no alteration '%.32s'", o->alter);
+    WLMI_TRY(wlmi_feature_reader_new(&r->reader, o->hide, o->payload, alter, o->max_packets, error));
+    WLMI_TRY(wlmi_output_open(&r->out, o->out, error));
+    for (size_t d = 0; d < o->data_count; d++) {
         wlmi_dataset *data;
         wlm_status status;
-        WLMI_TRY(wlmi_dataset_open(&data, r->options->data[d], error));
+        WLMI_TRY(wlmi_dataset_open(&data, o->data[d], error));
         status = write_folder(r, (int)d, data, error);
         wlmi_dataset_close(data);
         WLMI_TRY(status);
@@ -194,7 +199,7 @@ wlm_status wlm_features(const wlm_features_options *options, wlm_features_report
         status = wlmi_output_finish(r.out, error);
     else
         wlmi_output_discard(r.out);
-    wlmi_hider_free(r.hider);
+    wlmi_feature_reader_free(r.reader);
     if (report)
         *report = r.report;
     return status;

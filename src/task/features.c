@@ -3,12 +3,23 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/cursor.h"
 #include "base/rng.h"
+#include "capture/alter.h"
 #include "capture/flow_key.h"
 
 enum { OPTION_END = 0, OPTION_NOTHING = 1, OPTION_SEGMENT_SIZE = 2, OPTION_WINDOW_SCALE = 3 };
 enum { TCP_FIXED = 20 };
+static const uint64_t alter_stream = 0x616c746572; /* of chance; that of prompts */
+
+struct wlmi_feature_reader {
+    wlmi_hider *hider;
+    wlmi_alterer *alterer;
+    int alter;
+    uint32_t packets;
+    wlmi_packet_list before, after; /* of the altered flow at hand */
+};
 
 /* Told by the packet as it was recorded: hidden ones may look the same in both directions. */
 static int is_backward(const wlm_flow_key *flow, const wlm_packet *packet)
@@ -106,23 +117,83 @@ static void read_packet(wlmi_features *f, const wlm_packet *packet, int backward
     }
 }
 
-wlm_status wlmi_features_read(wlmi_features *f, const wlmi_dataset *data, uint64_t flow, wlmi_hider *hider,
-                              uint32_t most, wlm_error *error)
+static wlm_status take(wlmi_feature_reader *r, wlmi_features *f, const wlm_flow_key *key, const wlm_packet *packet,
+                       uint64_t hide_key, wlm_error *error)
+{
+    const int backward = is_backward(key, packet);
+    wlm_packet hidden;
+    if (f->packets == 0)
+        wlmi_hider_start(r->hider, key, hide_key, packet->time_ns);
+    WLMI_TRY(wlmi_hide_packet(r->hider, packet, &hidden, error));
+    read_packet(f, &hidden, backward);
+    return WLM_OK;
+}
+
+/* Puts the flow's packets, altered, into `after`; the key becomes theirs. */
+static wlm_status alter(wlmi_feature_reader *r, const wlmi_dataset *data, uint64_t flow, uint64_t packets,
+                        uint64_t hide_key, wlm_flow_key *key, wlm_error *error)
+{
+    const wlmi_alteration kind = (wlmi_alteration)r->alter;
+    const uint64_t reach = wlmi_alter_reach(kind, r->packets);
+    wlmi_packet_list_cut(&r->before, 0);
+    for (uint64_t j = 0; j < packets && j < reach; j++) {
+        wlm_packet packet;
+        WLMI_TRY(wlmi_dataset_packet(data, flow, j, &packet, error));
+        WLMI_TRY(wlmi_packet_list_add(&r->before, &packet, error));
+    }
+    return wlmi_alter_flow(r->alterer, kind, wlmi_mix2(hide_key, alter_stream), key, &r->before, &r->after, error);
+}
+
+wlm_status wlmi_features_read(wlmi_feature_reader *r, wlmi_features *f, const wlmi_dataset *data, uint64_t flow,
+                              wlm_error *error)
 {
     wlmi_shard_flow at;
+    uint64_t hide_key, packets;
     wlmi_dataset_flow(data, flow, &at);
+    hide_key = wlmi_mix2(at.file, at.first_packet);
     memset(f, 0, sizeof *f);
     f->window_scale[0] = f->window_scale[1] = -1;
-    most = most && most < WLM_FEATURE_PACKETS ? most : WLM_FEATURE_PACKETS;
-    for (uint64_t j = 0; j < at.packets && j < most; j++) {
-        wlm_packet packet, hidden;
-        int backward;
-        WLMI_TRY(wlmi_dataset_packet(data, flow, j, &packet, error));
-        if (j == 0)
-            wlmi_hider_start(hider, &at.key, wlmi_mix2(at.file, at.first_packet), packet.time_ns);
-        backward = is_backward(&at.key, &packet);
-        WLMI_TRY(wlmi_hide_packet(hider, &packet, &hidden, error));
-        read_packet(f, &hidden, backward);
+    if (r->alter >= 0)
+        WLMI_TRY(alter(r, data, flow, at.packets, hide_key, &at.key, error));
+    packets = r->alter >= 0 ? r->after.count : at.packets;
+    for (uint64_t j = 0; j < packets && j < r->packets; j++) {
+        wlm_packet packet;
+        if (r->alter >= 0)
+            packet = wlmi_packet_list_at(&r->after, (size_t)j);
+        else
+            WLMI_TRY(wlmi_dataset_packet(data, flow, j, &packet, error));
+        WLMI_TRY(take(r, f, &at.key, &packet, hide_key, error));
     }
     return WLM_OK;
+}
+
+wlm_status wlmi_feature_reader_new(wlmi_feature_reader **reader, wlm_hide hide, uint32_t payload, int alteration,
+                                   uint32_t packets, wlm_error *error)
+{
+    wlmi_feature_reader *r = wlmi_alloc_zero(1, sizeof *r);
+    wlm_status status;
+    *reader = NULL;
+    if (!r)
+        return WLMI_NO_MEMORY(error);
+    r->alter = alteration;
+    r->packets = packets && packets < WLM_FEATURE_PACKETS ? packets : WLM_FEATURE_PACKETS;
+    status = wlmi_hider_new(&r->hider, hide, payload, error);
+    if (status == WLM_OK && alteration >= 0)
+        status = wlmi_alterer_new(&r->alterer, error);
+    if (status == WLM_OK)
+        *reader = r;
+    else
+        wlmi_feature_reader_free(r);
+    return status;
+}
+
+void wlmi_feature_reader_free(wlmi_feature_reader *r)
+{
+    if (!r)
+        return;
+    wlmi_hider_free(r->hider);
+    wlmi_alterer_free(r->alterer);
+    wlmi_packet_list_free(&r->before);
+    wlmi_packet_list_free(&r->after);
+    wlmi_free(r);
 }

@@ -37,8 +37,14 @@ typedef struct wlmi_features {
     int16_t window_scale[2];  /* the same; -1: nothing */
 } wlmi_features;
 
-/* The first packets, at most `most`, of a flow; the hider is begun anew, with the key that prompts use. */
-wlm_status wlmi_features_read(wlmi_features *features, const wlmi_dataset *data, uint64_t flow, wlmi_hider *hider,
-                              uint32_t most, wlm_error *error);
+typedef struct wlmi_feature_reader wlmi_feature_reader;
+
+/* How flows are shown. alter: a wlmi_alteration, or -1; packets: at most so many of a flow; 0: WLM_FEATURE_PACKETS. */
+wlm_status wlmi_feature_reader_new(wlmi_feature_reader **reader, wlm_hide hide, uint32_t payload, int alter,
+                                   uint32_t packets, wlm_error *error);
+/* The first packets of a flow, altered and hidden by the same seed and key as in prompts. */
+wlm_status wlmi_features_read(wlmi_feature_reader *reader, wlmi_features *features, const wlmi_dataset *data,
+                              uint64_t flow, wlm_error *error);
+void wlmi_feature_reader_free(wlmi_feature_reader *reader);
 
 #endif

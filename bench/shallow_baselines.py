@@ -15,7 +15,7 @@ Feature sets, of the first 32 packets at most:
 Prints one JSON object: for each policy, feature set and model accuracy, macro-F1 over the labels that the scored part
 has (predictions of other labels are errors), and a 95 % interval of it from resampling captures. Other parts of the
 object, on demand: few labels (--per-label), altered flows (--stress), strangers (--open-set)."""
-import argparse, json, os, subprocess, sys, tempfile, time
+import argparse, ipaddress, json, os, subprocess, sys, tempfile, time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin cost the most beside a busy neighbour
 from collections import defaultdict
@@ -80,9 +80,12 @@ def stack(flow, layouts):
 
 def shortcut(flow):
     def address(text):
-        parts = text.split(".") if "." in text else []
-        return [int(p) for p in parts] if len(parts) == 4 else [ABSENT] * 4 if not text else \
-            [int.from_bytes(text.encode(), "big") % 65521] * 4
+        """Up to eight numbers: bytes of IPv4, 16-bit words of IPv6; none of a link layer's."""
+        try:
+            packed = ipaddress.ip_address(text).packed
+        except ValueError:
+            packed = b""
+        return padded(packed if len(packed) == 4 else np.frombuffer(packed, ">u2").tolist(), 8)
     return [flow["clock_ns"] * 1e-9, flow["link_type"], *address(flow["src"]), *address(flow["dst"]), flow["src_port"],
             flow["dst_port"]]
 

@@ -339,6 +339,18 @@ typedef struct wlm_train_options {
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */
+    /* Or several, drawn for each sequence: "ids=.6,implicit=.2,shape=.2", "64=.8,full=.2", "16=.8,32=.2"; one name alone
+     * is that alone. The model serves them all; the first is its own: what val parts and queries see unless asked. NULL:
+     * as the three above say */
+    const char *hide_shares, *payload_shares, *max_packets_shares;
+    const char *alter;        /* what befalls flows before they are hidden, "nat=.1,oneway=.05": shares of all sequences;
+                                 see wlm_alteration_name(). NULL: as init has it, or nothing */
+    double balance;           /* of the labels of a task in drawing flows: a label with n flows comes n^(1 - balance)
+                                 times */
+    double task_balance;      /* of the tasks, the same way */
+    const char *task_shares;  /* or shares by name, "device=1,service=2"; all tasks. NULL: by task_balance */
+    uint32_t per_label;       /* with labels, use so many training flows of each label only, drawn; 0: all */
+    uint64_t draw;            /* seed of that drawing */
     uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
                                  codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
                                  2304.09513) */

@@ -223,13 +223,27 @@ json_t *wlmi_record_to_json(const wlmi_record *r)
 {
     json_t *loss = isfinite(r->loss) ? json_real(r->loss) : json_null();
     char seed[24], shuffle[24]; /* text: JSON has no unsigned 64-bit integers */
+    const struct {
+        const char *key, *text;
+    } mixed[] = {{"hide_shares", r->hide_shares}, {"payload_shares", r->payload_shares},
+                 {"max_packets_shares", r->max_packets_shares}, {"alter", r->alter}};
+    json_t *root;
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)r->shuffle_fields);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
+    root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:o, s:s}", "codec", r->codec, "codec_hash",
                      r->codec_hash, "unit", wlm_unit_name(r->unit), "hide", wlm_hide_name(r->hide),
                      "payload", (json_int_t)r->payload, "max_packets",
                      (json_int_t)r->max_packets, "shuffle_fields", shuffle, "steps", (json_int_t)r->steps, "tokens",
                      (json_int_t)r->tokens, "seed", seed, "loss", loss, "split_note", r->split_note);
+    for (size_t i = 0; i < sizeof mixed / sizeof *mixed; i++)
+        if (mixed[i].text[0])
+            json_object_set_new(root, mixed[i].key, json_string(mixed[i].text));
+    if (r->per_label) {
+        snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->draw);
+        json_object_set_new(root, "per_label", json_integer((json_int_t)r->per_label));
+        json_object_set_new(root, "draw", json_string(seed));
+    }
+    return root;
 }
 
 static wlm_status get_text(const json_t *json, const char *key, char *out, size_t size, wlm_error *error)
@@ -239,6 +253,27 @@ static wlm_status get_text(const json_t *json, const char *key, char *out, size_
         return bad(error, "the record's value", key);
     memcpy(out, text, strlen(text) + 1);
     return WLM_OK;
+}
+
+static wlm_status get_text_or_none(const json_t *json, const char *key, char *out, size_t size, wlm_error *error)
+{
+    return json_object_get(json, key) ? get_text(json, key, out, size, error) : WLM_OK;
+}
+
+/* What many records lack. */
+static wlm_status get_mixed(wlmi_record *r, const json_t *json, wlm_error *error)
+{
+    char draw[24] = "0";
+    WLMI_TRY(get_text_or_none(json, "hide_shares", r->hide_shares, sizeof r->hide_shares, error));
+    WLMI_TRY(get_text_or_none(json, "payload_shares", r->payload_shares, sizeof r->payload_shares, error));
+    WLMI_TRY(get_text_or_none(json, "max_packets_shares", r->max_packets_shares, sizeof r->max_packets_shares, error));
+    WLMI_TRY(get_text_or_none(json, "alter", r->alter, sizeof r->alter, error));
+    if (!json_object_get(json, "per_label"))
+        return WLM_OK;
+    if (!get_integer(json_object_get(json, "per_label"), INT64_MAX, &r->per_label))
+        return bad(error, "the record's value", "per_label");
+    WLMI_TRY(get_text_or_none(json, "draw", draw, sizeof draw, error));
+    return sscanf(draw, "%" SCNu64, &r->draw) == 1 ? WLM_OK : bad(error, "the record's value", "draw");
 }
 
 wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *error)
@@ -256,10 +291,9 @@ wlm_status wlmi_record_from_json(wlmi_record *r, const json_t *json, wlm_error *
     WLMI_TRY(get_text(json, "split_note", r->split_note, sizeof r->split_note, error));
     WLMI_TRY(get_text(json, "seed", seed, sizeof seed, error));
     WLMI_TRY(get_text(json, "hide", hide, sizeof hide, error));
-    if (json_object_get(json, "shuffle_fields"))
-        WLMI_TRY(get_text(json, "shuffle_fields", shuffle, sizeof shuffle, error));
-    if (json_object_get(json, "unit"))
-        WLMI_TRY(get_text(json, "unit", unit, sizeof unit, error));
+    WLMI_TRY(get_text_or_none(json, "shuffle_fields", shuffle, sizeof shuffle, error));
+    WLMI_TRY(get_text_or_none(json, "unit", unit, sizeof unit, error));
+    WLMI_TRY(get_mixed(r, json, error));
     if (wlm_unit_parse(unit, &r->unit) != WLM_OK)
         return bad(error, "the record's value", "unit");
     if (wlm_hide_parse(hide, &r->hide) != WLM_OK)

@@ -74,6 +74,8 @@ typedef struct wlmi_param {
     wlmi_weight *weight; /* its values made ready for that; see wlmi_net_refresh() */
 } wlmi_param;
 
+enum { WLMI_SHARES_TEXT = 256 };
+
 /* How the model was made and may be used: what a checkpoint's metadata says. */
 typedef struct wlmi_record {
     char codec[32];
@@ -83,6 +85,11 @@ typedef struct wlmi_record {
     uint32_t payload;
     uint32_t max_packets;
     uint64_t shuffle_fields; /* seed of the order of tags within packets; 0: they were not shuffled */
+    /* Several of these, drawn for each sequence, hide, payload and max_packets being the first: "ids=.6,shape=.4". Empty:
+     * that one alone; without alterations. */
+    char hide_shares[WLMI_SHARES_TEXT], payload_shares[WLMI_SHARES_TEXT], max_packets_shares[WLMI_SHARES_TEXT];
+    char alter[2 * WLMI_SHARES_TEXT];
+    uint64_t per_label, draw; /* labelled flows per label that it saw, and the seed that chose them; 0: all */
     uint64_t steps, tokens, seed;
     double loss;
     char split_note[256]; /* e.g. "split by flow: no captures named"; empty: nothing to say */

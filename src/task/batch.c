@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "task/labelled.h"
 
 typedef struct source { /* a folder */
     const wlmi_dataset *data;
@@ -12,17 +13,6 @@ typedef struct source { /* a folder */
     int task;       /* in the net, -1: none */
     int *label;     /* [labels of the folder]: in the net's task, -1: not there */
 } source;
-
-typedef struct place { /* a training flow */
-    uint32_t source;
-    uint64_t flow;
-} place;
-
-typedef struct class { /* training flows of one label */
-    int task, label;
-    uint64_t first, flows; /* in labelled[] */
-    uint64_t first_slot;   /* it has the slots up to the next class's first */
-} class;
 
 struct wlmi_batches {
     wlmi_batch_options options;
@@ -33,17 +23,15 @@ struct wlmi_batches {
     size_t sources;
     uint64_t flows;         /* of all folders and parts */
     uint64_t usable[3][2];  /* [part][has a label] flows */
-    place *plain, *labelled; /* labelled: grouped by class */
-    uint64_t plains, labelleds;
-    class *class;           /* [classes + 1]; those without flows are left out */
-    size_t classes;
-    uint64_t slots;
+    wlmi_place *plain;
+    uint64_t plains;
+    wlmi_labelled labelled;
     uint64_t plain_share, classify_share; /* of all, and of what is not plain; in 2^-32 */
 };
 
 wlmi_batch_options wlmi_batch_options_default(void)
 {
-    wlmi_batch_options options = {1, 0, 0, 0.5, 4096, 1};
+    wlmi_batch_options options = {.plain = 1, .balance = 0.5, .task_balance = 0.5, .tokens = 4096, .seed = 1};
     return options;
 }
 
@@ -76,27 +64,9 @@ static wlm_status open_source(wlmi_batches *b, source *s, const wlmi_dataset *da
     return WLM_OK;
 }
 
-/* A number for each label of each task of the net. */
-static size_t class_of(const wlmi_net *net, int task, int label)
-{
-    size_t n = 0;
-    for (int i = 0; i < task; i++)
-        n += (size_t)net->task[i].labels;
-    return n + (size_t)label;
-}
-
 static wlm_status count_flows(wlmi_batches *b, wlm_error *error)
 {
-    size_t all = class_of(b->net, b->net->tasks, 0), c = 0;
-    b->class = wlmi_alloc_zero(all + 1, sizeof *b->class);
-    if (!b->class)
-        return WLMI_NO_MEMORY(error);
-    for (int t = 0; t < b->net->tasks; t++)
-        for (int l = 0; l < b->net->task[t].labels; l++, c++) {
-            b->class[c].task = t;
-            b->class[c].label = l;
-        }
-    b->classes = all;
+    WLMI_TRY(wlmi_labelled_begin(&b->labelled, b->net, error));
     for (size_t i = 0; i < b->sources; i++)
         for (uint64_t j = 0; j < wlmi_dataset_flows(b->source[i].data); j++) {
             wlmi_shard_flow flow;
@@ -107,26 +77,21 @@ static wlm_status count_flows(wlmi_batches *b, wlm_error *error)
                 continue;
             b->usable[flow.part][label >= 0]++;
             if (flow.part == WLM_PART_TRAIN && label >= 0)
-                b->class[class_of(b->net, b->source[i].task, label)].flows++;
+                wlmi_labelled_count(&b->labelled, b->source[i].task, label);
         }
-    for (c = 0; c < all; c++)
-        b->class[c + 1].first = b->class[c].first + b->class[c].flows;
     return WLM_OK;
 }
 
 static wlm_status place_flows(wlmi_batches *b, wlm_error *error)
 {
-    uint64_t *filled = wlmi_alloc_zero(b->classes, sizeof *filled);
     const uint64_t *train = b->usable[WLM_PART_TRAIN];
+    WLMI_TRY(wlmi_labelled_room(&b->labelled, error));
     b->plain = wlmi_alloc_array(train[0] + train[1], sizeof *b->plain);
-    b->labelled = wlmi_alloc_array(train[1], sizeof *b->labelled);
-    if (!filled || !b->plain || !b->labelled) {
-        wlmi_free(filled);
+    if (!b->plain)
         return WLMI_NO_MEMORY(error);
-    }
     for (size_t i = 0; i < b->sources; i++)
         for (uint64_t j = 0; j < wlmi_dataset_flows(b->source[i].data); j++) {
-            const place at = {(uint32_t)i, j};
+            const wlmi_place at = {(uint32_t)i, j};
             wlmi_shard_flow flow;
             int label;
             wlmi_dataset_flow(b->source[i].data, j, &flow);
@@ -134,36 +99,10 @@ static wlm_status place_flows(wlmi_batches *b, wlm_error *error)
                 continue;
             b->plain[b->plains++] = at;
             label = label_of(&b->source[i], &flow);
-            if (label >= 0) {
-                size_t c = class_of(b->net, b->source[i].task, label);
-                b->labelled[b->class[c].first + filled[c]++] = at;
-                b->labelleds++;
-            }
+            if (label >= 0)
+                wlmi_labelled_add(&b->labelled, b->source[i].task, label, at);
         }
-    wlmi_free(filled);
     return WLM_OK;
-}
-
-/* Gives each class its slots: as many in all as there are flows, roughly, shared by flows^(1 - balance). */
-static void make_slots(wlmi_batches *b)
-{
-    double sum = 0;
-    size_t kept = 0;
-    for (size_t c = 0; c < b->classes; c++)
-        if (b->class[c].flows)
-            sum += pow((double)b->class[c].flows, 1 - b->options.balance);
-    for (size_t c = 0; c < b->classes; c++) {
-        class k = b->class[c];
-        double share;
-        if (!k.flows)
-            continue;
-        share = pow((double)k.flows, 1 - b->options.balance) / sum * (double)b->labelleds;
-        k.first_slot = b->slots;
-        b->slots += share < 1 ? 1 : (uint64_t)(share + 0.5);
-        b->class[kept++] = k;
-    }
-    b->class[kept].first_slot = b->slots;
-    b->classes = kept;
 }
 
 static wlm_status check(const wlmi_batch_options *o, const wlmi_view *view, wlm_error *error)
@@ -172,7 +111,7 @@ static wlm_status check(const wlmi_batch_options *o, const wlmi_view *view, wlm_
         !isfinite(o->plain + o->classify + o->generate))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "shares of prompts must not be negative, nor all 0");
-    if (!(o->balance >= 0 && o->balance <= 1))
+    if (!(o->balance >= 0 && o->balance <= 1) || !(o->task_balance >= 0 && o->task_balance <= 1))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "balance is between 0 and 1");
     if (o->tokens < view->context)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
@@ -184,6 +123,7 @@ static wlm_status prepare(wlmi_batches *b, const wlmi_dataset *const *data, size
                           wlm_error *error)
 {
     const wlmi_batch_options *o = &b->options;
+    const wlmi_labelled_options drawing = {o->balance, o->task_balance, o->task_shares, o->per_label, o->draw};
     WLMI_TRY(check(o, view, error));
     WLMI_TRY(wlmi_prompter_new(&b->prompter, view, b->net, error));
     b->source = wlmi_alloc_zero(count, sizeof *b->source);
@@ -194,7 +134,7 @@ static wlm_status prepare(wlmi_batches *b, const wlmi_dataset *const *data, size
         WLMI_TRY(open_source(b, &b->source[i], data[i], o->classify + o->generate > 0, error));
     WLMI_TRY(count_flows(b, error));
     WLMI_TRY(place_flows(b, error));
-    make_slots(b);
+    WLMI_TRY(wlmi_labelled_share(&b->labelled, &drawing, error));
     if (view->unit == WLM_UNIT_CAPTURE) {
         if (o->classify + o->generate > 0)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
@@ -203,7 +143,7 @@ static wlm_status prepare(wlmi_batches *b, const wlmi_dataset *const *data, size
     }
     if (o->plain > 0 && !b->plains)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no flows to train on: the train part is empty");
-    if (o->classify + o->generate > 0 && !b->labelleds)
+    if (o->classify + o->generate > 0 && !b->labelled.slots)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "no flows with a label to train on: classify and generate need an import with --task");
     b->plain_share = (uint64_t)(o->plain / (o->plain + o->classify + o->generate) * 0x1p32 + 0.5);
@@ -237,8 +177,7 @@ void wlmi_batches_free(wlmi_batches *b)
         wlmi_free(b->source[i].label);
     wlmi_free(b->source);
     wlmi_free(b->plain);
-    wlmi_free(b->labelled);
-    wlmi_free(b->class);
+    wlmi_labelled_clear(&b->labelled);
     wlmi_prompter_free(b->prompter);
     wlmi_pieces_free(b->pieces);
     wlmi_free(b);
@@ -273,19 +212,6 @@ static wlmi_prompt kind_of(const wlmi_batches *b, uint64_t i, uint64_t *rank)
     return WLMI_PROMPT_GENERATE;
 }
 
-static const class *class_at(const wlmi_batches *b, uint64_t slot)
-{
-    size_t low = 0, high = b->classes - 1;
-    while (low < high) {
-        size_t middle = low + (high - low + 1) / 2;
-        if (b->class[middle].first_slot <= slot)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return &b->class[low];
-}
-
 /* The place of the i-th draw of n, in another order each time round. */
 static uint64_t drawn(uint64_t seed, uint64_t i, uint64_t n)
 {
@@ -297,25 +223,18 @@ static wlm_status append(wlmi_batches *b, uint64_t i, wlmi_rows *rows, wlm_error
     uint64_t rank, seed, draw = wlmi_mix2(wlmi_mix2(b->options.seed, 1), i) | 1;
     wlmi_prompt prompt = kind_of(b, i, &rank);
     int task = -1, label = -1;
-    const place *at;
+    wlmi_place at;
     seed = wlmi_mix2(b->options.seed, 2 + (uint64_t)prompt);
     if (b->pieces) {
         uint64_t first = drawn(seed, rank, wlmi_pieces_packets(b->pieces, WLM_PART_TRAIN)), used;
         return wlmi_pieces_append(b->pieces, WLM_PART_TRAIN, first, draw, rows, &used, error);
     }
     if (prompt == WLMI_PROMPT_PLAIN) {
-        at = &b->plain[drawn(seed, rank, b->plains)];
+        at = b->plain[drawn(seed, rank, b->plains)];
     } else {
-        uint64_t slot = drawn(seed, rank, b->slots);
-        const class *c = class_at(b, slot);
-        /* The label's own count of draws so far, up to this slot; it goes round its flows by another permutation. */
-        uint64_t turn = rank / b->slots * (c[1].first_slot - c->first_slot) + (slot - c->first_slot);
-        uint64_t round = wlmi_mix2(wlmi_mix2(seed, ~c->first), turn / c->flows);
-        at = &b->labelled[c->first + wlmi_permute(round, turn % c->flows, c->flows)];
-        task = c->task;
-        label = c->label;
+        at = wlmi_labelled_draw(&b->labelled, seed, rank, &task, &label);
     }
-    return wlmi_prompter_append(b->prompter, b->source[at->source].data, at->flow, prompt, task, label, draw, rows, NULL,
+    return wlmi_prompter_append(b->prompter, b->source[at.source].data, at.flow, prompt, task, label, draw, rows, NULL,
                                 error);
 }
 

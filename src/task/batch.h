@@ -2,8 +2,7 @@
  * so that a run resumes by storing one number.
  *
  * Sequence i of the stream has a kind of prompt, by the shares, and a flow of the train parts: for plain, every flow of
- * every folder once per epoch, in a seeded order; for classify and generate, flows with a label, drawn so that a
- * label with n flows stands n^(1 - balance) times, every flow of a label once before any of them again.
+ * every folder once per epoch, in a seeded order; for classify and generate, flows with a label (labelled.h).
  *
  * In unit capture there are plain prompts only, over pieces of whole captures (pieces.h): each packet of the train parts
  * begins one piece per epoch, in a seeded order. */
@@ -14,7 +13,11 @@
 
 typedef struct wlmi_batch_options {
     double plain, classify, generate; /* shares of the sequences, >= 0, not all 0; need not sum to 1 */
-    double balance;                   /* 0: labels as frequent as they are, 1: all equally often; default 0.5 */
+    double balance;                   /* 0: labels of a task as frequent as they are, 1: all equally often; default 0.5 */
+    double task_balance;              /* the same for tasks by their flows; default 0.5 */
+    const char *task_shares;          /* "device=1,service=2": instead; names all tasks that have flows. NULL: none */
+    uint64_t per_label;               /* labelled flows of each label that are used, chosen by `draw`; 0: all */
+    uint64_t draw;
     int tokens;                       /* most rows in a batch; at least the view's context */
     uint64_t seed;
 } wlmi_batch_options;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "capture/address.h"
 #include "capture/decode.h"
+#include "task/mix.h"
 
 enum { LEAST_SNAP = 128, LONGEST_SNAP = 65535 };
 
@@ -152,11 +153,12 @@ static wlm_status begin(wlmi_flow_sampler *s, wlm_error *error)
     const wlmi_packet_list *beginning = s->options.beginning;
     uint32_t longest = s->options.max_tokens < LEAST_SNAP ? LEAST_SNAP : s->options.max_tokens;
     const wlmi_net *net = s->model->net;
+    const uint32_t payload = wlmi_mix_longest(&net->record);
     wlmi_coder_options coding = {
-        .generating = net->record.payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
+        .generating = payload == WLM_PAYLOAD_FULL ? WLMI_GENERATING_WHOLE : WLMI_GENERATING_CUT,
         .snap_length = longest < LONGEST_SNAP ? longest : LONGEST_SNAP,
         .capture = s->capture, .shuffle = net->record.shuffle_fields != 0};
-    wlmi_codec_limit(s->codec, net->record.payload, &coding);
+    wlmi_codec_limit(s->codec, payload, &coding);
     if (coding.payload_limited) { /* the decoder makes packets whole, and few of their bytes are tokens */
         coding.generating = WLMI_GENERATING_WHOLE;
         coding.snap_length = LONGEST_SNAP;

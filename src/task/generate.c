@@ -110,7 +110,7 @@ static wlm_status read_prefix(run *r, const char *path, wlm_error *error)
     if (status == WLM_OK)
         status = wlmi_flow_table_new(&table, &options, ignore, NULL, error);
     if (status == WLM_OK)
-        status = wlmi_hider_new(&hider, record->hide, wlmi_codec_cut(r->model->codec, record->payload), error);
+        status = wlmi_hider_new(&hider, record->hide, wlmi_codec_cut(r->model->codec, wlmi_mix_longest(record)), error);
     if (status == WLM_OK)
         status = keep_first_flow(r, capture, table, hider, error);
     wlmi_hider_free(hider);
@@ -151,7 +151,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     if (!o->out)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no file to write was named");
     WLMI_TRY(wlmi_query_tokens(r->model, o->codec, o->unit, error));
-    if (o->payload != WLM_PAYLOAD_INHERIT && o->payload != r->model->net->record.payload)
+    if (o->payload != WLM_PAYLOAD_INHERIT && o->payload != wlmi_mix_longest(&r->model->net->record))
         return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
                          "a model writes as much of each payload as it was trained with, no more and no less");
     WLMI_TRY(choose_label(r, error));

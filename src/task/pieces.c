@@ -95,6 +95,10 @@ wlm_status wlmi_pieces_new(wlmi_pieces **pieces, const wlmi_dataset *const *data
     if (!view->codec->flows)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "codec %s does not tell flows apart: unit capture needs another one", view->codec->name);
+    if (view->mix.hides.count > 1 || view->mix.payloads.count > 1 || view->mix.packets.count > 1 ||
+        view->mix.alters.count || view->alter >= 0)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "unit capture shows all flows of a capture in one manner: nothing is mixed or altered");
     p = wlmi_alloc_zero(1, sizeof *p);
     if (!p)
         return WLMI_NO_MEMORY(error);

@@ -3,13 +3,27 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "capture/alter.h"
 
 static const float default_flow_weight = 0.1f, default_label_weight = 50;
 
-struct wlmi_prompter {
-    wlmi_view view;
-    const wlmi_net *net;
+enum { LEAST_PACKET = 4 }; /* tokens */
+static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572; /* of chance, apart from what to show */
+
+typedef struct manner { /* in which one flow is shown */
     wlmi_hider *hider;
+    uint32_t payload, max_packets;
+    int alter; /* -1: not */
+    uint64_t seed; /* of the alteration */
+} manner;
+
+struct wlmi_prompter {
+    wlmi_view view; /* its mix names at least one policy and one of each limit */
+    const wlmi_net *net;
+    wlmi_hider *hider[WLMI_SHARES_MAX][WLMI_SHARES_MAX]; /* of each policy and payload limit of the mix */
+    wlmi_alterer *alterer;
+    wlmi_packet_list before, after; /* of the altered flow at hand */
+    wlm_flow_key key;               /* of that */
     wlmi_coder *coder;
     wlmi_tokens tokens; /* of the flow at hand; each with the role of the token after it */
     uint8_t first_role; /* of the first of them */
@@ -22,9 +36,29 @@ typedef struct shown { /* what of a flow went into the tokens */
 
 wlmi_view wlmi_view_default(const wlmi_codec *codec)
 {
-    wlmi_view view = {codec, WLM_HIDE_IDS, WLM_PAYLOAD_FULL, 0, 1024, default_flow_weight, default_label_weight, 0,
-                      WLM_UNIT_FLOW};
+    wlmi_view view = {.codec = codec, .hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL, .context = 1024,
+                      .flow_weight = default_flow_weight, .label_weight = default_label_weight, .alter = -1};
     return view;
+}
+
+/* What is not mixed is a mix of one. */
+static void complete(wlmi_shares *shares, uint32_t own)
+{
+    if (!shares->count)
+        *shares = (wlmi_shares){.count = 1, .value = {own}, .share = {1}};
+}
+
+static wlm_status make_hiders(wlmi_prompter *p, wlm_error *error)
+{
+    wlmi_mixture *mix = &p->view.mix;
+    complete(&mix->hides, p->view.hide);
+    complete(&mix->payloads, p->view.payload);
+    complete(&mix->packets, p->view.max_packets);
+    for (int i = 0; i < mix->hides.count; i++)
+        for (int j = 0; j < mix->payloads.count; j++)
+            WLMI_TRY(wlmi_hider_new(&p->hider[i][j], (wlm_hide)mix->hides.value[i],
+                                    wlmi_codec_cut(p->view.codec, mix->payloads.value[j]), error));
+    return mix->alters.count || p->view.alter >= 0 ? wlmi_alterer_new(&p->alterer, error) : WLM_OK;
 }
 
 wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, const wlmi_net *net, wlm_error *error)
@@ -49,7 +83,7 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
     p->net = net;
     if (p->view.label_weight <= 0)
         p->view.label_weight = default_label_weight;
-    status = wlmi_hider_new(&p->hider, view->hide, wlmi_codec_cut(view->codec, view->payload), error);
+    status = make_hiders(p, error);
     if (status == WLM_OK)
         status = view->codec->make(&p->coder, error);
     if (status != WLM_OK) {
@@ -66,14 +100,88 @@ void wlmi_prompter_free(wlmi_prompter *p)
         return;
     if (p->coder)
         p->view.codec->drop(p->coder);
-    wlmi_hider_free(p->hider);
+    for (int i = 0; i < WLMI_SHARES_MAX; i++)
+        for (int j = 0; j < WLMI_SHARES_MAX; j++)
+            wlmi_hider_free(p->hider[i][j]);
+    wlmi_alterer_free(p->alterer);
+    wlmi_packet_list_free(&p->before);
+    wlmi_packet_list_free(&p->after);
     wlmi_tokens_free(&p->tokens);
     wlmi_free(p);
 }
 
+static wlm_status get_altered(const void *user, uint64_t j, wlm_packet *packet, wlm_error *error)
+{
+    const wlmi_prompter *p = user;
+    (void)error;
+    *packet = wlmi_packet_list_at(&p->after, j);
+    return WLM_OK;
+}
+
+/* ---------------------------------------------------------------- in which manner */
+
+static int at_random(const wlmi_shares *shares, wlmi_rng *rng)
+{
+    return wlmi_shares_at(shares, wlmi_shares_sum(shares), wlmi_rng_uniform(rng));
+}
+
+static int longest(const wlmi_shares *payloads)
+{
+    int at = 0;
+    for (int i = 1; i < payloads->count; i++)
+        if (payloads->value[i] > payloads->value[at])
+            at = i;
+    return at;
+}
+
+static manner choose(const wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, uint64_t draw)
+{
+    const wlmi_mixture *mix = &p->view.mix;
+    int hide = 0, payload = 0, packets = 0, alter = -1;
+    uint64_t seed = wlmi_mix2(draw, alter_stream);
+    wlmi_rng rng;
+    if (prompt == WLMI_PROMPT_GENERATE) {
+        payload = longest(&mix->payloads);
+    } else if (draw) {
+        wlmi_rng_seed(&rng, wlmi_mix2(draw, mix_stream));
+        hide = at_random(&mix->hides, &rng);
+        payload = mix->hides.value[hide] == WLM_HIDE_SHAPE ? 0 : at_random(&mix->payloads, &rng); /* shape shows none */
+        packets = at_random(&mix->packets, &rng);
+        alter = wlmi_shares_at(&mix->alters, 1, wlmi_rng_uniform(&rng));
+        alter = alter < 0 ? -1 : (int)mix->alters.value[alter];
+    }
+    if (p->view.alter >= 0) {
+        alter = p->view.alter;
+        seed = wlmi_mix2(flow->hide_key, alter_stream);
+    }
+    return (manner){p->hider[hide][payload], mix->payloads.value[payload], mix->packets.value[packets], alter, seed};
+}
+
+/* The flow as what befell it left it; `to` is of the prompter's memory, until the next. */
+static wlm_status befall(wlmi_prompter *p, const wlmi_flow_packets *flow, const manner *m, wlmi_flow_packets *to,
+                         wlm_error *error)
+{
+    const wlmi_alteration kind = (wlmi_alteration)m->alter;
+    uint64_t reach = wlmi_alter_reach(kind, m->max_packets ? m->max_packets : (uint64_t)p->view.context / LEAST_PACKET);
+    uint64_t count = reach < flow->packets ? reach : flow->packets;
+    wlmi_packet_list_cut(&p->before, 0);
+    for (uint64_t j = 0; j < count; j++) {
+        wlm_packet packet;
+        WLMI_TRY(flow->get(flow->user, j, &packet, error));
+        WLMI_TRY(wlmi_packet_list_add(&p->before, &packet, error));
+    }
+    p->key = *flow->key;
+    WLMI_TRY(wlmi_alter_flow(p->alterer, kind, m->seed, &p->key, &p->before, &p->after, error));
+    *to = (wlmi_flow_packets){&p->key, p->after.count, flow->end, flow->hide_key, get_altered, p,
+                              flow->more || count < flow->packets};
+    return WLM_OK;
+}
+
+/* ---------------------------------------------------------------- what is shown */
+
 /* Tokens of the packets from `from` on, at most `room` of them. */
-static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64_t from, uint64_t draw, size_t room,
-                         shown *s, wlm_error *error)
+static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, const manner *m, uint64_t from, uint64_t draw,
+                         size_t room, shown *s, wlm_error *error)
 {
     const wlmi_codec *codec = p->view.codec;
     uint64_t most = flow->packets - from;
@@ -81,21 +189,21 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
     p->tokens.count = 0;
     s->packets = 0;
     s->whole = 0;
-    if (p->view.max_packets && most > p->view.max_packets)
-        most = p->view.max_packets;
+    if (m->max_packets && most > m->max_packets)
+        most = m->max_packets;
     while (s->packets < most) {
         size_t before = p->tokens.count;
         WLMI_TRY(flow->get(flow->user, from + s->packets, &packet, error));
         if (s->packets == 0)
-            wlmi_hider_start(p->hider, flow->key, flow->hide_key, packet.time_ns);
-        WLMI_TRY(wlmi_hide_packet(p->hider, &packet, &hidden, error));
+            wlmi_hider_start(m->hider, flow->key, flow->hide_key, packet.time_ns);
+        WLMI_TRY(wlmi_hide_packet(m->hider, &packet, &hidden, error));
         if (s->packets == 0) {
             wlmi_coder_options options = {.start_ns = hidden.time_ns};
             if (draw && p->view.shuffle_fields) {
                 options.shuffle = 1;
                 options.seed = wlmi_mix2(p->view.shuffle_fields, draw);
             }
-            wlmi_codec_limit(codec, p->view.payload, &options);
+            wlmi_codec_limit(codec, m->payload, &options);
             codec->start(p->coder, &options);
             p->first_role = codec->role(p->coder);
         }
@@ -108,7 +216,7 @@ static wlm_status encode(wlmi_prompter *p, const wlmi_flow_packets *flow, uint64
         }
         s->packets++;
     }
-    s->whole = from + s->packets == flow->packets;
+    s->whole = from + s->packets == flow->packets && !flow->more;
     return WLM_OK;
 }
 
@@ -123,11 +231,17 @@ static void keep_packets(wlmi_tokens *tokens, uint64_t packets)
 static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, uint64_t draw, size_t room,
                        shown *s, wlm_error *error)
 {
+    const manner m = choose(p, flow, prompt, draw);
+    wlmi_flow_packets altered;
     wlmi_rng rng;
     wlmi_rng_seed(&rng, draw);
-    WLMI_TRY(encode(p, flow, 0, draw, room, s, error));
+    if (m.alter >= 0) {
+        WLMI_TRY(befall(p, flow, &m, &altered, error));
+        flow = &altered;
+    }
+    WLMI_TRY(encode(p, flow, &m, 0, draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_PLAIN && !s->whole && flow->packets > 1 && wlmi_rng_below(&rng, 4) == 0)
-        WLMI_TRY(encode(p, flow, 1 + wlmi_rng_below(&rng, flow->packets - 1), draw, room, s, error));
+        WLMI_TRY(encode(p, flow, &m, 1 + wlmi_rng_below(&rng, flow->packets - 1), draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_CLASSIFY && s->packets > 1 && wlmi_rng_below(&rng, 2) == 0) {
         s->packets = 1 + wlmi_rng_below(&rng, s->packets);
         keep_packets(&p->tokens, s->packets);
@@ -214,6 +328,6 @@ wlm_status wlmi_prompter_append(wlmi_prompter *p, const wlmi_dataset *data, uint
     wlmi_shard_flow f;
     wlmi_flow_packets packets;
     wlmi_dataset_flow(data, flow, &f);
-    packets = (wlmi_flow_packets){&f.key, f.packets, f.end, wlmi_mix2(f.file, f.first_packet), get, &at};
+    packets = (wlmi_flow_packets){&f.key, f.packets, f.end, wlmi_mix2(f.file, f.first_packet), get, &at, 0};
     return wlmi_prompter_flow(p, &packets, prompt, task, label, draw, rows, packets_used, error);
 }

@@ -9,6 +9,7 @@
 #define WLMI_PROMPT_H
 
 #include "capture/hide.h"
+#include "task/mix.h"
 #include "task/rows.h"
 #include "task/shard.h"
 
@@ -24,10 +25,12 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     float label_weight;   /* classify: weight of the loss on the label; 0: the default */
     uint64_t shuffle_fields; /* seed of the order of tags within packets, another for each draw; 0: not shuffled */
     wlm_unit unit;        /* capture: only where batches are made, of pieces (pieces.h) */
+    wlmi_mixture mix;         /* what is drawn instead, but for draw 0; what is empty there is as above */
+    int alter;            /* what befalls every flow, seeded by its hide_key: a wlmi_alteration, or -1 */
 } wlmi_view;
 enum { WLMI_MIN_CONTEXT = 16 };
 /* Hide ids, full payload, no packet limit, not shuffled, context 1024, flow_weight 0.1, label_weight 50: a label counts
- * like 50 tokens, however long its flow. */
+ * like 50 tokens, however long its flow. Nothing is mixed or altered. */
 wlmi_view wlmi_view_default(const wlmi_codec *codec);
 
 /* A flow from anywhere. get: packet j of `packets`, in capture order; data stays valid until the next call. */
@@ -38,6 +41,7 @@ typedef struct wlmi_flow_packets {
     uint64_t hide_key; /* stand-ins for hidden names and addresses derive from it */
     wlm_status (*get)(const void *user, uint64_t j, wlm_packet *packet, wlm_error *error);
     const void *user;
+    int more;          /* the flow goes on behind these packets */
 } wlmi_flow_packets;
 
 typedef struct wlmi_prompter wlmi_prompter; /* hider, coder and buffers */
@@ -48,7 +52,9 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
  * draw: 0 shows the flow from its start, as much as fits. Anything else seeds a choice of what to show, in training:
  * classify: half of the time a random number of packets (so that a label can be asked for after any packet);
  * plain: a quarter of the time from a random packet on (so that the middle of long flows is seen).
- * Only then are fields shuffled, where the view says so: what is evaluated or asked stands in the codec's own order.
+ * Only then are fields shuffled, and hide policy, limits and alteration drawn, where the view says so: what is evaluated
+ * or asked stands in the codec's own order and as the view's own policy and limits have it. What generate shows is what a
+ * model is to write: unaltered, by the view's own policy, with the longest of the payload limits.
  * packets_used: how many packets went in, a cut one included (may be NULL). */
 wlm_status wlmi_prompter_flow(wlmi_prompter *prompter, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task,
                               int label, uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error);

@@ -31,18 +31,23 @@ wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_v
     uint32_t payload = wish->payload == WLM_PAYLOAD_INHERIT ? record->payload : wish->payload;
     const char *hide = wlm_hide_name(wish->hide);
     char trained[16], asked[16];
+    wlmi_mixture mix;
     if (wish->unit == WLM_UNIT_CAPTURE || record->unit == WLM_UNIT_CAPTURE)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "labels belong to flows: a model of unit capture has none to give");
     WLMI_TRY(wlmi_query_tokens(model, wish->codec, wish->unit, error));
-    if (wish->hide != record->hide && !wish->force)
+    WLMI_TRY(wlmi_in_file(error, wlmi_mix_read(&mix, record, error), model->path));
+    if (!wlmi_shares_have(&mix.hides, wish->hide) && !wish->force)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "trained with --hide %s, not %s; --force reads it with %s all the same",
-                         wlm_hide_name(record->hide), hide, hide);
-    if (payload != record->payload && !wish->force)
+                         record->hide_shares[0] ? record->hide_shares : wlm_hide_name(record->hide), hide, hide);
+    if (wish->hide == WLM_HIDE_SHAPE) /* no payload is seen, and training left the limit alone */
+        payload = record->payload;
+    if (!wlmi_shares_have(&mix.payloads, payload) && !wish->force)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "trained with --payload %s, not %s; --force shows it so all the same",
-                         limit_text(record->payload, trained), limit_text(payload, asked));
+                         record->payload_shares[0] ? record->payload_shares : limit_text(record->payload, trained),
+                         limit_text(payload, asked));
     *view = wlmi_view_default(model->codec);
     view->hide = wish->hide;
     view->payload = payload;

@@ -17,7 +17,7 @@ typedef struct wlmi_wish { /* how the caller wants flows shown */
 /* Whether the model has the codec and the unit (WLM_UNIT_INHERIT: any): WLM_ERR_ARGUMENT and WLM_ERR_REFUSED. */
 wlm_status wlmi_query_tokens(const wlm_model *model, const char *codec, wlm_unit unit, wlm_error *error);
 /* The view in which a model is asked about flows: as it was trained but for the wish. A policy or a payload limit that
- * it was not trained on is WLM_ERR_REFUSED unless force is set; so is, always, a unit other than flow. */
+ * none of its training sequences was drawn with is WLM_ERR_REFUSED unless force is set; so is, always, a unit other than flow. */
 wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error);
 
 /* Index of a task, or of a label in a task; an unknown name is WLM_ERR_ARGUMENT that lists what there is.

@@ -35,6 +35,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "either a preset or embeddings for a new model, or a model to start from, not both");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
+    if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
+        return refuse(error, "balance, of labels and of tasks, lies between 0 and 1");
     if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))
         return refuse(error, "the learning rate must be above 0");
     if (!in_unit(o->warmup, 1) || !in_unit(o->weight_decay, 1) || !(o->clip >= 0) || !(o->seconds >= 0) ||
@@ -82,20 +84,30 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
+static json_t *text_or_number(const char *text, uint32_t number)
+{
+    return text ? json_string(text) : json_integer(number);
+}
+
 /* What is read and how it becomes batches; NULL where memory is short. */
 static json_t *asked_of_data(const wlmi_run *run)
 {
     const wlm_train_options *o = run->options;
     json_t *flows = json_array();
-    char shuffle[24];
+    char shuffle[24], draw[24];
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)o->shuffle_fields);
+    snprintf(draw, sizeof draw, "%llu", (unsigned long long)o->draw);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
-    return json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I}", "data", flows, "codec",
-                     text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain, "classify",
-                     run->classify, "generate", run->generate, "hide", (json_int_t)o->hide, "payload",
-                     (json_int_t)o->payload, "max_packets", (json_int_t)o->max_packets, "shuffle_fields", shuffle,
-                     "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context", (json_int_t)o->context);
+    return json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:s, s:I, s:I}",
+                     "data", flows, "codec", text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain,
+                     "classify", run->classify, "generate", run->generate, "hide",
+                     text_or_number(o->hide_shares, o->hide), "payload", text_or_number(o->payload_shares, o->payload),
+                     "max_packets", text_or_number(o->max_packets_shares, o->max_packets), "alter",
+                     text_or_null(o->alter), "balance", o->balance, "task_balance", o->task_balance, "task_shares",
+                     text_or_null(o->task_shares), "per_label", (json_int_t)o->per_label, "draw", draw,
+                     "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
+                     (json_int_t)o->context);
 }
 
 /* What is made of the batches. */
@@ -175,12 +187,9 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
     }
     if (o->unit != WLM_UNIT_INHERIT)
         record->unit = o->unit;
-    if (o->hide != WLM_HIDE_INHERIT)
-        record->hide = o->hide;
-    if (o->payload != WLM_PAYLOAD_INHERIT)
-        record->payload = o->payload;
-    if (o->max_packets)
-        record->max_packets = o->max_packets;
+    WLMI_TRY(wlmi_mix_ask(record, o, error));
+    record->per_label = o->per_label;
+    record->draw = o->per_label ? o->draw : 0;
     if (o->shuffle_fields)
         record->shuffle_fields = o->shuffle_fields;
     if (o->context)
@@ -218,6 +227,7 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     view.hide = record->hide;
     view.payload = record->payload;
     view.max_packets = record->max_packets;
+    WLMI_TRY(wlmi_mix_read(&view.mix, record, error));
     view.shuffle_fields = record->shuffle_fields;
     view.unit = record->unit;
     if (record->unit == WLM_UNIT_CAPTURE && o->plain + o->classify + o->generate == 0) {
@@ -232,6 +242,11 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     if (!options.tokens)
         options.tokens = view.context > (int)default_tokens ? view.context : (int)default_tokens;
     options.seed = o->seed;
+    options.balance = o->balance;
+    options.task_balance = o->task_balance;
+    options.task_shares = o->task_shares;
+    options.per_label = o->per_label;
+    options.draw = o->draw;
     return wlmi_batches_new(&run->batches, (const wlmi_dataset *const *)run->data, o->data_count, run->net, &view,
                             &options, error);
 }

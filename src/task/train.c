@@ -18,6 +18,8 @@ wlm_train_options wlm_train_options_default(void)
     o.unit = WLM_UNIT_INHERIT;
     o.hide = WLM_HIDE_INHERIT;
     o.payload = WLM_PAYLOAD_INHERIT;
+    o.balance = o.task_balance = 0.5;
+    o.draw = 1;
     o.accumulate = 1;
     o.learning_rate = 1.5e-3;
     o.warmup = 0.05;

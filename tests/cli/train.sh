@@ -146,3 +146,39 @@ status=0
 "$WIRELM" verify -r some.pcap | grep -q '"exact":true' || fail "what was generated is no capture"
 "$WIRELM" generate -m capture --flows 3 --max-tokens 300 -w again.pcap >report 2>note && cmp some.pcap again.pcap ||
     fail "the same seed, another capture"
+
+# One model for several policies, limits and alterations: the record names them, queries may take any, others are refused.
+mixed=(--hide ids=.6,implicit=.2,shape=.2 --payload 8=.6,full=.4 --max-packets 2=.5,3=.5 --alter nat=.3,oneway=.1,randomise=.2)
+"$WIRELM" train -d in -o mixed "${mixed[@]}" "${few[@]}" >report 2>note || fail "mixed: $(cat note)"
+"$WIRELM" info mixed | python3 -c '
+import json, sys
+r = json.load(sys.stdin)["record"]
+assert r["hide"] == "ids" and r["payload"] == 8 and r["max_packets"] == 2, r
+assert r["hide_shares"] == "ids=.6,implicit=.2,shape=.2" and r["payload_shares"] == "8=.6,full=.4", r
+assert r["max_packets_shares"] == "2=.5,3=.5" and r["alter"] == "nat=.3,oneway=.1,randomise=.2", r' ||
+    fail "info does not tell the mixture"
+for asked in "" "--hide implicit" "--hide shape --payload 3" "--payload full"; do
+    "$WIRELM" classify -m mixed -r data/ask/1.pcap $asked >out 2>note || fail "mixed, asked with '$asked': $(cat note)"
+done
+for asked in "--hide none" "--payload 16"; do
+    status=0
+    "$WIRELM" classify -m mixed -r data/ask/1.pcap $asked >out 2>note || status=$?
+    [ $status = 1 ] && grep -q "trained with" note || fail "mixed, asked with '$asked': $status, $(cat note)"
+done
+"$WIRELM" train -d in -o more --init mixed --hide ids "${few[@]}" >report 2>note || fail "mixed, inherited: $(cat note)"
+"$WIRELM" info more | grep -q '"payload_shares":"8=.6,full=.4"' || fail "shares are not inherited"
+"$WIRELM" info more | grep -q hide_shares && fail "one policy alone is no mixture"
+
+# Few labels, and shares of tasks.
+"$WIRELM" train -d in -o few --per-label 3 --draw 7 --balance 0 --task-shares mood=2 "${few[@]}" >report 2>note ||
+    fail "few labels: $(cat note)"
+"$WIRELM" info few | grep -q '"per_label":3,"draw":"7"' || fail "info does not tell the few labels: $("$WIRELM" info few)"
+refuse 2 "'--hide'" -d in -o new --hide ids=.5,nothing=.5
+refuse 2 "'--hide'" -d in -o new --hide ids,shape
+refuse 2 "'--payload'" -d in -o new --payload 64=.5,64=.5
+refuse 2 "'--payload'" -d in -o new --payload -1
+refuse 2 "at most 1" -d in -o new --alter nat=.7,oneway=.4
+refuse 2 "'--alter'" -d in -o new --alter nat=.7,nothing=.1
+refuse 2 "'--task-shares'" -d in -o new --task-shares weather=1
+refuse 2 "balance" -d in -o new --balance 1.5
+refuse 2 "one manner" -d in -o new --unit capture --alter nat

@@ -429,7 +429,7 @@ static void compare_prefix(wlm_model *model, const wlmi_view *view)
         assert_ok(wlmi_prefix_take(pool, &prefix[flow->id], &flow->key, &packet, &error), &error);
     }
     for (int id = 1; id <= TEST_CAPTURE_FLOWS; id++) {
-        const wlmi_flow_packets flow = {&key[id], flows[id].count, WLM_END_EOF, 0, get, &flows[id]};
+        const wlmi_flow_packets flow = {&key[id], flows[id].count, WLM_END_EOF, 0, get, &flows[id], 0};
         wlmi_rows fast = {0}, slow = {0};
         uint64_t used;
         wlmi_prefix_end(pool, &prefix[id]);

@@ -158,8 +158,7 @@ WLM_API const char *wlm_hide_name(wlm_hide hide);
 /* WLM_OK and *hide, or WLM_ERR_ARGUMENT. */
 WLM_API wlm_status wlm_hide_parse(const char *name, wlm_hide *hide);
 
-/* What can befall a recording of a flow, as training draws it and evaluation applies it: docs/ALTERATIONS.md. The last
- * one, "randomise", is for training. NULL past the last. */
+/* What can befall a recording of a flow, docs/ALTERATIONS.md; the last one is for training alone. NULL past it. */
 WLM_API const char *wlm_alteration_name(size_t i);
 
 #define WLM_PAYLOAD_FULL UINT32_MAX
@@ -339,18 +338,14 @@ typedef struct wlm_train_options {
     wlm_hide hide;
     uint32_t payload;         /* first bytes of payload per packet, or WLM_PAYLOAD_FULL */
     uint32_t max_packets;     /* per flow; 0: as init has it, or as many as fit */
-    /* Or several, drawn for each sequence: "ids=.6,implicit=.2,shape=.2", "64=.8,full=.2", "16=.8,32=.2"; one name alone
-     * is that alone. The model serves them all; the first is its own: what val parts and queries see unless asked. NULL:
-     * as the three above say */
+    /* NULL, or several of the three above, drawn for each sequence: "ids=.6,shape=.4", "64=.8,full=.2", "16=.8,32=.2".
+     * The model serves them all; the first is its own: what val parts and queries see unless asked */
     const char *hide_shares, *payload_shares, *max_packets_shares;
-    const char *alter;        /* what befalls flows before they are hidden, "nat=.1,oneway=.05": shares of all sequences;
-                                 see wlm_alteration_name(). NULL: as init has it, or nothing */
-    double balance;           /* of the labels of a task in drawing flows: a label with n flows comes n^(1 - balance)
-                                 times */
-    double task_balance;      /* of the tasks, the same way */
-    const char *task_shares;  /* or shares by name, "device=1,service=2"; all tasks. NULL: by task_balance */
-    uint32_t per_label;       /* with labels, use so many training flows of each label only, drawn; 0: all */
-    uint64_t draw;            /* seed of that drawing */
+    const char *alter;        /* alterations, likewise; shares of all sequences, sum at most 1. NULL: as init, or none */
+    double balance, task_balance; /* labels of a task, and tasks, of n flows are drawn n^(1 - balance) times */
+    const char *task_shares;  /* or tasks so: "device=1,service=2". NULL: by task_balance */
+    uint32_t per_label;       /* use so many labelled training flows of each label; 0: all */
+    uint64_t draw;            /* which ones */
     uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
                                  codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
                                  2304.09513) */

@@ -169,7 +169,7 @@ static void next_part(const run *r, int layer, int part)
     wlmi_infer *w = r->w;
     for (int s = 0; s < r->batch->segments.count; s++) {
         w->state[s] = wlmi_at(r->net->backend, r->streams[s]->block, w->at[s]);
-        w->at[s] += wlmi_stream_part(&r->net->config, layer, part, w->room[s]);
+        w->at[s] += wlmi_stream_part(r->net, layer, part, w->room[s]);
     }
 }
 

@@ -62,7 +62,7 @@ typedef struct wlmi_mixer {
     int (*reach)(const wlmi_head_group *group);
     /* Values in one stream's state, zero before the first token, that has room for so many tokens one by one. A larger
      * room, as long as no more tokens were held, keeps what stands there as a prefix. */
-    size_t (*state_size)(const wlmi_head_group *group, int head_width, int room);
+    size_t (*state_size)(const wlmi_backend *backend, const wlmi_head_group *group, int head_width, int room);
     void (*step)(const wlmi_mixer_step *step); /* may change q, k and v in place */
 } wlmi_mixer;
 

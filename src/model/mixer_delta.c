@@ -104,9 +104,9 @@ static void backward(const wlmi_mixer_rows *r)
 }
 
 /* S [heads, K, K], then the last inputs of the convolutions [3, TAPS - 1, heads, K]. */
-static size_t state_size(const wlmi_head_group *group, int head_width, int room)
+static size_t state_size(const wlmi_backend *backend, const wlmi_head_group *group, int head_width, int room)
 {
-    (void)room;
+    (void)backend, (void)room;
     return width_of(group, head_width) * (size_t)(head_width + 3 * (TAPS - 1));
 }
 

@@ -20,9 +20,9 @@ static void backward(const wlmi_mixer_rows *r)
 }
 
 /* S [heads, K, K], then z [heads, K]. */
-static size_t state_size(const wlmi_head_group *group, int head_width, int room)
+static size_t state_size(const wlmi_backend *backend, const wlmi_head_group *group, int head_width, int room)
 {
-    (void)room;
+    (void)backend, (void)room;
     return (size_t)group->heads * (size_t)head_width * (size_t)(head_width + 1);
 }
 

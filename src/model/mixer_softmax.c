@@ -35,15 +35,18 @@ static void backward(const wlmi_mixer_rows *r)
     b->rotary(r->dk, r->segments, r->stride, heads, K, -1);
 }
 
-static int slots_of(const wlmi_head_group *group, int room)
+/* In whole blocks. */
+static size_t slots_of(const wlmi_head_group *group, int room)
 {
-    return room < window_of(group) ? room : window_of(group);
+    const size_t slots = (size_t)(room < window_of(group) ? room : window_of(group));
+    return (slots + WLMI_RING_BLOCK - 1) / WLMI_RING_BLOCK * WLMI_RING_BLOCK;
 }
 
 /* A ring (backend.h) that grows with use up to the window. */
-static size_t state_size(const wlmi_head_group *group, int head_width, int room)
+static size_t state_size(const wlmi_backend *backend, const wlmi_head_group *group, int head_width, int room)
 {
-    return 2 * (size_t)slots_of(group, room) * (size_t)group->heads * (size_t)head_width;
+    return 2 * slots_of(group, room) * (size_t)group->heads * (size_t)head_width * backend->act_size /
+           backend->real_size;
 }
 
 static void step(const wlmi_mixer_step *s)
@@ -51,7 +54,7 @@ static void step(const wlmi_mixer_step *s)
     const wlmi_backend *b = s->backend;
     int heads = s->group->heads, K = s->head_width, T = s->rows.starts[s->rows.count];
     for (int i = 0; i < s->rows.count; i++)
-        s->ring[i] = (wlmi_ring){s->state[i], slots_of(s->group, s->room[i]), s->held[i]};
+        s->ring[i] = (wlmi_ring){(wlmi_act *)s->state[i], (int)slots_of(s->group, s->room[i]), s->held[i]};
     b->rotary_turn(s->q, s->angles, T, s->stride, heads, K);
     b->rotary_turn(s->k, s->angles, T, s->stride, heads, K);
     b->attention_step(s->o, s->o_stride, s->q, s->k, s->v, s->stride, s->rows, s->ring, heads, K, window_of(s->group),

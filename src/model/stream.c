@@ -15,15 +15,16 @@ enum { FIRST_ROOM = 16 };
 
 /* ---------------------------------------------------------------- layout */
 
-size_t wlmi_stream_part(const wlmi_config *config, int layer, int part, int room)
+size_t wlmi_stream_part(const wlmi_net *net, int layer, int part, int room)
 {
+    const wlmi_config *config = &net->config;
     const wlmi_plan *plan = wlmi_config_layer(config, layer).plan;
     size_t size;
     if (part == 0 || part == plan->groups + 1) {
         size = config->shift ? (size_t)config->width / 2 : 0;
     } else {
         const wlmi_head_group *group = &plan->group[part - 1];
-        size = wlmi_mixer_of(group->kind)->state_size(group, config->head_width, room);
+        size = wlmi_mixer_of(group->kind)->state_size(net->backend, group, config->head_width, room);
     }
     return (size + 15) & ~(size_t)15;
 }
@@ -33,12 +34,12 @@ static int last_part(const wlmi_config *config, int layer)
     return wlmi_config_layer(config, layer).plan->groups + 1;
 }
 
-static size_t values(const wlmi_config *config, int room)
+static size_t values(const wlmi_net *net, int room)
 {
     size_t total = 0;
-    for (int l = 0; l < config->layers; l++)
-        for (int part = 0; part <= last_part(config, l); part++)
-            total += wlmi_stream_part(config, l, part, room);
+    for (int l = 0; l < net->config.layers; l++)
+        for (int part = 0; part <= last_part(&net->config, l); part++)
+            total += wlmi_stream_part(net, l, part, room);
     return total;
 }
 
@@ -61,7 +62,7 @@ static int reach(const wlmi_config *config)
 
 static wlm_status make(wlmi_stream *s, const wlmi_net *net, int room, wlm_error *error)
 {
-    *s = (wlmi_stream){.room = room, .size = values(&net->config, room)};
+    *s = (wlmi_stream){.room = room, .size = values(net, room)};
     s->block = wlmi_alloc_aligned(s->size * net->backend->real_size);
     return s->block ? WLM_OK : WLMI_NO_MEMORY(error);
 }
@@ -112,10 +113,10 @@ static wlm_status grow(wlmi_stream *s, const wlmi_net *net, int room, wlm_error 
     to = (char *)grown.block;
     for (int l = 0; l < c->layers; l++)
         for (int part = 0; part <= last_part(c, l); part++) {
-            size_t size = wlmi_stream_part(c, l, part, s->room) * real;
+            size_t size = wlmi_stream_part(net, l, part, s->room) * real;
             memcpy(to, from, size);
             from += size;
-            to += wlmi_stream_part(c, l, part, room) * real;
+            to += wlmi_stream_part(net, l, part, room) * real;
         }
     grown.position = s->position;
     wlmi_stream_free(s);
@@ -137,9 +138,9 @@ wlm_status wlmi_stream_fit(wlmi_stream *s, const wlmi_net *net, int more, wlm_er
 
 /* ---------------------------------------------------------------- as bytes */
 
-/* Little-endian: magic, bytes per value u32, room u32, position u64, digest of the identity; then the values as they
+/* Little-endian: magic, bytes per value u16 and per rounded one u16, room u32, position u64, digest of the identity; then the values as they
  * stand in memory, and the digest of all before it. */
-static const char magic[8] = "wlmstrm1";
+static const char magic[8] = "wlmstrm2";
 enum { DIGEST = 64, HEAD = 24 + DIGEST };
 
 static void digest_of(const void *data, size_t size, uint8_t to[DIGEST])
@@ -147,6 +148,11 @@ static void digest_of(const void *data, size_t size, uint8_t to[DIGEST])
     char hex[DIGEST + 1];
     wlmi_sha256_of(data, size, hex);
     memcpy(to, hex, DIGEST);
+}
+
+static uint32_t numbers_of(const wlmi_net *net)
+{
+    return (uint32_t)(net->backend->real_size | net->backend->act_size << 16);
 }
 
 wlm_status wlmi_stream_save(const wlmi_stream *s, const wlmi_net *net, const char *identity, void **bytes,
@@ -159,7 +165,7 @@ wlm_status wlmi_stream_save(const wlmi_stream *s, const wlmi_net *net, const cha
     if (!out)
         return WLMI_NO_MEMORY(error);
     memcpy(out, magic, sizeof magic);
-    wlmi_store_le32(out + 8, (uint32_t)net->backend->real_size);
+    wlmi_store_le32(out + 8, numbers_of(net));
     wlmi_store_le32(out + 12, (uint32_t)s->room);
     wlmi_store_le64(out + 16, s->position);
     digest_of(identity, strlen(identity), out + 24);
@@ -187,14 +193,14 @@ static wlm_status check(const wlmi_net *net, const char *identity, const uint8_t
     digest_of(identity, strlen(identity), digest);
     if (memcmp(digest, bytes + 24, DIGEST))
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "saved session: it belongs to another model");
-    if (wlmi_load_le32(bytes + 8) != net->backend->real_size)
+    if (wlmi_load_le32(bytes + 8) != numbers_of(net))
         return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "saved session: other numbers than here");
     room = wlmi_load_le32(bytes + 12);
     position = wlmi_load_le64(bytes + 16);
     if (room > (uint32_t)most || position > INT64_MAX || (position > room && room < (uint32_t)most))
         return damaged(error, "its position does not fit its room");
     if ((size - HEAD - DIGEST) % net->backend->real_size ||
-        (size - HEAD - DIGEST) / net->backend->real_size != values(&net->config, (int)room))
+        (size - HEAD - DIGEST) / net->backend->real_size != values(net, (int)room))
         return damaged(error, "its length does not fit its room");
     return WLM_OK;
 }

@@ -8,7 +8,9 @@
 #include "task/bench_streams.h"
 
 enum { SHORT, LONG, LENGTHS };
-enum { DEFAULT_SHORT = 2048, DEFAULT_LONG = 65536, STEPS = 64, MEMORY_LENGTHS = 4 };
+enum { DEFAULT_SHORT = 2048, DEFAULT_LONG = 65536, MEMORY_LENGTHS = 4 };
+/* Tokens one by one, and after how many of them a ratio is taken: the median of many stands noise. */
+enum { STEPS = 512, TURN = 32 };
 
 typedef struct measurement {
     wlm_bench_model_options options; /* context: the longer one */
@@ -55,12 +57,21 @@ static wlm_status feed_streams(measurement *m, wlm_error *error)
     return WLM_OK;
 }
 
-/* A piece of the shorter length, then tokens one by one. */
-static wlm_status use(measurement *m, int which, uint32_t run, wlm_error *error)
+/* Tokens one by one, by turns of the short stream and of the long one, a few turns to a ratio. The run's ratio is
+ * the median of these. */
+static wlm_status step_in_turn(measurement *m, uint32_t run, wlm_error *error)
 {
-    WLMI_TRY(wlmi_bench_streams_feed(&m->streams[which], m->length[SHORT], &m->chunk_s[which][run], error));
-    for (int i = 0; i < STEPS; i++)
-        WLMI_TRY(wlmi_bench_streams_feed(&m->streams[which], 1, &m->step_s[which][run], error));
+    double ratio[STEPS / TURN];
+    for (int turn = 0; turn < STEPS / TURN; turn++) {
+        double seconds[LENGTHS] = {0};
+        WLMI_TRY(wlmi_bench_model_stopped(&m->model));
+        for (int i = 0; i < LENGTHS * TURN; i++)
+            WLMI_TRY(wlmi_bench_streams_feed(&m->streams[i % LENGTHS], 1, &seconds[i % LENGTHS], error));
+        for (int which = 0; which < LENGTHS; which++)
+            m->step_s[which][run] += seconds[which];
+        ratio[turn] = seconds[LONG] / seconds[SHORT];
+    }
+    m->step[run] = wlmi_median(ratio, STEPS / TURN);
     return WLM_OK;
 }
 
@@ -74,11 +85,11 @@ static wlm_status measure(measurement *m, wlm_error *error)
     for (uint32_t run = 0; run < o->runs; run++) {
         for (int which = 0; which < LENGTHS; which++) {
             WLMI_TRY(train_step(m, which, &m->train_s[which][run], error));
-            WLMI_TRY(use(m, which, run, error));
+            WLMI_TRY(wlmi_bench_streams_feed(&m->streams[which], m->length[SHORT], &m->chunk_s[which][run], error));
         }
+        WLMI_TRY(step_in_turn(m, run, error));
         m->train[run] = m->train_s[LONG][run] / m->train_s[SHORT][run];
         m->chunk[run] = m->chunk_s[LONG][run] / m->chunk_s[SHORT][run];
-        m->step[run] = m->step_s[LONG][run] / m->step_s[SHORT][run];
         wlmi_bench_show(o->progress, o->user, run + 1, o->runs, start_s);
     }
     return WLM_OK;

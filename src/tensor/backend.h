@@ -47,10 +47,12 @@ typedef struct wlmi_delta_gradient {
     wlmi_real *d_log_rate, *d_bias;    /* [heads] += */
 } wlmi_delta_gradient;
 
-/* What window and full heads of one stream remember: the keys and values of its last tokens. */
+/* What window and full heads of one stream remember: the keys and values of its last tokens, rounded as activations
+ * are. The token at position p stands in block p / 16 % (slots / 16), in whatever order the backend likes best there. */
+enum { WLMI_RING_BLOCK = 16 };
 typedef struct wlmi_ring {
-    wlmi_real *slot; /* [slots, 2, heads, K]: the key, then the value; the token at position p stands in p % slots */
-    int slots;       /* at least as many as will be held and seen */
+    wlmi_act *slot;  /* [slots / 16, 2, 16, heads, K], each block in an order of the backend's own */
+    int slots;       /* a multiple of 16, at least as many as will be held and seen */
     uint64_t held;   /* tokens that the stream has had */
 } wlmi_ring;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bf16.h"
 #include "support/numbers.h"
 #include "tensor/backend.h"
 #include "tensor/cpu/simd.h"
@@ -227,15 +228,22 @@ static void rotary(void **state)
     free(a), free(b);
 }
 
+static int whole_blocks(int slots)
+{
+    return (slots + WLMI_RING_BLOCK - 1) / WLMI_RING_BLOCK * WLMI_RING_BLOCK;
+}
+
 /* Some tokens of three streams at a time against the scalar backend, and however they are cut, the same bits. */
 static void steps(void **state)
 {
-    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 150, S = 3 };
+    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 160, S = 3 };
     static const int32_t one_by_one[] = {0, 1, 2, 3};
     static const int windows[] = {LINEAR, 1, 70, N};
     float *x = test_randoms(S * N * ROW), *expected = calloc(S * N * O_ROW, sizeof *x);
     float *o = test_copy(expected, S * N * O_ROW);
     (void)state;
+    for (int i = 0; i < S * N * ROW; i++) /* rings hold bf16 */
+        x[i] = wlmi_from_bf16(wlmi_to_bf16(x[i]));
     for (int w = 0; w < 4; w++) {
         const int window = windows[w];
         for (int way = 0; way < 3; way++) { /* the scalar backend; ours, token by token of all streams; in pieces */
@@ -248,7 +256,7 @@ static void steps(void **state)
                 const int32_t pieces[] = {0, n = t + most < N ? most : N - t};
                 for (int s = 0; s < S; s++) {
                     sums[s] = R(memory + s * N * 2 * W);
-                    ring[s] = (wlmi_ring){sums[s], window, (uint64_t)t};
+                    ring[s] = (wlmi_ring){(wlmi_act *)sums[s], whole_blocks(window), (uint64_t)t};
                 }
                 for (int s = 0; s < S; s += way == 2 ? 1 : S) { /* token t of stream s is row t * S + s, or s * N + t */
                     const wlmi_segments rows = way == 2 ? (wlmi_segments){1, pieces} : (wlmi_segments){S, one_by_one};

@@ -384,7 +384,8 @@ static void steps_agree_with_forward(void **state)
     (void)state;
     for (int i = 0; i < 5; i++) {
         for (int most = 1; most < 4; most++) {
-            double memory[(T + 3) * 2 * W] = {0}, before[(T + 3) * 2 * W];
+            double memory[(T + 18) * 2 * W] = {0}, before[(T + 18) * 2 * W];
+            const int slots = (windows[i] + WLMI_RING_BLOCK - 1) / WLMI_RING_BLOCK * WLMI_RING_BLOCK;
             wlmi_real *sums = R(memory);
             if (windows[i])
                 b->attention_forward(R(whole), W, R(lse), R(x), R(x + W), R(x + 2 * W), ROW, whole_segment, H, K,
@@ -392,7 +393,7 @@ static void steps_agree_with_forward(void **state)
             else
                 b->linear_forward(R(whole), W, R(kept), R(x), R(x + W), R(x + 2 * W), ROW, whole_segment, H, K);
             for (int t = 0, n; t < T; t += n) {
-                wlmi_ring ring = {R(memory), windows[i], (uint64_t)t};
+                wlmi_ring ring = {(wlmi_act *)memory, slots, (uint64_t)t};
                 int32_t part[] = {0, n = t + most < T ? most : T - t};
                 const wlmi_segments rows = {1, part};
                 double *q = x + t * ROW;

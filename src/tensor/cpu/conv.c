@@ -137,15 +137,16 @@ void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int
     wlmi_cpu_release(blocks);
 }
 
-static void conv_token(float *restrict x, float *restrict last, const float *restrict w, int C)
+/* last [TAPS - 1, C]: the inputs before x, oldest first; x takes its place among them. */
+static void conv_token(float *restrict x, float *restrict last, const float *restrict taps, int C)
 {
+#pragma omp simd
     for (int c = 0; c < C; c++) {
-        const float now = x[c];
-        const float z = w[c * TAPS] * last[c] + w[c * TAPS + 1] * last[C + c] + w[c * TAPS + 2] * last[2 * C + c] +
-                        w[c * TAPS + 3] * now;
+        const float oldest = last[c], middle = last[C + c], newest = last[2 * C + c], now = x[c];
+        const float z = taps[c] * oldest + taps[C + c] * middle + taps[2 * C + c] * newest + taps[3 * C + c] * now;
         x[c] = z * sigmoid_float(z);
-        last[c] = last[C + c];
-        last[C + c] = last[2 * C + c];
+        last[c] = middle;
+        last[C + c] = newest;
         last[2 * C + c] = now;
     }
 }
@@ -155,17 +156,20 @@ void LEVEL(conv_step)(wlmi_real *x, int x_stride, wlmi_segments rows, wlmi_real 
 {
     const int threads = wlmi_cpu_threads(8.0 * rows.starts[rows.count] * C);
     const size_t size = (TAPS - 1) * (size_t)C;
-    size_t step = 0;
+    size_t step = 0, unused;
     float *own = keep ? NULL : wlmi_cpu_scratch(threads, size, &step);
-    if (keep || own) {
+    float *taps = wlmi_cpu_scratch(1, TAPS * (size_t)C, &unused);
+    if (taps && (keep || own)) {
+        turn_taps(taps, (const float *)w, C);
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int b = 0; b < rows.count; b++) {
             float *last = (float *)state[b] + at;
             if (!keep)
                 last = memcpy(own + step * omp_get_thread_num(), last, size * sizeof *last);
             for (int t = rows.starts[b]; t < rows.starts[b + 1]; t++)
-                conv_token((float *)x + (size_t)t * x_stride, last, (const float *)w, C);
+                conv_token((float *)x + (size_t)t * x_stride, last, taps, C);
         }
     }
+    wlmi_cpu_release(taps);
     wlmi_cpu_release(own);
 }

@@ -23,6 +23,16 @@ INLINE float widen(uint16_t x)
     return y;
 }
 
+/* 16 floats, which the compiler keeps in as many registers as they take: for sums that a loop over an array in memory
+ * would store and load again at every turn. */
+typedef float lanes __attribute__((vector_size(64)));
+typedef uint32_t lane_bits __attribute__((vector_size(64)));
+typedef float lanes_at __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t narrow_lanes_at __attribute__((vector_size(32), aligned(2), may_alias));
+enum { LANES = 16 };
+#define LANES_OF(x) (*(const lanes_at *)(x))
+#define WIDENED_LANES_OF(x) ((lanes)(__builtin_convertvector(*(const narrow_lanes_at *)(x), lane_bits) << 16))
+
 /* exp(x) for x in [-87, 88], outside as at the border, relative error below 2e-7; loops over it vectorise.
  * exp(x) = 2^n exp(r) with n = round(x / ln 2), ln 2 in two parts; the polynomial for |r| <= ln(2)/2 is that of the
  * Cephes library's expf (Moshier, 1992). NaN stays NaN. */

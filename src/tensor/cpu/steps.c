@@ -1,13 +1,12 @@
-/* steps.c: mixers in their recurrent form: a few tokens of each of many streams. A task is one head of one stream,
- * which takes its tokens in order, so that how they are cut into calls and who else is there changes nothing. */
+/* steps.c: rotary positions, token shift and linear heads in their recurrent form: a few tokens of each of many streams.
+ * A head of a stream takes its tokens in order, so that how they are cut into calls and who else is there changes
+ * nothing. */
 #include <omp.h>
 
 #include "tensor/cpu/ops.h"
 #include "tensor/cpu/linear.h"
 #include "tensor/cpu/simd.h"
 #include "tensor/turns.h"
-
-enum { PIECE = 64 };
 
 /* ---------------------------------------------------------------- rotary positions */
 
@@ -71,111 +70,6 @@ void LEVEL(shift_step)(wlmi_act *y_, const wlmi_act *x_, wlmi_segments rows, wlm
         }
         for (int d = 0; keep && d < half; d++)
             last[d] = widen(x[(size_t)(rows.starts[s + 1] - 1) * D + d]);
-    }
-}
-
-/* ---------------------------------------------------------------- softmax heads */
-
-typedef struct sight { /* what one head of a token sees: `old` tokens in the ring, from this slot on, then own rows */
-    const float *ring;
-    int slot, slots, slot_row, value; /* distances in floats: between slots, and from a key to its value */
-    int old, all;
-    const float *k, *v;               /* of the first own row seen */
-    int row;
-} sight;
-
-/* Scores are taken 64 tokens at a time, oldest first, with a running maximum. */
-static void attend(float *restrict o, const float *restrict q, const sight *s, int K)
-{
-    const float factor = 1 / sqrtf((float)K);
-    float top = 0, total = 0;
-    for (int i = 0; i < K; i++)
-        o[i] = 0;
-    for (int done = 0; done < s->all; done += PIECE) {
-        const int count = s->all - done < PIECE ? s->all - done : PIECE;
-        const float *value[PIECE];
-        float score[PIECE], highest, fade;
-        for (int j = 0; j < count; j++) {
-            const int at = done + j, slot = s->slot + at < s->slots ? s->slot + at : s->slot + at - s->slots;
-            const float *key = at < s->old ? s->ring + (size_t)slot * s->slot_row
-                                           : s->k + (size_t)(at - s->old) * s->row;
-            float sum = 0;
-            value[j] = at < s->old ? key + s->value : s->v + (size_t)(at - s->old) * s->row;
-#pragma omp simd reduction(+ : sum)
-            for (int i = 0; i < K; i++)
-                sum += q[i] * key[i];
-            score[j] = sum * factor;
-        }
-        highest = done ? top : score[0];
-        for (int j = 0; j < count; j++)
-            highest = score[j] > highest ? score[j] : highest;
-        fade = done ? exp_float(top - highest) : 0;
-        top = highest;
-        total *= fade;
-        for (int i = 0; i < K; i++)
-            o[i] *= fade;
-        for (int j = 0; j < count; j++)
-            score[j] = exp_float(score[j] - top);
-        for (int j = 0; j < count; j++) {
-            total += score[j];
-            for (int i = 0; i < K; i++)
-                o[i] += score[j] * value[j][i];
-        }
-    }
-    for (int i = 0; i < K; i++)
-        o[i] /= total;
-}
-
-/* What token t of its call sees; ring, k and v point at the head's part. */
-static sight sight_of(const wlmi_ring *ring, const float *slot, const float *k, const float *v, int stride, int t,
-                      int heads, int K, int window)
-{
-    const uint64_t now = ring->held + (uint64_t)t;
-    const int all = now < (uint64_t)window ? (int)now + 1 : window, own = t + 1 < all ? t + 1 : all;
-    const size_t first = (size_t)(t + 1 - own) * stride;
-    return (sight){.ring = slot, .slot = (int)((ring->held - (uint64_t)(all - own)) % (uint64_t)ring->slots),
-                   .slots = ring->slots, .slot_row = 2 * heads * K, .value = heads * K, .old = all - own, .all = all,
-                   .k = k + first, .v = v + first, .row = stride};
-}
-
-static void write_ring(const wlmi_ring *ring, float *slot, const float *k, const float *v, int stride, int n, int heads,
-                       int K)
-{
-    for (int t = n < ring->slots ? 0 : n - ring->slots; t < n; t++) {
-        float *to = slot + 2 * (size_t)((ring->held + (uint64_t)t) % (uint64_t)ring->slots) * heads * K;
-        memcpy(to, k + (size_t)t * stride, (size_t)K * sizeof *to);
-        memcpy(to + heads * K, v + (size_t)t * stride, (size_t)K * sizeof *to);
-    }
-}
-
-/* Tokens that the rows see, all streams together: what the work grows with. */
-static double tokens_seen(wlmi_segments rows, const wlmi_ring *ring, int window)
-{
-    double seen = 0;
-    for (int s = 0; s < rows.count; s++)
-        seen += (rows.starts[s + 1] - rows.starts[s]) * fmin((double)ring[s].held + 1, (double)window);
-    return seen;
-}
-
-void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wlmi_real *k, const wlmi_real *v,
-                           int stride, wlmi_segments rows, const wlmi_ring *ring, int heads, int K, int window,
-                           int keep)
-{
-    const int tasks = rows.count * heads;
-    const int threads = wlmi_cpu_threads(tokens_seen(rows, ring, window) * heads * K / 8);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int task = 0; task < tasks; task++) {
-        const int s = task / heads, h = task % heads, start = rows.starts[s], n = rows.starts[s + 1] - start;
-        const size_t at = (size_t)start * stride + h * K;
-        const float *keys = (const float *)k + at, *values = (const float *)v + at;
-        float *slot = (float *)ring[s].slot + h * K;
-        for (int t = 0; t < n; t++) {
-            const sight seen = sight_of(&ring[s], slot, keys, values, stride, t, heads, K, window);
-            attend((float *)o + (size_t)(start + t) * o_stride + h * K, (const float *)q + at + (size_t)t * stride,
-                   &seen, K);
-        }
-        if (keep)
-            write_ring(&ring[s], slot, keys, values, stride, n, heads, K);
     }
 }
 

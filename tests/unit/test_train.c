@@ -107,6 +107,11 @@ static void a_stopped_and_resumed_run_writes_the_same_file(void **state)
         wlm_error error;
         int sittings = 0;
         wlm_status status = WLM_STOPPED;
+        if (kind) {
+            o.hide_shares = "ids=.5,shape=.5";
+            o.payload_shares = "full=.5,2=.5";
+            o.alter = "sample10=.3,jitter=.3";
+        }
         assert_ok(wlm_train(&o, &whole, &error), &error);
         o.out = halting;
         o.progress = stop_at_once;
@@ -120,6 +125,16 @@ static void a_stopped_and_resumed_run_writes_the_same_file(void **state)
             if (status == WLM_STOPPED) {
                 assert_int_equal(access(aside, F_OK), 0);
                 assert_true(access(halting, F_OK) != 0);
+            }
+            if (kind && status == WLM_STOPPED) {
+                wlm_train_options other = o;
+                other.resume = 1;
+                other.hide_shares = "ids=.4,shape=.6";
+                assert_int_equal(wlm_train(&other, NULL, &error), WLM_ERR_ARGUMENT);
+                assert_string_equal(error.cause, "cannot resume with another hide: the run had \"ids=.5,shape=.5\"");
+                other = o, other.resume = 1, other.alter = NULL;
+                assert_int_equal(wlm_train(&other, NULL, &error), WLM_ERR_ARGUMENT);
+                assert_non_null(strstr(error.cause, "another alter"));
             }
         }
         assert_ok(status, &error);

@@ -8,10 +8,10 @@
 #include "base/rng.h"
 #include "capture/alter.h"
 #include "capture/flow_key.h"
+#include "task/prompt.h"
 
 enum { OPTION_END = 0, OPTION_NOTHING = 1, OPTION_SEGMENT_SIZE = 2, OPTION_WINDOW_SCALE = 3 };
 enum { TCP_FIXED = 20 };
-static const uint64_t alter_stream = 0x616c746572; /* of chance; that of prompts */
 
 struct wlmi_feature_reader {
     wlmi_hider *hider;
@@ -141,7 +141,7 @@ static wlm_status alter(wlmi_feature_reader *r, const wlmi_dataset *data, uint64
         WLMI_TRY(wlmi_dataset_packet(data, flow, j, &packet, error));
         WLMI_TRY(wlmi_packet_list_add(&r->before, &packet, error));
     }
-    return wlmi_alter_flow(r->alterer, kind, wlmi_mix2(hide_key, alter_stream), key, &r->before, &r->after, error);
+    return wlmi_alter_flow(r->alterer, kind, wlmi_prompt_alter_seed(hide_key), key, &r->before, &r->after, error);
 }
 
 wlm_status wlmi_features_read(wlmi_feature_reader *r, wlmi_features *f, const wlmi_dataset *data, uint64_t flow,

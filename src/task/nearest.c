@@ -11,17 +11,16 @@ typedef struct neighbour {
     int label;
 } neighbour;
 
-/* Standardised, and of length 1. */
-static void direction(const wlmi_standard *standard, const float *x, float *out)
+/* The same way, of length 1. */
+static void direction(const float *x, int width, float *out)
 {
     double squares = 0;
     float scale;
-    wlmi_standard_apply(standard, x, out);
-    for (int d = 0; d < standard->width; d++)
-        squares += (double)out[d] * out[d];
+    for (int d = 0; d < width; d++)
+        squares += (double)x[d] * x[d];
     scale = squares > 0 ? (float)(1 / sqrt(squares)) : 0;
-    for (int d = 0; d < standard->width; d++)
-        out[d] *= scale;
+    for (int d = 0; d < width; d++)
+        out[d] = x[d] * scale;
 }
 
 /* In eight sums, which the compiler may do at a time. */
@@ -68,26 +67,26 @@ static int vote(const neighbour *best, int count)
 wlm_status wlmi_nearest(const wlmi_vectors *v, int k, const float *x, size_t m, int *guess, wlm_error *error)
 {
     const size_t width = (size_t)v->width;
-    wlmi_standard standard = {NULL, NULL, 0};
-    float *known = wlmi_alloc_array(v->n * width, sizeof *known), *asked = wlmi_alloc_array(width, sizeof *asked);
-    neighbour *best = wlmi_alloc_array((size_t)k, sizeof *best);
-    wlm_status status = wlmi_standard_fit(&standard, v->x, v->n, v->width, error);
-    if (status == WLM_OK && (!known || !asked || !best))
-        status = WLMI_NO_MEMORY(error);
-    if (status == WLM_OK && (!v->n || k < 1))
-        status = wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no vectors to be near to");
-    for (size_t i = 0; status == WLM_OK && i < v->n; i++)
-        direction(&standard, v->x + i * width, known + i * width);
-    for (size_t j = 0; status == WLM_OK && j < m; j++) {
+    float *known, *asked;
+    neighbour *best;
+    int room;
+    if (!v->n || k < 1)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no vectors to be near to");
+    known = wlmi_alloc_array(v->n * width, sizeof *known);
+    asked = wlmi_alloc_array(width, sizeof *asked);
+    best = wlmi_alloc_array((size_t)k, sizeof *best);
+    room = known && asked && best;
+    for (size_t i = 0; room && i < v->n; i++)
+        direction(v->x + i * width, v->width, known + i * width);
+    for (size_t j = 0; room && j < m; j++) {
         int count = 0;
-        direction(&standard, x + j * width, asked);
+        direction(x + j * width, v->width, asked);
         for (size_t i = 0; i < v->n; i++)
             keep(best, &count, k, (neighbour){product(asked, known + i * width, v->width), v->y[i]});
         guess[j] = vote(best, count);
     }
-    wlmi_standard_free(&standard);
     wlmi_free(known);
     wlmi_free(asked);
     wlmi_free(best);
-    return status;
+    return room ? WLM_OK : WLMI_NO_MEMORY(error);
 }

@@ -4,8 +4,8 @@
 
 #include "task/vectors.h"
 
-/* guess [m]: for each of x [m, width] the class that most of its k nearest have, by the cosine between vectors whose
- * columns were standardised; of classes with as many, the nearest one's. */
+/* guess [m]: for each of x [m, width] the class that most of its k nearest have, by the cosine of their angle;
+ * of classes with as many, the nearest one's. */
 wlm_status wlmi_nearest(const wlmi_vectors *vectors, int k, const float *x, size_t m, int *guess, wlm_error *error);
 
 #endif

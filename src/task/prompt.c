@@ -29,6 +29,11 @@ struct wlmi_prompter {
     uint8_t first_role; /* of the first of them */
 };
 
+uint64_t wlmi_prompt_alter_seed(uint64_t hide_key)
+{
+    return wlmi_mix2(hide_key, alter_stream);
+}
+
 typedef struct shown { /* what of a flow went into the tokens */
     uint64_t packets;
     int whole; /* its last packet is among them, and none is cut */
@@ -152,7 +157,7 @@ static manner choose(const wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi
     }
     if (p->view.alter >= 0) {
         alter = p->view.alter;
-        seed = wlmi_mix2(flow->hide_key, alter_stream);
+        seed = wlmi_prompt_alter_seed(flow->hide_key);
     }
     return (manner){p->hider[hide][payload], mix->payloads.value[payload], mix->packets.value[packets], alter, seed};
 }

@@ -64,6 +64,9 @@ wlm_status wlmi_prompter_append(wlmi_prompter *prompter, const wlmi_dataset *dat
                                 wlm_error *error);
 void wlmi_prompter_free(wlmi_prompter *prompter);
 
+/* The seed of the alteration that a view asks for, of a flow with this hide key. */
+uint64_t wlmi_prompt_alter_seed(uint64_t hide_key);
+
 /* Appends tokens, each the target of the row before it by this weight (0: of none); rows were reserved. */
 void wlmi_prompt_tokens(wlmi_rows *rows, const wlmi_tokens *tokens, int32_t vocabulary, float weight);
 

@@ -57,6 +57,7 @@ int run_part(const command *self, const command *parts, int argc, char **argv);
 int run_bench_ablate(const command *self, int argc, char **argv);
 int run_evaluate_classify(const command *self, int argc, char **argv);
 int run_evaluate_generate(const command *self, int argc, char **argv);
+int run_evaluate_tokens(const command *self, int argc, char **argv);
 
 /* Parses argv by the table. Words that are no options go to rest (NULL: there may be none). Lists and the filter
  * belong to the parser and live as long as the program. Answers --help itself.

@@ -7,6 +7,8 @@ static const command parts[] = {
     {"evaluate generate", "compares generated flows with real ones",
      "([-m MODEL] --task T --label L... --flows N | --fake PATH...) --real PATH... [--train PATH...]",
      run_evaluate_generate},
+    {"evaluate tokens", "bits that captures cost a model, beside general compressors",
+     "[-m MODEL] (-r PATH... | -d DIR...) [options]", run_evaluate_tokens},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -15,4 +17,4 @@ static int run(const command *self, int argc, char **argv)
     return run_part(self, parts, argc, argv);
 }
 
-const command command_evaluate = {"evaluate", "measures how good a model is", "classify|generate [options]", run};
+const command command_evaluate = {"evaluate", "measures how good a model is", "classify|generate|tokens [options]", run};

@@ -1,13 +1,8 @@
-/* bits.h: what captured packets cost a model: -log2 p of every token, the softmax taken over what the grammar allows.
- *
- * Flows are shown in pieces that fit the view's context, cut at packet borders, each coded afresh, so that every packet
- * of a flow counts, under any codec. A packet that does not fit alone goes on in the next piece. */
+/* bits.h: what flows of imported folders cost a model, drawn in a seeded order: bits by what they tell of. */
 #ifndef WLMI_BITS_H
 #define WLMI_BITS_H
 
 #include "task/prompt.h"
-
-enum { WLMI_GROUPS = WLMI_GROUP_DATA + 1 };
 
 typedef struct wlmi_bits {
     uint64_t flows, packets, tokens, pieces;
@@ -20,7 +15,7 @@ typedef struct wlmi_bits_options {
     uint64_t seed;   /* of the order in which flows are drawn */
     uint64_t flow_bytes; /* of each flow, the packets that first reach so many captured bytes; 0: all */
     uint64_t bytes;  /* stops after the flow that reaches so many; the same flows under any codec. 0: all flows */
-    int tokens;      /* rows per batch; at least the view's context */
+    int tokens;      /* rows per batch */
     wlm_stop *stop;  /* WLM_STOPPED where it is seen; may be NULL */
 } wlmi_bits_options;
 

@@ -27,21 +27,27 @@ static const char *limit_text(uint32_t payload, char text[16])
 
 wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error)
 {
-    const wlmi_record *record = &model->net->record;
-    uint32_t payload = wish->payload == WLM_PAYLOAD_INHERIT ? record->payload : wish->payload;
-    const char *hide = wlm_hide_name(wish->hide);
-    char trained[16], asked[16];
-    wlmi_mixture mix;
-    if (wish->unit == WLM_UNIT_CAPTURE || record->unit == WLM_UNIT_CAPTURE)
+    if (wish->unit == WLM_UNIT_CAPTURE || model->net->record.unit == WLM_UNIT_CAPTURE)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "labels belong to flows: a model of unit capture has none to give");
+    return wlmi_query_shown(model, wish, view, error);
+}
+
+wlm_status wlmi_query_shown(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error)
+{
+    const wlmi_record *record = &model->net->record;
+    uint32_t payload = wish->payload == WLM_PAYLOAD_INHERIT ? record->payload : wish->payload;
+    const wlm_hide policy = wish->hide == WLM_HIDE_INHERIT ? record->hide : wish->hide;
+    const char *hide = wlm_hide_name(policy);
+    char trained[16], asked[16];
+    wlmi_mixture mix;
     WLMI_TRY(wlmi_query_tokens(model, wish->codec, wish->unit, error));
     WLMI_TRY(wlmi_in_file(error, wlmi_mix_read(&mix, record, error), model->path));
-    if (!wlmi_shares_have(&mix.hides, wish->hide) && !wish->force)
+    if (!wlmi_shares_have(&mix.hides, policy) && !wish->force)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
                          "trained with --hide %s, not %s; --force reads it with %s all the same",
                          record->hide_shares[0] ? record->hide_shares : wlm_hide_name(record->hide), hide, hide);
-    if (wish->hide == WLM_HIDE_SHAPE) /* no payload is seen, and training left the limit alone */
+    if (policy == WLM_HIDE_SHAPE) /* no payload is seen, and training left the limit alone */
         payload = record->payload;
     if (!wlmi_shares_have(&mix.payloads, payload) && !wish->force)
         return wlmi_fail(error, WLM_ERR_REFUSED, model->path, WLM_NO_OFFSET,
@@ -49,10 +55,11 @@ wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_v
                          record->payload_shares[0] ? record->payload_shares : limit_text(record->payload, trained),
                          limit_text(payload, asked));
     *view = wlmi_view_default(model->codec);
-    view->hide = wish->hide;
+    view->hide = policy;
     view->payload = payload;
     view->max_packets = wish->max_packets ? wish->max_packets : record->max_packets;
     view->context = model->net->config.context;
+    view->unit = record->unit;
     return WLM_OK;
 }
 

@@ -8,7 +8,7 @@
 typedef struct wlmi_wish { /* how the caller wants flows shown */
     const char *codec;    /* NULL: as trained */
     wlm_unit unit;        /* or WLM_UNIT_INHERIT: as trained */
-    wlm_hide hide;
+    wlm_hide hide;        /* or WLM_HIDE_INHERIT: as trained */
     uint32_t payload;     /* or WLM_PAYLOAD_INHERIT: as trained */
     uint32_t max_packets; /* 0: as trained */
     int force;
@@ -19,6 +19,9 @@ wlm_status wlmi_query_tokens(const wlm_model *model, const char *codec, wlm_unit
 /* The view in which a model is asked about flows: as it was trained but for the wish. A policy or a payload limit that
  * none of its training sequences was drawn with is WLM_ERR_REFUSED unless force is set; so is, always, a unit other than flow. */
 wlm_status wlmi_query_view(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error);
+
+/* The same for packets as such, in the model's own unit. */
+wlm_status wlmi_query_shown(const wlm_model *model, const wlmi_wish *wish, wlmi_view *view, wlm_error *error);
 
 /* Index of a task, or of a label in a task; an unknown name is WLM_ERR_ARGUMENT that lists what there is.
  * Task NULL: the first. */

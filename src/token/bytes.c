@@ -322,6 +322,14 @@ static wlmi_group bytes_group(uint8_t role, wlmi_token token)
     return role == DATA ? WLMI_GROUP_DATA : role >= TIME && role < CAPTURED ? WLMI_GROUP_TIME : WLMI_GROUP_LINK;
 }
 
+static const char *const field_names[] = {"border", "link-type", "time", "captured-length", "wire-length", NULL};
+
+static int bytes_field(uint8_t role, wlmi_token token)
+{
+    (void)token;
+    return role == DATA ? WLMI_NO_FIELD : role >= WIRE ? 4 : role >= CAPTURED ? 3 : role >= TIME ? 2 : role > BORDER;
+}
+
 const wlmi_codec wlmi_codec_bytes = {
     .name = "bytes",
     .version = 1,
@@ -343,4 +351,6 @@ const wlmi_codec wlmi_codec_bytes = {
     .at_border = bytes_at_border,
     .token_name = bytes_token_name,
     .group = bytes_group,
+    .field_names = field_names,
+    .field = bytes_field,
 };

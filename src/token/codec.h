@@ -74,6 +74,9 @@ typedef enum wlmi_group { /* what a token tells of */
     WLMI_GROUP_RAW,
     WLMI_GROUP_DATA /* a byte of the packet: of which layer its place tells */
 } wlmi_group;
+enum { WLMI_GROUPS = WLMI_GROUP_DATA + 1 };
+
+enum { WLMI_NO_FIELD = -1, WLMI_SAME_FIELD = -2 }; /* a token of no value; one more of the value before */
 
 typedef struct wlmi_codec {
     const char *name;
@@ -112,6 +115,13 @@ typedef struct wlmi_codec {
      * opened before its own. */
     void (*set_flow)(wlmi_coder *coder, uint64_t number);
     uint64_t (*flow)(const wlmi_coder *coder);
+    /* The values that packets are told in, by name (NULL ends them): the one that a token is of, or WLMI_NO_FIELD or
+     * WLMI_SAME_FIELD. Tokens of a value follow each other. */
+    const char *const *field_names;
+    int (*field)(uint8_t role, wlmi_token token);
+    /* In this role a value's token says of those with lower tokens, which could follow as well, that they are as
+     * predicted. NULL: none does. */
+    int (*passes)(uint8_t role);
     int (*raw)(const wlmi_coder *coder); /* why the packet last encoded went raw, from 1; 0: it did not. NULL: none can */
 } wlmi_codec;
 

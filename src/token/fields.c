@@ -159,6 +159,11 @@ static wlmi_group fields_group(uint8_t role, wlmi_token token)
     return field >= 0 && wlmi_fields[field].layers & WLMI_LAYER_IP ? WLMI_GROUP_NETWORK : WLMI_GROUP_TRANSPORT;
 }
 
+static int fields_passes(uint8_t role)
+{
+    return role >= WLMI_R_TAGS && role < WLMI_R_FIELD;
+}
+
 static void fields_set_flow(wlmi_coder *c, uint64_t number)
 {
     memset(&c->given, 0, sizeof c->given);
@@ -203,5 +208,8 @@ const wlmi_codec wlmi_codec_fields = {
     .group = fields_group,
     .set_flow = fields_set_flow,
     .flow = fields_flow,
+    .field_names = wlmi_fields_field_names,
+    .field = wlmi_fields_field,
+    .passes = fields_passes,
     .raw = fields_raw,
 };

@@ -113,6 +113,8 @@ enum { WLMI_KNOWN_PORTS = 32, WLMI_KNOWN_LAYOUTS = 40 };
 
 #define WLMI_FIELD_ID(id, name, layers, code, bits, fold, buckets, hide) WLMI_F_##id,
 enum { WLMI_FIELDS(WLMI_FIELD_ID) WLMI_F_COUNT };
+/* What packets are told in beside fields. */
+enum { WLMI_F_FLOW = WLMI_F_COUNT, WLMI_F_SHAPE, WLMI_F_KIND, WLMI_F_TIME, WLMI_F_LENGTH, WLMI_F_END };
 
 typedef struct wlmi_field {
     const char *name;

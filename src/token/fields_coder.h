@@ -165,5 +165,7 @@ const char *wlmi_fields_token_name(wlmi_token token, char text[32]);
 
 extern const uint64_t wlmi_fields_rows[WLMI_R_COUNT][WLMI_T_WORDS];
 extern const char *const wlmi_fields_role_names[WLMI_R_COUNT];
+extern const char *const wlmi_fields_field_names[];
+int wlmi_fields_field(uint8_t role, wlmi_token token);
 
 #endif

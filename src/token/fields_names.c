@@ -47,6 +47,32 @@ const char *const wlmi_fields_role_names[WLMI_R_COUNT] = {
     WLMI_FIELDS(DIGIT_NAMES)
     [WLMI_R_LEN] = "length-1", "length-2", "length-3", "option", "literal", "payload", "trailer", "raw", "done"};
 
+#define FIELD_NAME(id, name, layers, code, bits, fold, buckets, hide) name,
+
+const char *const wlmi_fields_field_names[] = {WLMI_FIELDS(FIELD_NAME) "flow", "shape", "kind", "time", "length",
+                                               "end", NULL};
+
+int wlmi_fields_field(uint8_t role, wlmi_token token)
+{
+    if (role >= WLMI_R_FIELD && role < WLMI_R_LEN)
+        return (role - WLMI_R_FIELD) / 4;
+    if (role >= WLMI_R_TAGS && role < WLMI_R_FIELD)
+        return token < WLMI_T_LEN_SAME ? wlmi_field_of(token) : WLMI_F_LENGTH;
+    if (role >= WLMI_R_LEN && role < WLMI_R_OPTION)
+        return WLMI_F_LENGTH;
+    if (role >= WLMI_R_TIME && role < WLMI_R_TAGS)
+        return WLMI_F_TIME;
+    if (role >= WLMI_R_OPTION)
+        return role == WLMI_R_OPTION || role == WLMI_R_LITERAL ? WLMI_SAME_FIELD : WLMI_NO_FIELD;
+    if (role >= WLMI_R_FLAGS || (token >= WLMI_T_KIND && token < WLMI_T_US))
+        return WLMI_F_KIND;
+    if (role >= WLMI_R_SLOT && role < WLMI_R_NEW)
+        return WLMI_F_FLOW;
+    if ((role >= WLMI_R_LINK && role < WLMI_R_KIND) || token >= WLMI_T_SHAPE)
+        return WLMI_F_SHAPE;
+    return token < WLMI_T_NEW ? WLMI_F_END : WLMI_F_FLOW;
+}
+
 static void shape_name(int shape, char text[32])
 {
     static const char *const link[WLMI_FIELDS_LINKS] = {"eth", "vlan", "vlan2", "pppoe", "raw", "raw-12", "raw-14", "ipv4", "ipv6",

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "capture/capture.h"
+#include "token/beside.h"
 #include "token/slots.h"
 #include "token/streams.h"
 #include "token/transcode.h"
@@ -24,9 +25,7 @@ struct wlmi_packer {
     wlmi_slots *flows;
     uint32_t slot;      /* of the stream at hand; 0 in unit capture */
     wlmi_tokens tokens; /* of the frame at hand */
-    uint8_t *beside;
-    size_t beside_size, beside_capacity;
-    uint64_t run;       /* foretold packets not yet written down */
+    wlmi_beside beside;
     uint32_t interface; /* of the section, where foretold packets are */
     int begun;          /* the header was written */
     int ended;          /* the trailer was */
@@ -80,7 +79,7 @@ void wlmi_packer_free(wlmi_packer *p)
     wlmi_tokfile_writer_free(p->writer);
     wlmi_slots_free(p->flows);
     wlmi_tokens_free(&p->tokens);
-    wlmi_free(p->beside);
+    wlmi_beside_free(&p->beside);
     wlmi_free(p);
 }
 
@@ -90,44 +89,6 @@ const wlm_token_report *wlmi_packer_report(const wlmi_packer *p)
 }
 
 /* ---- beside the tokens */
-
-static wlm_status beside_bytes(wlmi_packer *p, const uint8_t *bytes, size_t size, wlm_error *error)
-{
-    if (!wlmi_grow(&p->beside, &p->beside_capacity, p->beside_size + size, 1))
-        return WLMI_NO_MEMORY(error);
-    if (size)
-        memcpy(p->beside + p->beside_size, bytes, size);
-    p->beside_size += size;
-    return WLM_OK;
-}
-
-static wlm_status beside_number(wlmi_packer *p, uint64_t n, wlm_error *error)
-{
-    uint8_t b[10];
-    size_t size = 0;
-    for (; n > 127; n >>= 7)
-        b[size++] = (uint8_t)(n | 128);
-    b[size++] = (uint8_t)n;
-    return beside_bytes(p, b, size, error);
-}
-
-static wlm_status beside_run(wlmi_packer *p, wlm_error *error)
-{
-    uint64_t n = p->run;
-    p->run = 0;
-    if (n == 0)
-        return WLM_OK;
-    WLMI_TRY(beside_number(p, WLMI_BESIDE_RUN, error));
-    return beside_number(p, n, error);
-}
-
-static wlm_status beside_literal(wlmi_packer *p, int operation, const uint8_t *bytes, size_t size, wlm_error *error)
-{
-    WLMI_TRY(beside_run(p, error));
-    WLMI_TRY(beside_number(p, (uint64_t)operation, error));
-    WLMI_TRY(beside_number(p, size, error));
-    return beside_bytes(p, bytes, size, error);
-}
 
 static const uint8_t *suffix_of(const wlmi_item *item, size_t *size)
 {
@@ -147,24 +108,15 @@ static wlm_status beside_record(wlmi_packer *p, const wlmi_item *item, wlm_error
         wrap.suffix_size == suffix_size && !memcmp(wrap.prefix, item->bytes, wrap.prefix_size) &&
         !memcmp(wrap.suffix, suffix, suffix_size)) {
         if (interface != p->interface) {
-            WLMI_TRY(beside_run(p, error));
-            WLMI_TRY(beside_number(p, WLMI_BESIDE_INTERFACE, error));
-            WLMI_TRY(beside_number(p, interface, error));
+            WLMI_TRY(wlmi_beside_operation(&p->beside, WLMI_BESIDE_INTERFACE, interface, error));
             p->interface = interface;
         }
-        p->run++;
+        p->beside.run++;
         return WLM_OK;
     }
-    WLMI_TRY(beside_literal(p, WLMI_BESIDE_PACKET, item->bytes, item->data_at, error));
-    WLMI_TRY(beside_number(p, suffix_size, error));
-    return beside_bytes(p, suffix, suffix_size, error);
-}
-
-static wlm_status beside_two(wlmi_packer *p, int operation, uint64_t n, wlm_error *error)
-{
-    WLMI_TRY(beside_run(p, error));
-    WLMI_TRY(beside_number(p, (uint64_t)operation, error));
-    return beside_number(p, n, error);
+    WLMI_TRY(wlmi_beside_literal(&p->beside, WLMI_BESIDE_PACKET, item->bytes, item->data_at, error));
+    WLMI_TRY(wlmi_beside_number(&p->beside, suffix_size, error));
+    return wlmi_beside_bytes(&p->beside, suffix, suffix_size, error);
 }
 
 /* ---- frames */
@@ -208,13 +160,13 @@ static wlm_status put_frame(wlmi_packer *p, wlm_error *error)
 {
     wlmi_frame frame;
     WLMI_TRY(begin(p, 0, error));
-    WLMI_TRY(beside_run(p, error));
-    if (p->tokens.count == 0 && p->beside_size == 0)
+    WLMI_TRY(wlmi_beside_run(&p->beside, error));
+    if (p->tokens.count == 0 && p->beside.size == 0)
         return WLM_OK;
-    frame = (wlmi_frame){p->tokens.token, p->tokens.count, p->beside, p->beside_size};
+    frame = (wlmi_frame){p->tokens.token, p->tokens.count, p->beside.bytes, p->beside.size};
     p->report.tokens += p->tokens.count;
     p->tokens.count = 0;
-    p->beside_size = 0;
+    p->beside.size = 0;
     return wlmi_tokfile_put_frame(p->writer, &frame, error);
 }
 
@@ -224,9 +176,9 @@ static wlm_status put_ahead(wlmi_packer *p, int *frames, wlm_error *error)
 {
     size_t done = 0;
     for (; p->tokens.count - done > WLMI_FRAME_TOKENS; done += WLMI_FRAME_TOKENS) {
-        wlmi_frame frame = {p->tokens.token + done, WLMI_FRAME_TOKENS, p->beside, p->beside_size};
+        wlmi_frame frame = {p->tokens.token + done, WLMI_FRAME_TOKENS, p->beside.bytes, p->beside.size};
         WLMI_TRY(wlmi_tokfile_put_frame(p->writer, &frame, error));
-        p->beside_size = 0;
+        p->beside.size = 0;
         *frames = 1;
     }
     if (done) {
@@ -291,7 +243,7 @@ static wlm_status end_stream(wlmi_packer *p, uint32_t slot, wlmi_end end, wlm_er
     if (p->tokens.count == WLMI_FRAME_TOKENS)
         WLMI_TRY(put_frame(p, error));
     if (!p->options.capture)
-        WLMI_TRY(beside_two(p, WLMI_BESIDE_END, slot, error));
+        WLMI_TRY(wlmi_beside_operation(&p->beside, WLMI_BESIDE_END, slot, error));
     WLMI_TRY(p->codec->encode_end(wlmi_streams_at(&p->writing, slot), end, &p->tokens, error));
     close_streams(p, slot);
     return WLM_OK;
@@ -331,11 +283,11 @@ static wlm_status choose_stream(wlmi_packer *p, const wlm_packet *packet, wlm_er
     WLMI_TRY(end_streams(p, error));
     if (opened) {
         uint64_t late = (uint64_t)packet->time_ns - (uint64_t)p->options.start_ns;
-        WLMI_TRY(beside_two(p, WLMI_BESIDE_OPEN, slot, error));
-        WLMI_TRY(beside_number(p, late, error));
+        WLMI_TRY(wlmi_beside_operation(&p->beside, WLMI_BESIDE_OPEN, slot, error));
+        WLMI_TRY(wlmi_beside_number(&p->beside, late, error));
         WLMI_TRY(open_streams(p, slot, packet->time_ns, error));
     } else if (slot != p->slot) {
-        WLMI_TRY(beside_two(p, WLMI_BESIDE_FLOW, slot, error));
+        WLMI_TRY(wlmi_beside_operation(&p->beside, WLMI_BESIDE_FLOW, slot, error));
     }
     p->slot = slot;
     return WLM_OK;
@@ -387,7 +339,7 @@ static wlm_status step_rest(wlmi_packer *p, wlm_error *error)
         return finish(p, error);
     WLMI_TRY(status);
     WLMI_TRY(seen(p, bytes, size, error));
-    return beside_literal(p, WLMI_BESIDE_REST, bytes, size, error);
+    return wlmi_beside_literal(&p->beside, WLMI_BESIDE_REST, bytes, size, error);
 }
 
 static wlm_status step_item(wlmi_packer *p, int *frames, wlm_error *error)
@@ -411,7 +363,7 @@ static wlm_status step_item(wlmi_packer *p, int *frames, wlm_error *error)
     if (item.is_packet)
         return pack_packet(p, &item, frames, error);
     WLMI_TRY(seen(p, item.bytes, item.size, error));
-    return beside_literal(p, WLMI_BESIDE_HEADER, item.bytes, item.size, error);
+    return wlmi_beside_literal(&p->beside, WLMI_BESIDE_HEADER, item.bytes, item.size, error);
 }
 
 wlm_status wlmi_packer_step(wlmi_packer *p, wlm_error *error)
@@ -421,7 +373,7 @@ wlm_status wlmi_packer_step(wlmi_packer *p, wlm_error *error)
         return WLM_END;
     while (!frames) {
         WLMI_TRY(p->damaged ? step_rest(p, error) : step_item(p, &frames, error));
-        if (p->beside_size > BESIDE_ENOUGH) {
+        if (p->beside.size > BESIDE_ENOUGH) {
             WLMI_TRY(put_frame(p, error));
             frames = 1;
         }

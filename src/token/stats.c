@@ -206,7 +206,7 @@ static wlm_status count_packet(wlm_token_counter *c, wlmi_flow_table *flows, con
 
 static wlm_status count_bytes(wlm_token_counter *c, const char *path, wlm_error *error)
 {
-    wlmi_sizes sizes = {0, 0, 0};
+    wlmi_sizes sizes = {0};
     WLMI_TRY(wlmi_scale_add(c->scale, path, &sizes, error));
     c->stats.capture_bytes += sizes.plain;
     c->stats.gzip_bytes += sizes.gzip;

@@ -56,7 +56,7 @@ static void sizes_are_those_of_the_whole_file(void **state)
     assert_ok(wlmi_scale_new(&scale, &error), &error);
     for (int i = 0; i < 4; i++) {
         uint8_t *bytes = bytes_of(sizes[i]);
-        wlmi_sizes got = {0, 0, 0}, packed = {0, 0, 0};
+        wlmi_sizes got = {0}, packed = {0};
         wlmi_output *output;
         test_write(test_path("plain"), bytes, sizes[i]);
         assert_ok(wlmi_scale_add(scale, test_path("plain"), &got, &error), &error);
@@ -71,7 +71,7 @@ static void sizes_are_those_of_the_whole_file(void **state)
         assert_memory_equal(&packed, &got, sizeof got);
         free(bytes);
     }
-    wlmi_sizes none = {0, 0, 0};
+    wlmi_sizes none = {0};
     assert_int_equal(wlmi_scale_add(scale, test_path("no such file"), &none, &error), WLM_ERR_IO);
     wlmi_scale_free(scale);
 }

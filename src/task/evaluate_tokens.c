@@ -148,6 +148,7 @@ static wlm_status take(run *r, uint64_t file, const char *name, wlm_error *error
     row->beside = START_TIME_BYTES;
     WLMI_TRY(wlmi_scale_zstd(r->scale, rec->beside.bytes, rec->beside.size, &row->beside, error));
     r->report.beside += row->beside;
+    r->report.bytes += row->bytes;
     for (size_t c = 0; c < r->report.contexts; c++) {
         const double began = wlmi_clock();
         WLMI_TRY(score(r, &r->report.context[c], &row->bits[c], error));

@@ -42,10 +42,12 @@ wlm_status wlmi_recording_begin(wlmi_recording *r, wlm_unit unit, uint64_t flow_
 
 /* ---------------------------------------------------------------- the file header */
 
-static void file_header(uint8_t header[WLMI_PCAP_FILE_HEADER], int microseconds, uint32_t link_type)
+enum { HEADER_IN_BESIDE = 2 }; /* behind the operation and its length, a byte each */
+
+static void file_header(uint8_t header[WLMI_PCAP_FILE_HEADER], int nanoseconds, uint32_t link_type)
 {
     memset(header, 0, WLMI_PCAP_FILE_HEADER);
-    wlmi_store_le32(header, microseconds ? 0xa1b2c3d4 : 0xa1b23c4d);
+    wlmi_store_le32(header, nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4);
     wlmi_store_le16(header + 4, 2);
     wlmi_store_le16(header + 6, 4);
     wlmi_store_le32(header + 16, 262144);
@@ -99,7 +101,7 @@ static int is_backward(const wlm_packet *packet, const wlm_flow_key *flow)
 static wlm_status put_header(wlmi_recording *r, uint32_t link_type, wlm_error *error)
 {
     uint8_t header[WLMI_PCAP_FILE_HEADER];
-    file_header(header, 1, link_type); /* nanoseconds are another value of one byte */
+    file_header(header, 0, link_type);
     return wlmi_beside_literal(&r->beside, WLMI_BESIDE_HEADER, header, sizeof header, error);
 }
 
@@ -136,6 +138,8 @@ wlm_status wlmi_recording_end(wlmi_recording *r, wlm_error *error)
     wlmi_slots_flush(r->slots);
     WLMI_TRY(end_flows(r, error));
     WLMI_TRY(wlmi_beside_run(&r->beside, error));
+    if (r->packets.count)
+        file_header(r->beside.bytes + HEADER_IN_BESIDE, r->nanoseconds, r->packets.packet[0].link_type);
     if (!wlmi_grow(&r->order, &r->order_room, r->packets.count, sizeof *r->order))
         return WLMI_NO_MEMORY(error);
     for (size_t f = 0; f < r->flows; f++) {
@@ -227,7 +231,7 @@ wlm_status wlmi_recording_image(const wlmi_recording *r, const wlmi_recorded_flo
     for (size_t j = 0; j < count; j++) {
         const wlm_packet packet = wlmi_packet_list_at(&r->packets, flow ? r->order[flow->first + j] : j);
         if (j == 0) {
-            file_header(image->bytes, !r->nanoseconds, packet.link_type);
+            file_header(image->bytes, r->nanoseconds, packet.link_type);
             image->size = WLMI_PCAP_FILE_HEADER;
         }
         WLMI_TRY(put_record(&packet, r->nanoseconds, payload, image, error));

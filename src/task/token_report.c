@@ -112,7 +112,7 @@ static json_t *ratios_json(const wlmi_token_report *r, double all, double header
 static json_t *context_json(const wlmi_token_report *r, const wlmi_at_context *c)
 {
     const wlmi_tally *t = wlmi_scorer_tally(c->scorer);
-    const uint64_t bytes = r->read.bytes, tokens = wlmi_scorer_tokens(c->scorer);
+    const uint64_t bytes = r->bytes, tokens = wlmi_scorer_tokens(c->scorer);
     const double beside = 8 * (double)r->beside;
     json_t *object = json_object(), *on = json_object();
     double all = 0, headers = beside;
@@ -213,7 +213,7 @@ static void set_reading(json_t *root, const wlmi_recordings_report *read)
     }
     set_count(root, "flows", read->flows);
     set_count(root, "packets", read->packets);
-    set_count(root, "bytes", read->bytes);
+    set_count(root, "bytes_before_hiding", read->bytes);
 }
 
 json_t *wlmi_token_report_json(const wlmi_token_report *r)
@@ -231,12 +231,13 @@ json_t *wlmi_token_report_json(const wlmi_token_report *r)
     set(root, "max_packets_trained", json_integer((json_int_t)r->model->net->record.max_packets));
     set_count(root, "seed", r->options->seed);
     set_reading(root, &r->read);
+    set_count(root, "bytes", r->bytes);
     set_count(root, "beside_bytes", r->beside);
     for (size_t c = 0; c < r->contexts; c++)
         json_array_append_new(contexts, context_json(r, &r->context[c]));
     set(root, "contexts", contexts);
     if (r->sizes[WLMI_BY_FILE].plain)
-        set(root, "compressors", compressors_json(r->sizes, r->read.bytes));
+        set(root, "compressors", compressors_json(r->sizes, r->bytes));
     for (size_t i = 0; i < r->rows; i++)
         json_array_append_new(rows, row_json(r, &r->row[i]));
     if (r->options->by_file)

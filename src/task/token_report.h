@@ -32,6 +32,7 @@ typedef struct wlmi_token_report {
     wlmi_at_context *context;     /* [contexts] */
     size_t contexts;
     wlmi_recordings_report read;
+    uint64_t bytes;               /* of the packets, as they are shown, as pcap files */
     uint64_t beside;              /* bytes that travel beside the tokens, under zstd -19, capture by capture */
     wlmi_sizes sizes[WLMI_LAYOUTS];
     wlmi_file_row *row;

@@ -1,6 +1,8 @@
-/* test_scale.c: sizes under gzip and zstd are those that the libraries give for the whole file at once. */
+/* test_scale.c: sizes under gzip, zstd and xz are those that the libraries give for the whole file at once, and the
+ * programs. */
 #include "support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -76,6 +78,48 @@ static void sizes_are_those_of_the_whole_file(void **state)
     wlmi_scale_free(scale);
 }
 
+/* Bytes that a program makes of a file, or 0 where it is not there. */
+static uint64_t size_under(const char *program, const char *path)
+{
+    char command[700];
+    unsigned long long bytes = 0;
+    FILE *pipe;
+    snprintf(command, sizeof command, "%s <'%s' 2>/dev/null | wc -c", program, path);
+    pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_int_equal(fscanf(pipe, "%llu", &bytes), 1);
+    pclose(pipe);
+    return bytes;
+}
+
+static void bytes_in_memory_take_what_the_programs_make_of_them(void **state)
+{
+    static const size_t sizes[] = {0, 100, 5000, 70000, LONG};
+    wlmi_scale *scale;
+    wlm_error error;
+    (void)state;
+    assert_ok(wlmi_scale_new(&scale, &error), &error);
+    for (int i = 0; i < 5; i++) {
+        uint8_t *bytes = bytes_of(sizes[i]);
+        wlmi_sizes got = {0};
+        uint64_t xz, zstd, alone = 0;
+        const char *path = test_path("plain");
+        test_write(path, bytes, sizes[i]);
+        assert_ok(wlmi_scale_bytes(scale, bytes, sizes[i], &got, &error), &error);
+        assert_ok(wlmi_scale_zstd(scale, bytes, sizes[i], &alone, &error), &error);
+        assert_int_equal(got.plain, sizes[i]);
+        assert_int_equal(got.gzip, gzip_at_once(bytes, sizes[i]));
+        assert_int_equal(got.zstd, alone);
+        zstd = zstd_at_once(bytes, sizes[i]) + 4; /* a checksum, as the program writes it */
+        assert_int_equal(got.zstd, zstd);
+        xz = size_under("xz -9e", path); /* from a pipe it does not know the file's size, and writes none */
+        if (xz)
+            assert_in_range(got.xz, xz - xz / 200 - 4, xz + xz / 200 + 4);
+        free(bytes);
+    }
+    wlmi_scale_free(scale);
+}
+
 static void memory_that_fails_is_a_status(void **state)
 {
     (void)state;
@@ -91,12 +135,27 @@ static void memory_that_fails_is_a_status(void **state)
         assert_int_equal(status, WLM_ERR_MEMORY);
         assert_true(k < 50);
     }
+    for (uint64_t k = 1;; k++) {
+        wlmi_sizes sizes = {0};
+        wlmi_scale *scale;
+        wlm_error error;
+        assert_ok(wlmi_scale_new(&scale, &error), &error);
+        wlmi_alloc_fail_at(k);
+        wlm_status status = wlmi_scale_bytes(scale, (const uint8_t *)"text", 4, &sizes, &error);
+        wlmi_alloc_fail_at(0);
+        wlmi_scale_free(scale);
+        if (status == WLM_OK)
+            break;
+        assert_int_equal(status, WLM_ERR_MEMORY);
+        assert_true(k < 50);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_whole_file),
+        cmocka_unit_test(bytes_in_memory_take_what_the_programs_make_of_them),
         cmocka_unit_test(memory_that_fails_is_a_status),
     };
     return cmocka_run_group_tests_name("scale", tests, NULL, NULL);

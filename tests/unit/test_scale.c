@@ -94,13 +94,17 @@ static uint64_t size_under(const char *program, const char *path)
 
 static void bytes_in_memory_take_what_the_programs_make_of_them(void **state)
 {
-    static const size_t sizes[] = {0, 100, 5000, 70000, LONG};
+    static const size_t sizes[] = {0, 100, 5000, 30000, LONG};
     wlmi_scale *scale;
+    wlmi_rng rng;
     wlm_error error;
     (void)state;
+    wlmi_rng_seed(&rng, 5);
     assert_ok(wlmi_scale_new(&scale, &error), &error);
     for (int i = 0; i < 5; i++) {
         uint8_t *bytes = bytes_of(sizes[i]);
+        for (size_t j = 0; sizes[i] == LONG && j < LONG; j++) /* where nothing repeats, xz is quick */
+            bytes[j] = (uint8_t)wlmi_rng_next(&rng);
         wlmi_sizes got = {0};
         uint64_t xz, zstd, alone = 0;
         const char *path = test_path("plain");

@@ -122,9 +122,11 @@ static int prepare(const command *self, request *q, wlm_error *error)
     q->options.seed = q->generate.seed;
     q->options.stop = q->generate.stop = install_stop();
     q->generate.progress = show_progress;
-    if ((!q->fake.count || !q->no_programs) && !make_folder(q))
+    q->options.threads = (int)(q->threads < 4096 ? q->threads : 4096);
+    q->options.progress = show_progress;
+    if ((!q->fake.count || !q->no_programs || q->options.neural_steps) && !make_folder(q))
         return EXIT_FAILED;
-    q->options.captures = q->no_programs ? NULL : q->folder;
+    q->options.captures = q->no_programs && !q->options.neural_steps ? NULL : q->folder;
     if (q->fake.count)
         return -1;
     return generate(q, error) == WLM_OK ? -1 : report_error(error);
@@ -141,7 +143,7 @@ static void ask_programs(const request *q, json_t *report)
         const char *fake = json_string_value(json_object_get(captures, "fake"));
         if (!real || !fake)
             continue;
-        if (!*q->options.stop)
+        if (!*q->options.stop && !q->no_programs)
             json_object_set_new(of_label, "programs", what_programs_see(real, fake, q->folder));
         unlink(real);
         unlink(fake);
@@ -192,6 +194,8 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
          "the train part", 0},
         {0, "split", OPTION_PART, "PART", &q.options.part, "train, val or test (%default)", 0},
         {0, "addresses", OPTION_FLAG, NULL, &q.options.addresses, "compare addresses too", 0},
+        {0, "neural", OPTION_U64, "STEPS", &q.options.neural_steps,
+         "also train a small model to tell them by their bytes, five times so many steps (0: do not)", 0},
         {0, "no-programs", OPTION_FLAG, NULL, &q.no_programs, "do not ask tshark, ndpiReader and tcptrace", 0},
         {0, "threads", OPTION_U32, "N", &q.threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},

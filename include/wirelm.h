@@ -578,8 +578,13 @@ typedef struct wlm_evaluate_generate_options {
     size_t label_count;            /* 0: all labels that the fake flows have; all flows as one where they have none */
     int addresses;                 /* compare addresses too: sense only where the model was shown them */
     uint64_t seed;                 /* of samples */
+    uint64_t neural_steps;         /* also train a small model to tell them by their bytes, so many steps for each of five
+                                      folds; needs `captures`; 0: do not */
+    int threads;                   /* for that; 0: as many as there are processors */
     const char *captures;          /* a folder that exists: the flows compared are written there as Ethernet pcaps, N-real.pcap
                                       and N-fake.pcap for the report's N-th label, which names them; NULL: they are not */
+    wlm_progress_fn *progress;     /* of that training */
+    void *user;
     wlm_stop *stop;
 } wlm_evaluate_generate_options;
 

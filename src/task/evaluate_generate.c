@@ -7,6 +7,7 @@
 #include "task/report_copies.h"
 #include "task/report_forest.h"
 #include "task/report_identifiers.h"
+#include "task/report_neural.h"
 #include "task/report_validity.h"
 #include "task/report_write.h"
 
@@ -121,6 +122,19 @@ static wlm_status add_discriminator(const run *r, const wlmi_side *side, json_t 
     return add_part(report, "discriminator", part, error);
 }
 
+static wlm_status add_neural(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
+{
+    const wlm_evaluate_generate_options *o = r->options;
+    const wlmi_neural_options options = {o->captures, o->neural_steps, o->seed, o->threads, o->progress, o->user, o->stop};
+    json_t *part;
+    if (!o->neural_steps)
+        return WLM_OK;
+    if (!o->captures)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a neural discriminator needs a folder to work in");
+    WLMI_TRY(wlmi_report_neural(&side[REAL].view, &side[FAKE].view, &options, &part, error));
+    return add_part(report, "neural_discriminator", part, error);
+}
+
 /* The flows as captures, named in the report. */
 static wlm_status write_captures(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
 {
@@ -158,7 +172,8 @@ static wlm_status report_label(run *r, uint32_t label, json_t *report, wlm_error
     WLMI_TRY(add_memory(side, report, error));
     if (r->options->captures)
         WLMI_TRY(write_captures(r, side, report, error));
-    return add_discriminator(r, side, report, error);
+    WLMI_TRY(add_discriminator(r, side, report, error));
+    return add_neural(r, side, report, error);
 }
 
 /* ---------------------------------------------------------------- all labels */

@@ -83,6 +83,12 @@ PATH=$PWD/bin:/nowhere "$WIRELM" evaluate generate --fake captures/name --real c
 expect stubs 'r["programs"]["ndpiReader"] == {"not_run": "absent"} and r["programs"]["tcptrace"] == {"not_run": "failed"}'
 [ -z "$(ls tmp)" ] || fail "temporary files are left: $(ls tmp)"
 
+# ---- a model as discriminator: a question is no shell
+"$WIRELM" evaluate generate --no-programs --fake captures/name/0[0-3].pcap --real captures/shell/0[0-3].pcap --neural 3 \
+    --threads 1 >neural 2>/dev/null
+expect neural 'r["neural_discriminator"]["flows_each"] == 32 and r["neural_discriminator"]["auc"] >= 0'
+[ -z "$(ls tmp)" ] || fail "temporary files are left: $(ls tmp)"
+
 # ---- with a model: generates first
 "$WIRELM" train -d known -o model --steps 8 --context 256 --tokens-per-batch 1024 >/dev/null 2>&1
 "$WIRELM" evaluate generate -m model --task app --label name shell --flows 6 --seed 3 --real data --train known \

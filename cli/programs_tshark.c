@@ -7,13 +7,13 @@
 #include "programs.h"
 
 enum { /* columns of its output; some hold several values with commas between them */
-    STREAM_TCP, STREAM_UDP, GROUP, SEVERITY, DNS_RESPONSE, DNS_ID, DNS_NAME, HTTP_REQUEST, HTTP_RESPONSE, HTTP_TO,
+    STREAM_TCP, STREAM_UDP, GROUP, SEVERITY, MDNS, DNS_RESPONSE, DNS_ID, DNS_NAME, HTTP_REQUEST, HTTP_RESPONSE, HTTP_TO,
     TLS_TYPE, COLUMNS
 };
 
 static const char *const field_name[COLUMNS] = {
-    "tcp.stream", "udp.stream", "_ws.expert.group", "_ws.expert.severity", "dns.flags.response", "dns.id",
-    "dns.qry.name", "http.request.method", "http.response.code", "http.request_in", "tls.handshake.type"};
+    "tcp.stream", "udp.stream", "_ws.expert.group", "_ws.expert.severity", "mdns", "dns.flags.response",
+    "dns.id", "dns.qry.name", "http.request.method", "http.response.code", "http.request_in", "tls.handshake.type"};
 
 /* Wireshark's numbers (epan/proto.h: PI_MALFORMED, PI_ERROR, PI_WARN). */
 static const unsigned long group_malformed = 0x07000000, severity_error = 0x00800000, severity_warning = 0x00600000;
@@ -119,7 +119,7 @@ static int read_packet(view *v, char *line)
     v->http_requests += *field[HTTP_REQUEST] != 0;
     v->http_responses += *field[HTTP_RESPONSE] != 0;
     v->http_matched += *field[HTTP_RESPONSE] && *field[HTTP_TO];
-    if (*field[DNS_ID] && !read_dns(v, stream, field))
+    if (*field[DNS_ID] && !*field[MDNS] && !read_dns(v, stream, field)) /* multicast DNS answers without being asked */
         return 0;
     return !*field[TLS_TYPE] || read_tls(v, stream, field[TLS_TYPE]);
 }

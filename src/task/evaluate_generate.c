@@ -64,6 +64,23 @@ static wlm_status read_all(run *r, wlm_error *error)
     return read_set(r, TRAIN, o->train, o->train_count, WLM_PART_TRAIN, error);
 }
 
+static wlm_status add_part(json_t *report, const char *name, json_t *part, wlm_error *error)
+{
+    return json_object_set_new(report, name, part) ? WLMI_NO_MEMORY(error) : WLM_OK;
+}
+
+/* What was left out of each set. */
+static wlm_status tell_left_out(run *r, wlm_error *error)
+{
+    json_t *left_out = json_object();
+    WLMI_TRY(add_part(r->root, "left_out", left_out, error));
+    for (int i = 0; i < SETS; i++)
+        WLMI_TRY(add_part(left_out, set_name[i],
+                          json_pack("{s:I, s:I}", "packets_without_ip", (json_int_t)r->set[i].not_ip,
+                                    "captures_damaged", (json_int_t)r->set[i].damaged), error));
+    return WLM_OK;
+}
+
 /* ---------------------------------------------------------------- one label */
 
 /* Flows of the label; those without a label are of any. */
@@ -77,11 +94,6 @@ static wlmi_side pick_flows(run *r, int which, uint32_t label)
             r->pick[which][n++] = i;
     }
     return (wlmi_side){{set, r->pick[which], n}, &r->columns[which]};
-}
-
-static wlm_status add_part(json_t *report, const char *name, json_t *part, wlm_error *error)
-{
-    return json_object_set_new(report, name, part) ? WLMI_NO_MEMORY(error) : WLM_OK;
 }
 
 static wlm_status add_distances(run *r, const wlmi_draws *draws, json_t *report, wlm_error *error)
@@ -238,6 +250,8 @@ wlm_status wlm_evaluate_generate(const wlm_evaluate_generate_options *options, c
     *json = NULL;
     if (status == WLM_OK)
         status = read_all(&r, error);
+    if (status == WLM_OK)
+        status = tell_left_out(&r, error);
     if (status == WLM_OK)
         status = report_labels(&r, error);
     if (status == WLM_OK)

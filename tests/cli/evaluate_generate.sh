@@ -28,7 +28,7 @@ python3 "$WIRELM_ROOT/tests/support/conversations.py" captures
 # ---- the real flows themselves, by label
 "$WIRELM" evaluate generate --no-programs --fake captures/shell --real captures/shell --train captures/shell >same 2>note
 [ ! -s note ] || fail "something to say: $(cat note)"
-expect same 'list(d["labels"]) == ["all"]'
+expect same 'list(d["labels"]) == ["all"] and d["left_out"]["fake"] == {"packets_without_ip": 0, "captures_damaged": 0}'
 expect same 'r["fields"]["mean"] <= r["fields"]["floor"] + 0.05 and r["features"]["worst"]["jsd"] <= 1'
 expect same 'all(f["fake"]["packets"] == f["real"]["packets"] for f in r["validity"]["faults"].values())'
 expect same 'r["validity"]["faults"]["tcp_sequence"]["fake"]["packets"] == 0'
@@ -76,10 +76,11 @@ expect seen 'r["programs"]["tshark"].get("fake", {"packets": 160})["packets"] ==
 "$WIRELM" evaluate generate --fake captures/name --real captures/name --no-programs >unseen
 expect unseen '"programs" not in r and "captures" not in r'
 mkdir bin
-printf '#!/bin/sh\nprintf "%%s" "\t\t117440512,1\t8388608,2097152\t\t\t\t\t\t\t\n"\n' >bin/tshark
+printf '#!/bin/sh\nprintf "%%s" "\t\t117440512,1\t8388608,2097152\t\t\t\t\t\t\t\t\n"\n' >bin/tshark
 printf '#!/bin/sh\nexit 3\n' >bin/tcptrace
 chmod +x bin/tshark bin/tcptrace
 PATH=$PWD/bin:/nowhere "$WIRELM" evaluate generate --fake captures/name --real captures/name >stubs || fail "stubs"
+expect stubs 'r["programs"]["tshark"]["fake"]["malformed_share"] == 1'
 expect stubs 'r["programs"]["ndpiReader"] == {"not_run": "absent"} and r["programs"]["tcptrace"] == {"not_run": "failed"}'
 [ -z "$(ls tmp)" ] || fail "temporary files are left: $(ls tmp)"
 

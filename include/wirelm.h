@@ -563,26 +563,22 @@ WLM_API wlm_evaluate_options wlm_evaluate_options_default(void);
 WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *options, char **json,
                                          wlm_error *error);
 
-/* Where flows come from. */
 typedef struct wlm_flow_source {
     const char *path;              /* a capture, a folder of captures, or an imported folder */
     const char *label;             /* of all its flows; NULL: as the imported folder says, none in captures */
 } wlm_flow_source;
 
 typedef struct wlm_evaluate_generate_options {
-    const wlm_flow_source *fake, *real, *train; /* generated flows; real ones that no model has seen; those that it was
-                                                   trained on, where they are known */
+    const wlm_flow_source *fake, *real, *train; /* generated; real ones that no model has seen; those trained on */
     size_t fake_count, real_count, train_count;
     wlm_part part;                 /* of imported folders among the real; of those among train: train; fake: all */
-    const char *const *labels;     /* compare flows of these labels, each for itself; flows without a label are of any */
+    const char *const *labels;     /* compare flows of these, each for itself; flows without a label are of any */
     size_t label_count;            /* 0: all labels that the fake flows have; all flows as one where they have none */
     int addresses;                 /* compare addresses too: sense only where the model was shown them */
     uint64_t seed;                 /* of samples */
-    uint64_t neural_steps;         /* also train a small model to tell them by their bytes, so many steps for each of five
-                                      folds; needs `captures`; 0: do not */
+    uint64_t neural_steps;         /* of a model that tells them apart, for each of 5 folds; needs captures; 0: none */
     int threads;                   /* for that; 0: as many as there are processors */
-    const char *captures;          /* a folder that exists: the flows compared are written there as Ethernet pcaps, N-real.pcap
-                                      and N-fake.pcap for the report's N-th label, which names them; NULL: they are not */
+    const char *captures;          /* folder to write them to as pcaps, which the report names, or NULL */
     wlm_progress_fn *progress;     /* of that training */
     void *user;
     wlm_stop *stop;

@@ -137,12 +137,14 @@ static wlm_status add_discriminator(const run *r, const wlmi_side *side, json_t 
 static wlm_status add_neural(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
 {
     const wlm_evaluate_generate_options *o = r->options;
-    const wlmi_neural_options options = {o->captures, o->neural_steps, o->seed, o->threads, o->progress, o->user, o->stop};
+    const wlmi_neural_options options = {o->captures, o->neural_steps, o->seed, o->threads,
+                                         o->progress, o->user,         o->stop};
     json_t *part;
     if (!o->neural_steps)
         return WLM_OK;
     if (!o->captures)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a neural discriminator needs a folder to work in");
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "a neural discriminator needs a folder to work in");
     WLMI_TRY(wlmi_report_neural(&side[REAL].view, &side[FAKE].view, &options, &part, error));
     return add_part(report, "neural_discriminator", part, error);
 }
@@ -155,7 +157,8 @@ static wlm_status write_captures(const run *r, const wlmi_side *side, json_t *re
     WLMI_TRY(add_part(report, "captures", paths, error));
     for (int i = REAL; i <= FAKE; i++) {
         char path[4096];
-        if (snprintf(path, sizeof path, "%s/%zu-%s.pcap", r->options->captures, number, set_name[i]) >= (int)sizeof path)
+        int length = snprintf(path, sizeof path, "%s/%zu-%s.pcap", r->options->captures, number, set_name[i]);
+        if (length >= (int)sizeof path)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "too long a name for a folder of captures");
         WLMI_TRY(wlmi_report_write(&side[i].view, path, error));
         WLMI_TRY(add_part(paths, set_name[i], json_string(path), error));

@@ -138,8 +138,8 @@ wlm_status wlmi_stream_fit(wlmi_stream *s, const wlmi_net *net, int more, wlm_er
 
 /* ---------------------------------------------------------------- as bytes */
 
-/* Little-endian: magic, bytes per value u16 and per rounded one u16, room u32, position u64, digest of the identity; then the values as they
- * stand in memory, and the digest of all before it. */
+/* Little-endian: magic, bytes per value u16 and per rounded one u16, room u32, position u64, digest of the identity;
+ * then the values as they stand in memory, and the digest of all before it. */
 static const char magic[8] = "wlmstrm2";
 enum { DIGEST = 64, HEAD = 24 + DIGEST };
 

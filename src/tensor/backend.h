@@ -48,7 +48,7 @@ typedef struct wlmi_delta_gradient {
 } wlmi_delta_gradient;
 
 /* What window and full heads of one stream remember: the keys and values of its last tokens, rounded as activations
- * are. The token at position p stands in block p / 16 % (slots / 16), in whatever order the backend likes best there. */
+ * are. The token at position p stands in block p / 16 % (slots / 16), in an order there that the backend likes. */
 enum { WLMI_RING_BLOCK = 16 };
 typedef struct wlmi_ring {
     wlmi_act *slot;  /* [slots / 16, 2, 16, heads, K], each block in an order of the backend's own */

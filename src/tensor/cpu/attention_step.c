@@ -1,10 +1,10 @@
 /* attention_step.c: softmax heads in their recurrent form: a few tokens of each of many streams.
  *
  * Keys and values are remembered in bf16, as activations are: they leave the window as they came, so that rounding does
- * not add up. A ring is cut into blocks of 16 tokens, position p being token p % 16 of block p / 16; in a block each head
- * has its keys feature by feature, [K,16], so that 16 scores are taken at once, then its values [16,K]. Tokens of the
- * call stand in blocks of the same kind, the first of which begins as the ring's; a token goes through the blocks that
- * it sees from the oldest on, which makes the same sums however a stream's tokens are cut into calls. */
+ * not add up. A ring is cut into blocks of 16 tokens, position p being token p % 16 of block p / 16; in a block each
+ * head has its keys feature by feature, [K,16], so that 16 scores are taken at once, then its values [16,K]. Tokens of
+ * the call stand in blocks of the same kind, the first of which begins as the ring's; a token goes through the blocks
+ * that it sees from the oldest on, which makes the same sums however a stream's tokens are cut into calls. */
 #include <float.h>
 #include <math.h>
 

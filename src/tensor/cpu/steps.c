@@ -1,6 +1,6 @@
-/* steps.c: rotary positions, token shift and linear heads in their recurrent form: a few tokens of each of many streams.
- * A head of a stream takes its tokens in order, so that how they are cut into calls and who else is there changes
- * nothing. */
+/* steps.c: rotary positions, token shift and linear heads in their recurrent form: a few tokens of each of many
+ * streams. A head of a stream takes its tokens in order, so that how they are cut into calls and who else is there
+ * changes nothing. */
 #include <omp.h>
 
 #include "tensor/cpu/ops.h"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "wirelm_evaluate.h"
 #include "programs.h"
 
 typedef struct request {

@@ -540,54 +540,7 @@ WLM_API wlm_generate_options wlm_generate_options_default(void);
 WLM_API wlm_status wlm_generate(wlm_model *model, const wlm_generate_options *options, wlm_generate_report *report,
                                 wlm_error *error);
 
-/* ---------------------------------------------------------------- evaluation, information */
-
-typedef struct wlm_evaluate_options {
-    const char *const *data;
-    size_t data_count;
-    wlm_part part;
-    const char *task;              /* NULL: the model's only or first task */
-    const char *codec;             /* these as for classification */
-    wlm_unit unit;
-    wlm_hide hide;
-    uint32_t payload;
-    int force;
-    uint32_t max_packets;
-    wlm_progress_fn *progress;
-    void *user;
-    wlm_stop *stop;
-} wlm_evaluate_options;
-
-WLM_API wlm_evaluate_options wlm_evaluate_options_default(void);
-/* *json: one JSON object with accuracy, macro-F1, labels, confusion, controls. */
-WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *options, char **json,
-                                         wlm_error *error);
-
-typedef struct wlm_flow_source {
-    const char *path;              /* a capture, a folder of captures, or an imported folder */
-    const char *label;             /* of all its flows; NULL: as the imported folder says, none in captures */
-} wlm_flow_source;
-
-typedef struct wlm_evaluate_generate_options {
-    const wlm_flow_source *fake, *real, *train; /* generated; real ones that no model has seen; those trained on */
-    size_t fake_count, real_count, train_count;
-    wlm_part part;                 /* of imported folders among the real; of those among train: train; fake: all */
-    const char *const *labels;     /* compare flows of these, each for itself; flows without a label are of any */
-    size_t label_count;            /* 0: all labels that the fake flows have; all flows as one where they have none */
-    int addresses;                 /* compare addresses too: sense only where the model was shown them */
-    uint64_t seed;                 /* of samples */
-    uint64_t neural_steps;         /* of a model that tells them apart, for each of 5 folds; needs captures; 0: none */
-    int threads;                   /* for that; 0: as many as there are processors */
-    const char *captures;          /* folder to write them to as pcaps, which the report names, or NULL */
-    wlm_progress_fn *progress;     /* of that training */
-    void *user;
-    wlm_stop *stop;
-} wlm_evaluate_generate_options;
-
-WLM_API wlm_evaluate_generate_options wlm_evaluate_generate_options_default(void);
-/* *json: one JSON object that says, label by label, how generated flows differ from real ones; docs/EVALUATE.md defines
- * every figure. All flows are held in memory. */
-WLM_API wlm_status wlm_evaluate_generate(const wlm_evaluate_generate_options *options, char **json, wlm_error *error);
+/* ---------------------------------------------------------------- information */
 
 /* *json: what is in a capture, token file, imported folder or checkpoint. */
 WLM_API wlm_status wlm_info_file(const char *path, char **json, wlm_error *error);

@@ -10,6 +10,7 @@
 #include "task/report_neural.h"
 #include "task/report_validity.h"
 #include "task/report_write.h"
+#include "wirelm_evaluate.h"
 
 enum { REAL, FAKE, TRAIN, SETS };
 

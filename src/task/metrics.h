@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "base/status.h"
+
 typedef struct wlmi_label_score {
     double precision, recall, f1; /* 0 where they are undefined */
     uint64_t support;             /* flows that truly have the label */
@@ -22,6 +24,20 @@ void wlmi_score_confusion(const uint64_t *confusion, int n, wlmi_score *score, w
 
 /* The same for the classifier that always says `guess`. support [n]: flows per true label. */
 void wlmi_score_guess(const uint64_t *support, int n, int guess, wlmi_score *score);
+
+/* What the scores of a sample need, without the whole matrix: flows per label that are right, that were said to have
+ * it, and that have it. */
+typedef struct wlmi_counts {
+    int labels;
+    uint64_t *count; /* [3, labels] */
+} wlmi_counts;
+
+wlm_status wlmi_counts_new(wlmi_counts *counts, int labels, wlm_error *error);
+void wlmi_counts_clear(wlmi_counts *counts);
+void wlmi_counts_add(wlmi_counts *counts, int truth, int guess, uint64_t times);
+wlmi_score wlmi_counts_score(const wlmi_counts *counts); /* as wlmi_score_confusion() has it */
+int wlmi_counts_present(const wlmi_counts *counts);      /* labels with support */
+void wlmi_counts_free(wlmi_counts *counts);
 
 /* Index of the largest count, the first of equals; -1 where all are 0. */
 int wlmi_majority(const uint64_t *support, int n);

@@ -140,8 +140,8 @@ wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wl
     return WLM_OK;
 }
 
-wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
-                          wlm_error *error)
+wlm_status wlmi_query_logits(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
+                             float *out, wlm_error *error)
 {
     const wlmi_task *t = &model->net->task[task];
     int n = batch->segments.count;
@@ -154,9 +154,17 @@ wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream
     status = wlmi_net_logits(model->net, batch, streams, 0, last, n, t->row + 1, t->row + 1 + t->labels, out,
                              error);
     wlmi_free(last);
-    for (int s = 0; status == WLM_OK && s < n; s++)
-        softmax(out + (size_t)s * (size_t)t->labels, t->labels);
     return status;
+}
+
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
+                          wlm_error *error)
+{
+    const wlmi_task *t = &model->net->task[task];
+    WLMI_TRY(wlmi_query_logits(model, batch, streams, task, out, error));
+    for (int s = 0; s < batch->segments.count; s++)
+        softmax(out + (size_t)s * (size_t)t->labels, t->labels);
+    return WLM_OK;
 }
 
 void wlmi_query_rank(const wlmi_task *task, const float *share, wlm_label *top, size_t *count)

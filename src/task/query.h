@@ -35,6 +35,10 @@ wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wl
 wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
                           wlm_error *error);
 
+/* The same as logits: before they are probabilities. */
+wlm_status wlmi_query_logits(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
+                             float *out, wlm_error *error);
+
 /* The *count (at most) most likely labels, of equals the first; *count becomes how many there are. */
 void wlmi_query_rank(const wlmi_task *task, const float *share, wlm_label *top, size_t *count);
 

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "support/captures.h"
 #include "support/support.h"
+#include "wirelm_evaluate.h"
 #include "task/report_auc.h"
 
 typedef enum flow_kind { SOUND, GARBLED } flow_kind;

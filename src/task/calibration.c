@@ -1,0 +1,226 @@
+/* calibration.c: whether a model's confidence means what it says. */
+#include "task/calibration.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static int largest(const float *logit, int labels)
+{
+    int best = 0;
+    for (int i = 1; i < labels; i++)
+        best = logit[i] > logit[best] ? i : best;
+    return best;
+}
+
+/* sum(exp((logit - max) / temperature)) */
+static double mass(const float *logit, int labels, double max, double temperature)
+{
+    double sum = 0;
+    for (int i = 0; i < labels; i++)
+        sum += exp((logit[i] - max) / temperature);
+    return sum;
+}
+
+void wlmi_confide(const float *logit, size_t count, int labels, double temperature, int32_t *guess,
+                  double *confidence)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float *row = logit + i * (size_t)labels;
+        int best = largest(row, labels);
+        if (guess)
+            guess[i] = best;
+        if (confidence)
+            confidence[i] = 1 / mass(row, labels, row[best], temperature);
+    }
+}
+
+void wlmi_free_energy(const float *logit, size_t count, int labels, double temperature, double *energy)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float *row = logit + i * (size_t)labels;
+        double max = row[largest(row, labels)];
+        energy[i] = max + temperature * log(mass(row, labels, max, temperature));
+    }
+}
+
+double wlmi_nll(const float *logit, const int32_t *truth, size_t count, int labels, double temperature)
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const float *row = logit + i * (size_t)labels;
+        double max;
+        if (truth[i] < 0 || truth[i] >= labels)
+            continue;
+        max = row[largest(row, labels)];
+        sum += log(mass(row, labels, max, temperature)) - (row[truth[i]] - max) / temperature;
+        n++;
+    }
+    return n ? sum / (double)n : 0;
+}
+
+/* d(nll)/d(1 / temperature), up to a positive factor: the mean of E[logit] - logit of the truth. */
+static double slope(const float *logit, const int32_t *truth, size_t count, int labels, double temperature)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        const float *row = logit + i * (size_t)labels;
+        double max, weight = 0, mean = 0;
+        if (truth[i] < 0 || truth[i] >= labels)
+            continue;
+        max = row[largest(row, labels)];
+        for (int j = 0; j < labels; j++) {
+            double e = exp((row[j] - max) / temperature);
+            weight += e;
+            mean += e * (row[j] - max);
+        }
+        sum += mean / weight - (row[truth[i]] - max);
+    }
+    return sum;
+}
+
+double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t count, int labels)
+{
+    double low = log(WLMI_TEMPERATURE_MIN), high = log(WLMI_TEMPERATURE_MAX);
+    size_t usable = 0;
+    for (size_t i = 0; i < count; i++)
+        usable += truth[i] >= 0 && truth[i] < labels;
+    if (!usable || labels < 2)
+        return 1;
+    for (int i = 0; i < 40; i++) {
+        double middle = (low + high) / 2;
+        /* A positive slope: a smaller inverse, a higher temperature, has less loss. */
+        *(slope(logit, truth, count, labels, exp(middle)) > 0 ? &low : &high) = middle;
+    }
+    return exp((low + high) / 2);
+}
+
+void wlmi_reliability_of(const double *confidence, const uint8_t *right, size_t count, wlmi_reliability *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        int bin = (int)ceil(confidence[i] * WLMI_BINS) - 1;
+        bin = bin < 0 ? 0 : bin >= WLMI_BINS ? WLMI_BINS - 1 : bin;
+        out->count[bin]++;
+        out->confidence[bin] += confidence[i];
+        out->accuracy[bin] += right[i];
+    }
+    for (int b = 0; b < WLMI_BINS; b++) {
+        double n = (double)out->count[b];
+        if (!out->count[b])
+            continue;
+        out->error += fabs(out->accuracy[b] - out->confidence[b]) / (double)count;
+        out->confidence[b] /= n;
+        out->accuracy[b] /= n;
+    }
+}
+
+/* ---------------------------------------------------------------- by rank */
+
+typedef struct ranked {
+    double score;
+    int mark;
+} ranked;
+
+static int descending(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    return (x->score < y->score) - (x->score > y->score);
+}
+
+/* Where the run of equal scores that begins at i ends. */
+static size_t run_end(const ranked *r, size_t count, size_t i)
+{
+    size_t end = i + 1;
+    while (end < count && !(r[end].score < r[i].score))
+        end++;
+    return end;
+}
+
+wlm_status wlmi_risk(const double *confidence, const uint8_t *right, size_t count, const double *coverage,
+                     size_t coverages, double *risk, double *area, wlm_error *error)
+{
+    ranked *r = wlmi_alloc_array(count, sizeof *r);
+    double *wrong = wlmi_alloc_array(count + 1, sizeof *wrong); /* expected errors among the first k */
+    *area = 0;
+    if (!r || !wrong) {
+        wlmi_free(r);
+        wlmi_free(wrong);
+        return WLMI_NO_MEMORY(error);
+    }
+    for (size_t i = 0; i < count; i++)
+        r[i] = (ranked){confidence[i], !right[i]};
+    qsort(r, count, sizeof *r, descending);
+    wrong[0] = 0;
+    for (size_t i = 0, end; i < count; i = end) {
+        double errors = 0;
+        end = run_end(r, count, i);
+        for (size_t j = i; j < end; j++)
+            errors += r[j].mark;
+        for (size_t j = i; j < end; j++)
+            wrong[j + 1] = wrong[i] + errors * (double)(j + 1 - i) / (double)(end - i);
+    }
+    for (size_t k = 1; k <= count; k++)
+        *area += wrong[k] / (double)k / (double)count;
+    for (size_t i = 0; i < coverages; i++) {
+        size_t k = (size_t)ceil(coverage[i] * (double)count - 1e-9);
+        k = k < 1 ? 1 : k > count ? count : k;
+        risk[i] = count ? wrong[k] / (double)k : 0;
+    }
+    wlmi_free(r);
+    wlmi_free(wrong);
+    return WLM_OK;
+}
+
+wlm_status wlmi_threshold_of(const double *confidence, const uint8_t *right, size_t count, double share,
+                             double *threshold, wlm_error *error)
+{
+    ranked *r = wlmi_alloc_array(count, sizeof *r);
+    size_t n = 0, below;
+    if (!r)
+        return WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < count; i++)
+        if (right[i])
+            r[n++] = (ranked){confidence[i], 0};
+    qsort(r, n, sizeof *r, descending);
+    below = (size_t)(share * (double)n + 1e-9);
+    below = below < n ? below : n - 1;
+    *threshold = n ? r[n - 1 - below].score : 0;
+    wlmi_free(r);
+    return WLM_OK;
+}
+
+wlm_status wlmi_detect(const double *known, size_t knowns, const double *stranger, size_t strangers, double recall,
+                       wlmi_detection *out, wlm_error *error)
+{
+    size_t count = knowns + strangers, seen_known = 0, seen_stranger = 0;
+    double ordered = 0; /* pairs, in order of falling score */
+    ranked *r;
+    out->auroc = out->fpr = NAN;
+    if (!knowns || !strangers)
+        return WLM_OK;
+    r = wlmi_alloc_array(count, sizeof *r);
+    if (!r)
+        return WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < count; i++)
+        r[i] = i < knowns ? (ranked){known[i], 1} : (ranked){stranger[i - knowns], 0};
+    qsort(r, count, sizeof *r, descending);
+    for (size_t i = 0, end; i < count; i = end) {
+        size_t here = 0, others;
+        end = run_end(r, count, i);
+        for (size_t j = i; j < end; j++)
+            here += r[j].mark != 0;
+        others = end - i - here;
+        ordered += (double)others * ((double)seen_known + (double)here / 2);
+        seen_known += here;
+        seen_stranger += others;
+        if (isnan(out->fpr) && (double)seen_known >= recall * (double)knowns - 1e-9)
+            out->fpr = (double)seen_stranger / (double)strangers;
+    }
+    out->auroc = ordered / (double)knowns / (double)strangers;
+    wlmi_free(r);
+    return WLM_OK;
+}

@@ -1,0 +1,57 @@
+/* calibration.h: whether a model's confidence means what it says: calibration error, a temperature that mends it, and
+ * what is risked at each share of flows that are answered. */
+#ifndef WLMI_CALIBRATION_H
+#define WLMI_CALIBRATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Largest of softmax(logit / temperature), for each of `count` flows. logit [count, labels]; guess and confidence
+ * [count], either may be NULL. Of equals the first is the guess. */
+void wlmi_confide(const float *logit, size_t count, int labels, double temperature, int32_t *guess,
+                  double *confidence);
+/* temperature * log(sum(exp(logit / temperature))): the negative of the free energy (Liu et al., 2020). */
+void wlmi_free_energy(const float *logit, size_t count, int labels, double temperature, double *energy);
+
+/* Mean -log softmax(logit / temperature)[truth] in nats over the flows whose truth is one of the labels; others are
+ * passed over. 0 where there is none. */
+double wlmi_nll(const float *logit, const int32_t *truth, size_t count, int labels, double temperature);
+
+#define WLMI_TEMPERATURE_MIN 0.05
+#define WLMI_TEMPERATURE_MAX 20.0
+/* The temperature that minimises wlmi_nll() (Guo et al., 2017), between these bounds; 1 where there is nothing to
+ * learn it from. The loss is convex in its inverse, so that bisection finds it. */
+double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t count, int labels);
+
+enum { WLMI_BINS = 15 };
+typedef struct wlmi_reliability {
+    uint64_t count[WLMI_BINS];
+    double confidence[WLMI_BINS], accuracy[WLMI_BINS]; /* means; 0 where a bin is empty */
+    double error; /* expected calibration error: mean |accuracy - confidence| of bins, by their counts */
+} wlmi_reliability;
+/* Bins of equal width; bin i holds confidences in (i / 15, (i + 1) / 15]. */
+void wlmi_reliability_of(const double *confidence, const uint8_t *right, size_t count, wlmi_reliability *out);
+
+/* Risk: the share of wrong answers among those given, where the least confident flows are not answered. risk[i] at
+ * coverage[i] (in (0, 1], rounded up to whole flows); *area is the mean risk over all coverages 1/count .. 1. Flows of
+ * equal confidence count as if in random order. */
+wlm_status wlmi_risk(const double *confidence, const uint8_t *right, size_t count, const double *coverage,
+                     size_t coverages, double *risk, double *area, wlm_error *error);
+
+/* The confidence below which a share of the right answers lies: with share .05, one in twenty right answers is given up
+ * by a threshold there. 0 where nothing is right. */
+wlm_status wlmi_threshold_of(const double *confidence, const uint8_t *right, size_t count, double share,
+                             double *threshold, wlm_error *error);
+
+/* Telling knowns from strangers by a score that is higher for knowns. auroc: the share of pairs in the right order,
+ * equals half (Mann-Whitney). fpr: the share of strangers that pass a threshold which `recall` of the knowns pass.
+ * NAN where either side is empty. */
+typedef struct wlmi_detection {
+    double auroc, fpr;
+} wlmi_detection;
+wlm_status wlmi_detect(const double *known, size_t knowns, const double *stranger, size_t strangers, double recall,
+                       wlmi_detection *out, wlm_error *error);
+
+#endif

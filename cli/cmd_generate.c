@@ -1,7 +1,27 @@
 /* cmd_generate.c: wirelm generate. */
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
+
+/* "redis=5,http=2" into labels with counts, NULL where it is something else: *count of them, in room that lives as long
+ * as the program. Labels may hold '=', but no commas. The text is cut into pieces. */
+static wlm_label_count *parse_labels(const char *text, size_t *count)
+{
+    char *at = strdup(text), *piece;
+    wlm_label_count *labels = calloc(strlen(text) + 1, sizeof *labels);
+    for (*count = 0; at && labels && (piece = strsep(&at, ",")); ++*count) {
+        char *sign = strrchr(piece, '='), *end = NULL;
+        if (!sign || sign == piece || sign[1] < '0' || sign[1] > '9')
+            return NULL;
+        *sign = 0;
+        labels[*count] = (wlm_label_count){piece, strtoull(sign + 1, &end, 10)};
+        if (*end || !labels[*count].flows)
+            return NULL;
+    }
+    return labels;
+}
 
 static int run(const command *self, int argc, char **argv)
 {
@@ -10,27 +30,35 @@ static int run(const command *self, int argc, char **argv)
     wlm_model *model = NULL;
     wlm_error error;
     wlm_status status;
-    const char *model_path = NULL;
+    const char *model_path = NULL, *labels = NULL;
     uint32_t threads = 0;
-    int int8 = 0, exit_status;
+    int int8 = 0, complete = 0, exit_status;
     const option table[] = {
         {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
-        {'w', "write", OPTION_TEXT, "OUT", &options.out, "capture to write: .pcap or .pcapng, also .gz and .zst", 1},
-        {0, "task", OPTION_TEXT, "T", &options.task, "task of the label", 0},
-        {0, "label", OPTION_TEXT, "L", &options.label, "what the flows should be", 0},
+        {'w', "write", OPTION_TEXT, "OUT", &options.out, "capture to write: .pcap or .pcapng, also .gz and .zst", 0},
+        {0, "per-flow", OPTION_TEXT, "DIR", &options.per_flow, "folder for one file per flow, below its label", 0},
+        {0, "truth", OPTION_TEXT, "CSV", &options.truth, "write what each flow is, as import --labels reads it", 0},
+        {0, "merge", OPTION_TEXT, "FILE", &options.merge, "capture to mix the flows into, all over its time", 0},
+        {0, "task", OPTION_TEXT, "T", &options.task, "task of the labels (the model's first)", 0},
+        {0, "label", OPTION_TEXT, "L", &options.label, "what the flows should be (anything)", 0},
+        {0, "labels", OPTION_TEXT, "L=N,L=N", &labels, "or so many flows of each label, mixed", 0},
         {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
         {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "flow or capture: unit that the model must have (the model's)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload, "limit that the model must have (the model's)", 0},
-        {0, "flows", OPTION_U64, "N", &options.flows, "how many (%default)", 0},
+        {0, "flows", OPTION_U64, "N", &options.flows, "how many (10, or as the labels, or rate and duration say)", 0},
+        {0, "rate", OPTION_REAL, "N", &options.rate, "flows per second, on average (20)", 0},
+        {0, "duration", OPTION_SECONDS, "TIME", &options.duration_s, "in which flows begin (as long as they take)", 0},
         {0, "seed", OPTION_U64, "S", &options.seed, "the same seed gives the same file (%default)", 0},
         {0, "temperature", OPTION_REAL, "X", &options.temperature, "0: always the most likely token (%default)", 0},
         {0, "top-k", OPTION_U32, "N", &options.top_k, "only the N most likely tokens (0: off)", 0},
         {0, "top-p", OPTION_REAL, "X", &options.top_p, "only the tokens that together reach X (%default)", 0},
         {0, "max-tokens", OPTION_U32, "N", &options.max_tokens, "per flow (0: the model's context)", 0},
+        {0, "complete", OPTION_FLAG, NULL, &complete, "no flows that begin or break off in the middle (so it is)", 0},
         {0, "allow-cut", OPTION_FLAG, NULL, &options.allow_cut, "also flows that begin or break off in the middle", 0},
+        {0, "random-payload", OPTION_FLAG, NULL, &options.random_payload, "chance for payload that the model never saw", 0},
         {0, "prefix", OPTION_TEXT, "FILE", &options.prefix, "capture whose first flow begins every flow", 0},
         {0, "net", OPTION_TEXT, "CIDR", &options.net, "network of all addresses (documentation ranges)", 0},
-        {0, "start", OPTION_TIME, "TIME", &options.start_ns, "time of the first packet (%default)", 0},
+        {0, "start", OPTION_TIME, "TIME", &options.start_ns, "time of the beginning (%default; with --merge its own)", 0},
         {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
         {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
@@ -38,6 +66,10 @@ static int run(const command *self, int argc, char **argv)
     exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
+    if (complete && options.allow_cut)
+        return usage_error(self, "--complete and --allow-cut exclude each other");
+    if (labels && !(options.labels = parse_labels(labels, &options.label_count)))
+        return usage_error(self, "option '--labels' cannot be '%s': it takes LABEL=N,LABEL=N", labels);
     options.stop = install_stop();
     options.progress = show_progress;
     status = open_model(&model, model_path, threads, int8, &error);
@@ -50,8 +82,7 @@ static int run(const command *self, int argc, char **argv)
     if (report.note[0])
         fprintf(stderr, "wirelm: %s\n", report.note);
     if (status == WLM_STOPPED)
-        fprintf(stderr, "wirelm: stopped: %llu of %llu flows were written\n", (unsigned long long)report.flows,
-                (unsigned long long)options.flows);
+        fprintf(stderr, "wirelm: stopped after %llu flows\n", (unsigned long long)report.flows);
     exit_status = print_json(json_pack(
         "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:s}", "flows", (json_int_t)report.flows, "packets",
         (json_int_t)report.packets, "tokens", (json_int_t)report.tokens, "flows_cut", (json_int_t)report.flows_cut,
@@ -63,4 +94,4 @@ static int run(const command *self, int argc, char **argv)
 }
 
 const command command_generate = {"generate", "writes a capture of new flows",
-                                  "[-m MODEL] [--task T --label L] --flows N -w OUT [options]", run};
+                                  "[-m MODEL] [--label L | --labels L=N,...] [--flows N] [-w OUT | --per-flow DIR] [options]", run};

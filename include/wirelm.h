@@ -505,40 +505,7 @@ WLM_API void wlm_session_free(wlm_session *session);
 
 /* ---------------------------------------------------------------- generation */
 
-typedef struct wlm_generate_options {
-    const char *codec;             /* NULL: the model's; another one is WLM_ERR_ARGUMENT */
-    wlm_unit unit;                 /* WLM_UNIT_INHERIT: the model's; another one is refused */
-    uint32_t payload;              /* WLM_PAYLOAD_INHERIT: the model's; another one is refused */
-    const char *task, *label;      /* both or neither */
-    uint64_t flows, seed;
-    double temperature, top_p;     /* top_p 1: off */
-    uint32_t top_k;                /* 0: off */
-    uint32_t max_tokens;           /* per flow; 0: the model's context */
-    int allow_cut;                 /* also flows that break off */
-    const char *prefix;            /* capture whose first flow begins every generated one, or NULL */
-    const char *net;               /* CIDR for addresses, NULL: documentation ranges */
-    int64_t start_ns;              /* time of the first packet */
-    const char *out;               /* .pcap, .pcapng, "-" */
-    wlm_progress_fn *progress;
-    void *user;
-    wlm_stop *stop;
-} wlm_generate_options;
-
-typedef struct wlm_generate_report {
-    uint64_t flows, packets, tokens;
-    uint64_t flows_cut;            /* reached max_tokens before an end token */
-    uint64_t reencoded_differently; /* flows whose packets the codec would write as other tokens than were sampled; not
-                                       counted, 0, where the model was trained with shuffled fields */
-    uint64_t flows_resampled;      /* tries that were given up: began in the middle, or a packet was unsound */
-    uint64_t lengths_mended;       /* packets whose IP or UDP length contradicted the packet */
-    uint64_t checksums_mended;     /* sampled wrong, written right */
-    double seconds;
-    char note[256];                /* e.g. all flows of this task's training part were cut; empty: nothing to say */
-} wlm_generate_report;
-
-WLM_API wlm_generate_options wlm_generate_options_default(void);
-WLM_API wlm_status wlm_generate(wlm_model *model, const wlm_generate_options *options, wlm_generate_report *report,
-                                wlm_error *error);
+#include "wirelm_generate.h"
 
 /* ---------------------------------------------------------------- information */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/cursor.h"
 #include "base/rng.h"
 #include "capture/decode.h"
@@ -17,7 +18,7 @@ enum { EXPERIMENTAL_ETHERTYPE = 0x88b5 }; /* IEEE Std 802: local experimental */
 
 static wlmi_address_range documentation(const char *base, int length, uint64_t hosts)
 {
-    wlmi_address_range range = {{0}, length, 1, hosts};
+    wlmi_address_range range = {.length = length, .first = 1, .hosts = hosts};
     inet_pton(length == 4 ? AF_INET : AF_INET6, base, range.base);
     return range;
 }
@@ -84,9 +85,88 @@ wlm_status wlmi_address_plan_make(wlmi_address_plan *plan, const char *net, uint
     return WLM_OK;
 }
 
+/* ---------------------------------------------------------------- addresses that are taken */
+
+enum { RANGES = 5 };
+
+static void ranges_of(wlmi_address_plan *plan, wlmi_address_range *range[RANGES])
+{
+    wlmi_address_range *const all[RANGES] = {&plan->client4, &plan->server4[0], &plan->server4[1], &plan->client6,
+                                             &plan->server6};
+    memcpy(range, all, sizeof all);
+}
+
+/* The number of an address in a range, or 0 returned. Ranges are at most 2^32 wide, behind aligned bases. */
+static int number_of(const wlmi_address_range *range, const uint8_t *address, int length, uint64_t *number)
+{
+    const int low = length - 4;
+    uint64_t host;
+    if (length != range->length || memcmp(address, range->base, (size_t)low) != 0)
+        return 0;
+    host = (uint64_t)wlmi_load_be32(address + low) - wlmi_load_be32(range->base + low) - range->first;
+    *number = host;
+    return host < range->hosts;
+}
+
+static wlm_status take(wlmi_address_range *range, uint64_t number, wlm_error *error)
+{
+    size_t at = range->taken_count;
+    while (at && range->taken[at - 1] > number)
+        at--;
+    if (at && range->taken[at - 1] == number)
+        return WLM_OK;
+    if (!wlmi_grow(&range->taken, &range->taken_capacity, range->taken_count + 1, sizeof *range->taken))
+        return WLMI_NO_MEMORY(error);
+    memmove(range->taken + at + 1, range->taken + at, (range->taken_count - at) * sizeof *range->taken);
+    range->taken[at] = number;
+    range->taken_count++;
+    return WLM_OK;
+}
+
+wlm_status wlmi_address_plan_avoid(wlmi_address_plan *plan, const uint8_t *address, int length, wlm_error *error)
+{
+    wlmi_address_range *range[RANGES];
+    uint64_t number;
+    ranges_of(plan, range);
+    for (int i = 0; i < RANGES; i++)
+        if (number_of(range[i], address, length, &number))
+            WLMI_TRY(take(range[i], number, error));
+    return WLM_OK;
+}
+
+static uint64_t left_in(const wlmi_address_range *range)
+{
+    return range->hosts - range->taken_count;
+}
+
+wlm_status wlmi_address_plan_check(const wlmi_address_plan *plan, wlm_error *error)
+{
+    wlmi_address_plan copy = *plan;
+    wlmi_address_range *range[RANGES];
+    ranges_of(&copy, range);
+    for (int i = 0; i < RANGES; i++)
+        if (left_in(range[i]) < 2)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                             "the network for generated flows has no addresses left beside those in the capture");
+    return WLM_OK;
+}
+
+void wlmi_address_plan_free(wlmi_address_plan *plan)
+{
+    wlmi_address_range *range[RANGES];
+    ranges_of(plan, range);
+    for (int i = 0; i < RANGES; i++)
+        wlmi_free(range[i]->taken);
+    memset(plan, 0, sizeof *plan);
+}
+
+/* The address of the host-th that is not taken. */
 static void address_at(const wlmi_address_range *range, uint64_t host, uint8_t *out)
 {
-    uint64_t carry = range->first + host;
+    uint64_t carry;
+    for (size_t i = 0; i < range->taken_count && range->taken[i] <= host; i++)
+        host++;
+    carry = range->first + host;
     memcpy(out, range->base, (size_t)range->length);
     for (int i = range->length - 1; carry && i >= 0; i--) {
         carry += out[i];
@@ -107,7 +187,7 @@ static void mac_of(const uint8_t address[4], uint8_t mac[6])
 static void draw_pair(const wlmi_address_range *clients, const wlmi_address_range *servers, int shared, uint64_t host,
                       wlmi_rng *rng, uint8_t *client, uint8_t *server)
 {
-    uint64_t other = wlmi_rng_below(rng, servers->hosts - (shared ? 1 : 0));
+    uint64_t other = wlmi_rng_below(rng, left_in(servers) - (shared ? 1 : 0));
     if (shared && other >= host)
         other++;
     address_at(clients, host, client);
@@ -117,14 +197,14 @@ static void draw_pair(const wlmi_address_range *clients, const wlmi_address_rang
 void wlmi_place_make(wlmi_place *place, const wlmi_address_plan *plan, uint64_t index, uint16_t server_port)
 {
     wlmi_rng rng;
-    uint64_t room4 = plan->client4.hosts * CLIENT_PORTS, slot = wlmi_permute(plan->seed, index % room4, room4);
+    uint64_t room4 = left_in(&plan->client4) * CLIENT_PORTS, slot = wlmi_permute(plan->seed, index % room4, room4);
     int half;
     memset(place, 0, sizeof *place);
     wlmi_rng_seed(&rng, wlmi_mix2(plan->seed, index));
     half = (int)wlmi_rng_below(&rng, 2);
     draw_pair(&plan->client4, &plan->server4[half], plan->shared4, slot / CLIENT_PORTS, &rng, place->client4,
               place->server4);
-    draw_pair(&plan->client6, &plan->server6, plan->shared6, slot / CLIENT_PORTS % plan->client6.hosts, &rng,
+    draw_pair(&plan->client6, &plan->server6, plan->shared6, slot / CLIENT_PORTS % left_in(&plan->client6), &rng,
               place->client6, place->server6);
     place->client_port = (uint16_t)(FIRST_CLIENT_PORT + slot % CLIENT_PORTS);
     place->server_port = server_port ? server_port

@@ -5,11 +5,13 @@
 
 #include "base/status.h"
 
-/* Addresses first, first + 1 ... first + hosts - 1 behind a base. */
+/* Addresses first, first + 1 ... first + hosts - 1 behind a base, but for those that are taken. */
 typedef struct wlmi_address_range {
     uint8_t base[16];
     int length; /* 4 or 16 */
     uint64_t first, hosts;
+    uint64_t *taken; /* [taken_count], ascending: 0 is the first */
+    size_t taken_count, taken_capacity;
 } wlmi_address_range;
 
 /* Where clients and servers live. */
@@ -22,6 +24,13 @@ typedef struct wlmi_address_plan {
 /* net: "10.1.0.0/16", "fd00::/64"; NULL, and the other IP version: the documentation ranges 192.0.2.0/24 (clients),
  * 198.51.100.0/24 and 203.0.113.0/24 (servers), and 2001:db8::/32 (RFC 5737, RFC 3849). */
 wlm_status wlmi_address_plan_make(wlmi_address_plan *plan, const char *net, uint64_t seed, wlm_error *error);
+
+/* From now on no flow has this address [length]. */
+wlm_status wlmi_address_plan_avoid(wlmi_address_plan *plan, const uint8_t *address, int length, wlm_error *error);
+/* WLM_ERR_ARGUMENT where too few addresses are left. */
+wlm_status wlmi_address_plan_check(const wlmi_address_plan *plan, wlm_error *error);
+/* Needed after wlmi_address_plan_avoid. */
+void wlmi_address_plan_free(wlmi_address_plan *plan);
 
 /* The endpoints of one flow. */
 typedef struct wlmi_place {

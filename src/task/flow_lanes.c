@@ -92,7 +92,8 @@ static wlm_status choose_row(wlmi_flow_lanes *l, int k, wlm_error *error)
             break;
         }
         if (!a->busy)
-            WLMI_TRY(wlmi_flow_sampler_begin(a->sampler, wlmi_mix2(l->seed, flow), &a->flow[a->made % AHEAD], error));
+            WLMI_TRY(wlmi_flow_sampler_begin(a->sampler, flow, wlmi_mix2(l->seed, flow), &a->flow[a->made % AHEAD],
+                                             error));
         a->busy = 1;
         WLMI_TRY(wlmi_flow_sampler_next(a->sampler, logits, &row, &over, error));
         if (over) {

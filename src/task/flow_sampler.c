@@ -26,6 +26,7 @@ struct wlmi_flow_sampler {
     size_t frame_capacity;
     /* The current flow: */
     wlmi_sampled_flow *flow;
+    int label;                /* -1: none */
     wlmi_rng rng;
     int sound, over;
     wlmi_rows rows;           /* of the current try that the model is to take in, from `given` on */
@@ -183,7 +184,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlm_error *error)
     if (s->options.task >= 0) {
         int32_t row = net->task[s->options.task].row;
         WLMI_TRY(put(s, row, 0, none, error));
-        WLMI_TRY(put(s, row + 1 + s->options.label, 0, first_role, error));
+        WLMI_TRY(put(s, row + 1 + s->label, 0, first_role, error));
     } else {
         WLMI_TRY(put(s, vocabulary + WLMI_FLOW_ROW, 0, first_role, error));
     }
@@ -310,8 +311,10 @@ static wlm_status advance(wlmi_flow_sampler *s, const float *logits, wlm_error *
     return what == WLMI_PUSHED_END ? end_try(s, error) : WLM_OK;
 }
 
-wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *s, uint64_t seed, wlmi_sampled_flow *flow, wlm_error *error)
+wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *s, uint64_t number, uint64_t seed, wlmi_sampled_flow *flow,
+                                   wlm_error *error)
 {
+    s->label = s->options.label_of ? s->options.label_of(s->options.from, number) : s->options.label;
     wlmi_rng_seed(&s->rng, seed);
     s->flow = flow;
     s->over = 0;

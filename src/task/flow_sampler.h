@@ -11,6 +11,8 @@
 typedef struct wlmi_flow_sampler_options {
     wlmi_sampling sampling;
     int task, label;       /* indices in the net, or -1: any flow */
+    int (*label_of)(const void *from, uint64_t flow); /* in place of `label`, where flows differ in it; or NULL */
+    const void *from;
     int begin_anywhere;    /* else TCP begins with a SYN */
     int end_anywhere;      /* else the end token `cut` is left out */
     uint32_t max_tokens;   /* per flow, those of the beginning included */
@@ -43,10 +45,10 @@ typedef struct wlmi_sampler_row { /* what the model is to take in */
     int afresh; /* as the first row of a stream */
 } wlmi_sampler_row;
 
-/* Begins a flow. *flow is zero-initialised or was used before, and lent until the flow is over. A try is given up, and
+/* Begins flow number `number`. *flow is zero-initialised or was used before, and lent until the flow is over. A try is given up, and
  * the next begun, where a packet is no IP packet or its headers contradict themselves, and where TCP begins in the
  * middle and must not; a stream of unit capture is kept as it comes. The same seed and logits give the same flow. */
-wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *sampler, uint64_t seed, wlmi_sampled_flow *flow,
+wlm_status wlmi_flow_sampler_begin(wlmi_flow_sampler *sampler, uint64_t number, uint64_t seed, wlmi_sampled_flow *flow,
                                    wlm_error *error);
 /* The row that the model is to take in next, or *over: the flow is complete. logits [vocabulary] follow the row given
  * before; the first call after begin reads none. */

@@ -1,4 +1,4 @@
-/* generate.c: new flows into a capture. */
+/* generate.c: new flows into captures. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,227 +6,288 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "capture/address.h"
-#include "capture/flow.h"
-#include "capture/hide.h"
+#include "task/beginning.h"
 #include "task/flow_lanes.h"
+#include "task/mix.h"
 #include "task/query.h"
-#include "task/timeline.h"
+#include "task/schedule.h"
+#include "task/trace.h"
 
-/* Flows begin this much after one another, on average; no packet waits longer than the flow table would. */
-static const double mean_gap_ns = 50e6;
+/* No packet waits longer than the flow table would. */
 static const int64_t longest_wait_ns = INT64_C(120) * 1000000000;
 static const int64_t default_start_ns = INT64_C(1767225600) * 1000000000; /* 2026-01-01T00:00:00Z */
+enum { LONGEST_PACKET = UINT16_MAX };
+
+typedef struct kind { /* of flows */
+    int label;        /* -1: any */
+    char *comment;    /* of its flows' first packets; NULL: none */
+} kind;
 
 typedef struct run {
     wlm_model *model;
     const wlm_generate_options *options;
     wlm_generate_report *report;
-    int task, label; /* -1: none */
+    int task;         /* -1: none */
+    kind *kind;       /* [kinds]; flow i is of the schedule's i-th */
+    size_t kinds;
+    wlmi_schedule schedule;
     wlmi_flow_lanes *lanes;
     wlmi_packet_list beginning;
     wlmi_address_plan plan;
-    wlmi_timeline timeline;
-    wlm_writer *writer;
-    uint8_t *frame;  /* room for one packet */
+    wlmi_trace *trace;
+    wlmi_packet_list placed; /* the current flow's */
+    uint8_t *frame;          /* room for one packet, and for one with its payload filled up */
     size_t frame_capacity;
+    uint8_t *filled;
+    size_t filled_capacity;
     const wlmi_sampled_flow *flow;
-    wlmi_place *place; /* [flow.flows] */
+    wlmi_place *place;       /* [flow.flows] */
     size_t place_capacity;
     uint64_t flawed, unsound;
-    int64_t start_ns; /* of the current flow */
+    int64_t start_ns;        /* of the trace */
     double clock_s;
 } run;
 
 wlm_generate_options wlm_generate_options_default(void)
 {
     wlm_generate_options options = {
-        .unit = WLM_UNIT_INHERIT, .payload = WLM_PAYLOAD_INHERIT, .flows = 10, .seed = 1, .temperature = 1, .top_p = 1,
+        .unit = WLM_UNIT_INHERIT, .payload = WLM_PAYLOAD_INHERIT, .seed = 1, .temperature = 1, .top_p = 1,
         .start_ns = default_start_ns};
     return options;
 }
 
-/* ---------------------------------------------------------------- preparing */
+static int is_capture(const run *r)
+{
+    return r->model->net->record.unit == WLM_UNIT_CAPTURE;
+}
 
-static wlm_status choose_label(run *r, wlm_error *error)
+static int is_lossy(const run *r)
+{
+    return wlmi_mix_longest(&r->model->net->record) != WLM_PAYLOAD_FULL;
+}
+
+/* ---------------------------------------------------------------- labels */
+
+/* Whether all training flows of a label broke off: then `cut` is the only end that the model knows. */
+static int only_knows_cuts(const wlmi_task *task, int label)
+{
+    return task->flows[label] && task->flows_cut[label] == task->flows[label];
+}
+
+static wlm_status refuse_cut(const wlmi_task *task, int label, wlm_error *error)
+{
+    char others[256] = "none of this task";
+    size_t at = 0;
+    for (int i = 0; i < task->labels && at + 8 < sizeof others; i++)
+        if (!only_knows_cuts(task, i))
+            at += (size_t)snprintf(others + at, sizeof others - at, "%s%s", at ? ", " : "", task->label[i]);
+    return wlmi_fail(error, WLM_ERR_REFUSED, NULL, WLM_NO_OFFSET,
+                     "all %llu training flows of '%.60s' broke off, so no complete ones can be made (labels that have "
+                     "some: %s); --allow-cut writes flows that break off",
+                     (unsigned long long)task->flows[label], task->label[label], others);
+}
+
+static wlm_status add_kind(run *r, kind *k, const char *name, wlm_error *error)
+{
+    const wlmi_task *task = &r->model->net->task[r->task];
+    size_t size = strlen(task->name) + strlen(name) + 16;
+    WLMI_TRY(wlmi_query_label(r->model, r->task, name, &k->label, error));
+    if (only_knows_cuts(task, k->label) && !r->options->allow_cut)
+        return wlmi_in_file(error, refuse_cut(task, k->label, error), r->model->path);
+    k->comment = wlmi_alloc(size);
+    if (!k->comment)
+        return WLMI_NO_MEMORY(error);
+    snprintf(k->comment, size, "wirelm: %s=%s", task->name, name);
+    return WLM_OK;
+}
+
+static wlm_status choose_labels(run *r, wlm_error *error)
 {
     const wlm_generate_options *o = r->options;
-    r->task = r->label = -1;
-    if (!o->task != !o->label)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a task needs a label, and a label a task");
-    if (!o->task)
+    const int labelled = o->label || o->label_count;
+    r->task = -1;
+    r->kinds = o->label_count ? o->label_count : 1;
+    r->kind = wlmi_alloc_zero(r->kinds, sizeof *r->kind);
+    if (!r->kind)
+        return WLMI_NO_MEMORY(error);
+    r->kind[0].label = -1;
+    if (o->label && o->label_count)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "either one label or several with counts");
+    if (o->task && !labelled)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a task needs a label");
+    if (!labelled)
         return WLM_OK;
-    if (r->model->net->record.unit == WLM_UNIT_CAPTURE)
+    if (is_capture(r))
         return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
                          "labels belong to flows: a model of unit capture writes any");
     WLMI_TRY(wlmi_query_task(r->model, o->task, &r->task, error));
-    return wlmi_query_label(r->model, r->task, o->label, &r->label, error);
+    for (size_t i = 0; i < r->kinds; i++)
+        WLMI_TRY(add_kind(r, &r->kind[i], o->label ? o->label : o->labels[i].label, error));
+    return WLM_OK;
 }
 
-/* Whether all training flows of the label broke off: then `cut` is the only end that the model knows. */
-static int only_knows_cuts(const run *r)
+static int label_of(const void *from, uint64_t flow)
 {
-    const wlmi_task *task = r->task < 0 ? NULL : &r->model->net->task[r->task];
-    return task && task->flows[r->label] && task->flows_cut[r->label] == task->flows[r->label];
+    const run *r = from;
+    return r->kind[wlmi_schedule_label(&r->schedule, flow)].label;
 }
 
-/* Keeps the packets of a capture's first IP flow, hidden as in training. */
-static wlm_status keep_first_flow(run *r, wlm_capture *capture, wlmi_flow_table *table, wlmi_hider *hider,
-                                  wlm_error *error)
+/* ---------------------------------------------------------------- preparing */
+
+static wlm_status check_payload(const run *r, wlm_error *error)
 {
-    wlm_packet packet, hidden;
-    wlm_status status;
-    while ((status = wlm_capture_next(capture, &packet, error)) == WLM_OK) {
-        wlmi_headers headers;
-        wlmi_flow *flow;
-        int backward;
-        wlmi_decode(&packet, &headers);
-        if (!headers.ip_version)
-            continue;
-        WLMI_TRY(wlmi_flow_of(table, &packet, &headers, &flow, &backward, error));
-        if (flow->id != 1)
-            continue;
-        if (!r->beginning.count)
-            wlmi_hider_start(hider, &flow->key, 0, packet.time_ns);
-        WLMI_TRY(wlmi_hide_packet(hider, &packet, &hidden, error));
-        WLMI_TRY(wlmi_packet_list_add(&r->beginning, &hidden, error));
+    const wlm_generate_options *o = r->options;
+    const uint32_t payload = wlmi_mix_longest(&r->model->net->record);
+    if (o->payload != WLM_PAYLOAD_INHERIT && o->payload != payload)
+        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
+                         "a model writes as much of each payload as it was trained with, no more and no less");
+    if (is_lossy(r) && !o->random_payload)
+        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
+                         "trained on the first %u bytes of each payload: it cannot make up those behind them; "
+                         "--random-payload writes chance in their place", payload);
+    return WLM_OK;
+}
+
+/* When flows begin: in a capture that they are mixed into, all over it. */
+static wlm_status make_schedule(run *r, wlm_error *error)
+{
+    const wlm_generate_options *o = r->options;
+    wlmi_schedule_wish wish = {o->seed, o->flows, o->labels, o->label_count, o->rate, o->duration_s};
+    int64_t first_ns, last_ns;
+    r->start_ns = o->start_ns;
+    if (is_capture(r) && (o->rate > 0 || o->duration_s > 0))
+        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
+                         "a model of unit capture says itself when flows begin: it takes no rate and no duration");
+    if (wlmi_trace_span(r->trace, &first_ns, &last_ns)) {
+        r->start_ns = first_ns;
+        if (!is_capture(r) && wish.duration_s == 0 && !(wish.rate > 0 && (wish.flows || wish.label_count)))
+            wish.duration_s = (double)(last_ns - first_ns) / 1e9;
     }
-    return status == WLM_END ? WLM_OK : status;
+    return wlmi_schedule_make(&r->schedule, &wish, error);
 }
 
-static void ignore(void *owner, wlmi_flow *flow)
+static wlm_status make_lanes(run *r, wlm_error *error)
 {
-    (void)owner;
-    (void)flow;
-}
-
-static wlm_status read_prefix(run *r, const char *path, wlm_error *error)
-{
-    const wlmi_record *record = &r->model->net->record;
-    const wlmi_flow_options options = {0};
-    wlm_capture *capture = NULL;
-    wlmi_flow_table *table = NULL;
-    wlmi_hider *hider = NULL;
-    wlm_status status = wlm_capture_open(&capture, path, error);
-    if (status == WLM_OK)
-        status = wlmi_flow_table_new(&table, &options, ignore, NULL, error);
-    if (status == WLM_OK)
-        status = wlmi_hider_new(&hider, record->hide, wlmi_codec_cut(r->model->codec, wlmi_mix_longest(record)), error);
-    if (status == WLM_OK)
-        status = keep_first_flow(r, capture, table, hider, error);
-    wlmi_hider_free(hider);
-    wlmi_flow_table_free(table);
-    wlm_capture_close(capture);
-    if (status == WLM_OK && !r->beginning.count)
-        status = wlmi_fail(error, WLM_ERR_FORMAT, path, WLM_NO_OFFSET, "no IP flow to begin with");
-    return status;
-}
-
-/* The format that a name asks for: .pcapng, else pcap; a compressor's suffix does not count. */
-static wlm_format format_of(const char *path)
-{
-    static const char *const packed[] = {".gz", ".zst"};
-    static const char wanted[] = ".pcapng";
-    size_t length = strlen(path), n = sizeof wanted - 1;
-    for (size_t i = 0; i < 2; i++)
-        if (length > strlen(packed[i]) && !strcmp(path + length - strlen(packed[i]), packed[i])) {
-            length -= strlen(packed[i]);
-            break;
-        }
-    return length >= n && !strncmp(path + length - n, wanted, n) ? WLM_FORMAT_PCAPNG : WLM_FORMAT_PCAP;
-}
-
-/* In unit capture all flows come as one stream. */
-static uint64_t streams_of(const run *r)
-{
-    return r->model->net->record.unit == WLM_UNIT_CAPTURE ? 1 : r->options->flows;
+    const wlm_generate_options *o = r->options;
+    wlmi_flow_sampler_options sampling = {
+        .sampling = {o->temperature, o->top_k, o->top_p}, .task = r->task, .label_of = label_of, .from = r,
+        .begin_anywhere = o->allow_cut || is_capture(r), .end_anywhere = o->allow_cut || is_capture(r),
+        .max_tokens = o->max_tokens ? o->max_tokens : (uint32_t)r->model->net->config.context,
+        .beginning = &r->beginning, .flows = r->schedule.flows, .stop = o->stop};
+    return wlmi_flow_lanes_new(&r->lanes, r->model, &sampling, o->seed, is_capture(r) ? 1 : r->schedule.flows, error);
 }
 
 static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_generate_options *o = r->options;
-    wlm_writer_options writing = {.link_type = WLMI_LINK_ETHERNET, .nanosecond = 1};
-    wlmi_flow_sampler_options sampling = {
-        .sampling = {o->temperature, o->top_k, o->top_p}, .begin_anywhere = o->allow_cut, .flows = o->flows, .stop = o->stop,
-        .max_tokens = o->max_tokens ? o->max_tokens : (uint32_t)r->model->net->config.context};
-    if (!o->out)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no file to write was named");
+    const wlmi_trace_options tracing = {o->out, o->per_flow, o->truth, o->merge};
     WLMI_TRY(wlmi_query_tokens(r->model, o->codec, o->unit, error));
-    if (o->payload != WLM_PAYLOAD_INHERIT && o->payload != wlmi_mix_longest(&r->model->net->record))
-        return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
-                         "a model writes as much of each payload as it was trained with, no more and no less");
-    WLMI_TRY(choose_label(r, error));
+    WLMI_TRY(check_payload(r, error));
+    WLMI_TRY(choose_labels(r, error));
     WLMI_TRY(wlmi_address_plan_make(&r->plan, o->net, wlmi_mix(o->seed), error));
     if (o->prefix)
-        WLMI_TRY(read_prefix(r, o->prefix, error));
-    sampling.end_anywhere = o->allow_cut || only_knows_cuts(r);
-    if (r->model->net->record.unit == WLM_UNIT_CAPTURE) /* captures begin and end in the middle of flows */
-        sampling.begin_anywhere = sampling.end_anywhere = 1;
-    sampling.task = r->task;
-    sampling.label = r->label;
-    sampling.beginning = &r->beginning;
-    WLMI_TRY(wlmi_flow_lanes_new(&r->lanes, r->model, &sampling, o->seed, streams_of(r), error));
-    writing.format = format_of(o->out);
-    return wlm_writer_open(&r->writer, o->out, &writing, error);
+        WLMI_TRY(wlmi_beginning_read(&r->beginning, r->model, o->prefix, error));
+    WLMI_TRY(wlmi_trace_open(&r->trace, &tracing, &r->plan, error));
+    WLMI_TRY(make_schedule(r, error));
+    return make_lanes(r, error);
 }
 
 /* ---------------------------------------------------------------- writing */
 
-/* Places the sampled packets: their flows have the numbers from index on. */
-static wlm_status place_packets(run *r, uint64_t index, wlm_error *error)
+/* Fills up what a packet lacks of its payload with bytes drawn from the seed. */
+static wlm_status fill(run *r, wlm_packet *packet, wlmi_rng *rng, wlm_error *error)
 {
-    uint16_t port = r->task < 0 ? 0 : r->model->net->task[r->task].port[r->label];
-    int64_t before = 0, now = r->start_ns;
+    uint32_t whole = packet->wire < LONGEST_PACKET ? packet->wire : LONGEST_PACKET;
+    if (packet->captured >= whole)
+        return WLM_OK;
+    if (!wlmi_grow(&r->filled, &r->filled_capacity, whole, 1))
+        return WLMI_NO_MEMORY(error);
+    memcpy(r->filled, packet->data, packet->captured);
+    for (uint32_t i = packet->captured; i < whole; i++)
+        r->filled[i] = (uint8_t)wlmi_rng_next(rng);
+    packet->data = r->filled;
+    packet->captured = packet->wire = whole;
+    return WLM_OK;
+}
+
+/* Puts a sampled packet into its flow's place; its checksums are nobody's fault where its payload was filled up. */
+static wlm_status place_packet(run *r, size_t i, int64_t time_ns, const char *comment, wlmi_rng *rng,
+                               wlmi_mended *mended, wlm_error *error)
+{
+    wlm_packet sampled = wlmi_packet_list_at(&r->flow->packets, i), packet;
+    const uint64_t checksums = mended->checksums;
+    const uint32_t captured = sampled.captured;
+    if (is_lossy(r))
+        WLMI_TRY(fill(r, &sampled, rng, error));
+    if (!wlmi_grow(&r->frame, &r->frame_capacity, (size_t)sampled.captured + WLMI_ETHERNET_HEADER, 1))
+        return WLMI_NO_MEMORY(error);
+    wlmi_place_packet(&r->place[r->flow->of[i]], &sampled, r->frame, &packet, mended);
+    if (sampled.captured != captured)
+        mended->checksums = checksums;
+    packet.time_ns = time_ns;
+    packet.comment = comment;
+    return wlmi_packet_list_add(&r->placed, &packet, error);
+}
+
+/* Places the sampled packets: their flows have the numbers from index on, and begin at start_ns. */
+static wlm_status place_packets(run *r, uint64_t index, int64_t start_ns, wlm_error *error)
+{
+    const kind *k = &r->kind[wlmi_schedule_label(&r->schedule, index)];
+    const wlmi_task *task = r->task < 0 ? NULL : &r->model->net->task[r->task];
+    const wlmi_packet_list *packets = &r->flow->packets;
+    int64_t before = 0, now = start_ns;
     wlmi_mended mended = {0, 0};
+    wlmi_rng rng;
+    wlmi_rng_seed(&rng, wlmi_mix2(~r->options->seed, index));
     if (!wlmi_grow(&r->place, &r->place_capacity, r->flow->flows, sizeof *r->place))
         return WLMI_NO_MEMORY(error);
     for (uint64_t i = 0; i < r->flow->flows; i++)
-        wlmi_place_make(&r->place[i], &r->plan, index + i, port);
-    for (size_t i = 0; i < r->flow->packets.count; i++) {
-        wlm_packet sampled = wlmi_packet_list_at(&r->flow->packets, i), packet;
-        int64_t wait = i && sampled.time_ns > before ? sampled.time_ns - before : 0;
-        before = sampled.time_ns;
+        wlmi_place_make(&r->place[i], &r->plan, index + i, task ? task->port[k->label] : 0);
+    wlmi_packet_list_cut(&r->placed, 0);
+    for (size_t i = 0; i < packets->count; i++) {
+        int64_t wait = i && packets->packet[i].time_ns > before ? packets->packet[i].time_ns - before : 0;
+        before = packets->packet[i].time_ns;
         now += wait < longest_wait_ns ? wait : longest_wait_ns;
-        if (!wlmi_grow(&r->frame, &r->frame_capacity, (size_t)sampled.captured + WLMI_ETHERNET_HEADER, 1))
-            return WLMI_NO_MEMORY(error);
-        wlmi_place_packet(&r->place[r->flow->of[i]], &sampled, r->frame, &packet, &mended);
-        packet.time_ns = now;
-        WLMI_TRY(wlmi_timeline_add(&r->timeline, &packet, error));
+        WLMI_TRY(place_packet(r, i, now, i ? NULL : k->comment, &rng, &mended, error));
     }
-    r->report->packets += r->flow->packets.count;
+    r->report->packets += packets->count;
     r->report->lengths_mended += mended.lengths;
     r->report->checksums_mended += mended.checksums;
-    return WLM_OK;
+    return wlmi_trace_add(r->trace, &(wlmi_traced){&r->placed, r->flow->of, r->flow->flows, index,
+                                                   task ? task->label[k->label] : NULL}, error);
 }
 
 static void show(const run *r)
 {
-    double elapsed = wlmi_clock() - r->clock_s, done = (double)r->report->flows;
+    double elapsed = wlmi_clock() - r->clock_s, done = (double)r->report->flows, total = (double)r->schedule.flows;
     wlm_progress progress = {
-        .what = "generate", .done = r->report->flows, .total = r->options->flows, .unit = "flows",
-        .elapsed_s = elapsed, .remaining_s = elapsed / done * ((double)r->options->flows - done),
+        .what = "generate", .done = r->report->flows, .total = r->schedule.flows, .unit = "flows",
+        .elapsed_s = elapsed, .remaining_s = elapsed / done * (total - done),
         .tokens_per_s = elapsed > 0 ? (double)r->report->tokens / elapsed : 0, .loss = NAN};
     if (r->options->progress)
         r->options->progress(r->options->user, &progress);
 }
 
+static void count(run *r)
+{
+    r->report->flows += r->flow->flows;
+    r->unsound += r->flow->unsound;
+    r->report->tokens += r->flow->tokens;
+    r->report->flows_cut += (uint64_t)r->flow->out_of_tokens;
+    r->report->reencoded_differently += (uint64_t)r->flow->reencoded_differently;
+    r->report->flows_resampled += r->flow->given_up;
+    r->flawed += (uint64_t)r->flow->flawed;
+}
+
 static wlm_status make_flows(run *r, wlm_error *error)
 {
-    const uint64_t streams = streams_of(r);
-    wlmi_rng rng;
-    wlmi_rng_seed(&rng, wlmi_mix2(r->options->seed, UINT64_MAX));
-    r->start_ns = r->options->start_ns;
+    const uint64_t streams = is_capture(r) ? 1 : r->schedule.flows;
     for (uint64_t i = 0; i < streams; i++) {
+        int64_t start_ns = r->start_ns + (is_capture(r) ? 0 : wlmi_schedule_next(&r->schedule));
         WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));
-        WLMI_TRY(place_packets(r, i, error));
-        r->report->flows += r->flow->flows;
-        r->unsound += r->flow->unsound;
-        r->report->tokens += r->flow->tokens;
-        r->report->flows_cut += (uint64_t)r->flow->out_of_tokens;
-        r->report->reencoded_differently += (uint64_t)r->flow->reencoded_differently;
-        r->report->flows_resampled += r->flow->given_up;
-        r->flawed += (uint64_t)r->flow->flawed;
-        r->start_ns += (int64_t)(-mean_gap_ns * log(1 - wlmi_rng_uniform(&rng)));
-        WLMI_TRY(wlmi_timeline_write(&r->timeline, r->start_ns, r->writer, error));
+        WLMI_TRY(wlmi_trace_write(r->trace, start_ns, error));
+        WLMI_TRY(place_packets(r, i, start_ns, error));
+        count(r);
         show(r);
     }
     return WLM_OK;
@@ -237,13 +298,18 @@ static void write_note(const run *r)
     const wlmi_task *task = r->task < 0 ? NULL : &r->model->net->task[r->task];
     char *note = r->report->note;
     size_t size = sizeof r->report->note, at = 0;
-    if (only_knows_cuts(r))
-        at = (size_t)snprintf(note, size,
-                              "all %llu training flows of '%.60s' broke off: new ones end where those were cut",
-                              (unsigned long long)task->flows[r->label], task->label[r->label]);
-    if (r->unsound)
-        at = (size_t)snprintf(note, size, "%llu packets are unsound: no IP, or headers that contradict themselves",
-                              (unsigned long long)r->unsound);
+    for (size_t i = 0; task && i < r->kinds && !at; i++)
+        if (only_knows_cuts(task, r->kind[i].label))
+            at = (size_t)snprintf(note, size,
+                                  "all %llu training flows of '%.60s' broke off: new ones end where those were cut",
+                                  (unsigned long long)task->flows[r->kind[i].label], task->label[r->kind[i].label]);
+    if (is_lossy(r) && at < size)
+        at += (size_t)snprintf(note + at, size - at, "%sbehind its first %u bytes payload is random", at ? "; " : "",
+                               wlmi_mix_longest(&r->model->net->record));
+    if (r->unsound && at < size)
+        at += (size_t)snprintf(note + at, size - at,
+                               "%s%llu packets are unsound: no IP, or headers that contradict themselves",
+                               at ? "; " : "", (unsigned long long)r->unsound);
     if (r->flawed && at < size)
         snprintf(note + at, size - at, "%s%llu flows are unsound: none of %d tries gave %s", at ? "; " : "",
                  (unsigned long long)r->flawed, WLMI_FLOW_TRIES,
@@ -253,19 +319,21 @@ static void write_note(const run *r)
 static wlm_status finish(run *r, wlm_status status, wlm_error *error)
 {
     if ((status == WLM_OK || status == WLM_STOPPED) && r->report->flows) {
-        wlm_status written = wlmi_timeline_write(&r->timeline, INT64_MAX, r->writer, error);
-        if (written == WLM_OK) {
-            written = wlm_writer_finish(r->writer, error);
-            r->writer = NULL;
-        }
+        wlm_status written = wlmi_trace_finish(r->trace, error);
+        r->trace = NULL;
         status = written == WLM_OK ? status : written;
     }
-    wlm_writer_discard(r->writer);
+    wlmi_trace_discard(r->trace);
     wlmi_flow_lanes_free(r->lanes);
-    wlmi_timeline_free(&r->timeline);
+    wlmi_address_plan_free(&r->plan);
     wlmi_packet_list_free(&r->beginning);
+    wlmi_packet_list_free(&r->placed);
+    for (size_t i = 0; r->kind && i < r->kinds; i++)
+        wlmi_free(r->kind[i].comment);
+    wlmi_free(r->kind);
     wlmi_free(r->place);
     wlmi_free(r->frame);
+    wlmi_free(r->filled);
     return status;
 }
 
@@ -276,8 +344,7 @@ wlm_status wlm_generate(wlm_model *model, const wlm_generate_options *options, w
     run r = {.model = model, .options = options, .report = report ? report : &own, .clock_s = wlmi_clock()};
     wlm_status status;
     memset(r.report, 0, sizeof *r.report);
-    status = options->flows ? prepare(&r, error)
-                            : wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no flows are asked for");
+    status = prepare(&r, error);
     if (status == WLM_OK)
         status = make_flows(&r, error);
     if (status == WLM_OK || status == WLM_STOPPED)

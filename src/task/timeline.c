@@ -67,6 +67,13 @@ wlm_status wlmi_timeline_write(wlmi_timeline *t, int64_t before_ns, wlm_writer *
     return WLM_OK;
 }
 
+int wlmi_timeline_first(const wlmi_timeline *t, int64_t *time_ns)
+{
+    if (t->count)
+        *time_ns = t->heap[0].packet.time_ns;
+    return t->count > 0;
+}
+
 void wlmi_timeline_free(wlmi_timeline *t)
 {
     for (size_t i = 0; i < t->count; i++)

@@ -38,8 +38,8 @@ echo "in int8: macro-F1 $f8"
 
 "$WIRELM" classify -m model -r "$unseen" -w labelled.pcapng >labels.jsonl 2>/dev/null
 [ "$(wc -l <labels.jsonl)" -gt 100 ] || fail "only $(wc -l <labels.jsonl) flows labelled"
-"$WIRELM" generate -m model --task service --label ntp --flows 5 --seed 1 -w made.pcap >generated 2>/dev/null
-"$WIRELM" generate -m model --task service --label ntp --flows 2 --int8 -w made8.pcap >/dev/null 2>&1 ||
+"$WIRELM" generate -m model --task service --label ntp --flows 5 --seed 1 --random-payload -w made.pcap >generated 2>/dev/null
+"$WIRELM" generate -m model --task service --label ntp --flows 2 --random-payload --int8 -w made8.pcap >/dev/null 2>&1 ||
     fail "generate --int8"
 [ "$(value generated 'd["flows"]')" = 5 ] || fail "generated: $(cat generated)"
 "$WIRELM" verify -r made.pcap made8.pcap labelled.pcapng >/dev/null || fail "what was written is not exact"

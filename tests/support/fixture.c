@@ -24,7 +24,7 @@ void test_model_file(const char *path, const test_model_options *options)
     for (int i = 0; i < 3; i++) {
         net->task[0].port[i] = port[i];
         net->task[0].flows[i] = 10;
-        net->task[0].flows_cut[i] = options->all_cut ? 10 : 3;
+        net->task[0].flows_cut[i] = i < options->all_cut ? 10 : 3;
     }
     strcpy(net->record.codec, codec->name);
     wlmi_codec_hash(codec, net->record.codec_hash);

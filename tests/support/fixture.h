@@ -12,7 +12,7 @@ typedef struct test_model_options {
     const char *codec;    /* NULL: bytes */
     uint64_t shuffle_fields;
     wlm_unit unit;
-    int all_cut;          /* training flows of each label: 10, all of them cut */
+    int all_cut;          /* training flows of each label: 10, 3 of them cut, of the first so many labels all */
 } test_model_options;
 
 /* Saves a tiny model of random weights, tasks "app" (dns, ssh, web / TLS 1.3; ports 53, 22, 0) and

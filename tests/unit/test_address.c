@@ -226,6 +226,48 @@ static void networks_that_are_none_are_refused(void **state)
         assert_int_equal(wlmi_address_plan_make(&plan, wrong[i], 1, &error), WLM_ERR_ARGUMENT);
 }
 
+/* All but a few hosts are taken: flows live on those that are left, and their clients still differ. */
+static void addresses_that_are_taken_are_left_alone(void **state)
+{
+    static const char *const nets[] = {NULL, "10.1.2.0/24", "fd00::/120"};
+    (void)state;
+    for (int n = 0; n < 3; n++) {
+        wlmi_address_plan plan;
+        wlmi_place place[300];
+        wlm_error error;
+        assert_ok(wlmi_address_plan_make(&plan, nets[n], 3, &error), &error);
+        for (int host = 255; host >= 0; host--) {
+            const uint8_t v4[5][4] = {{192, 0, 2, (uint8_t)host}, {198, 51, 100, (uint8_t)host}, {10, 1, 2, (uint8_t)host},
+                                      {10, 1, 3, (uint8_t)host}, {203, 0, 113, (uint8_t)host}};
+            const uint8_t v6[16] = {0xfd, [15] = (uint8_t)host};
+            for (int i = 0; i < 5 && host % 50; i++)
+                assert_ok(wlmi_address_plan_avoid(&plan, v4[i], 4, &error), &error);
+            if (host % 50)
+                assert_ok(wlmi_address_plan_avoid(&plan, v6, 16, &error), &error);
+        }
+        assert_ok(wlmi_address_plan_check(&plan, &error), &error);
+        for (int i = 0; i < 300; i++) {
+            wlmi_place_make(&place[i], &plan, (uint64_t)i, 80);
+            assert_int_equal(place[i].client4[3] % 50, 0);
+            assert_int_equal(place[i].server4[3] % 50, 0);
+            assert_true(n != 2 || (place[i].client6[15] % 50 == 0 && place[i].server6[15] % 50 == 0));
+            assert_true(memcmp(place[i].client4, place[i].server4, 4) != 0);
+            for (int k = 0; k < i; k++)
+                assert_true(place[i].client_port != place[k].client_port ||
+                            memcmp(place[i].client4, place[k].client4, 4) != 0);
+        }
+        for (int host = 0; host < 256; host++) {
+            const uint8_t v4[3][4] = {{192, 0, 2, (uint8_t)host}, {10, 1, 2, (uint8_t)host}};
+            const uint8_t v6[16] = {0xfd, [15] = (uint8_t)host};
+            assert_ok(wlmi_address_plan_avoid(&plan, v4[0], 4, &error), &error);
+            assert_ok(wlmi_address_plan_avoid(&plan, v4[1], 4, &error), &error);
+            assert_ok(wlmi_address_plan_avoid(&plan, v6, 16, &error), &error);
+        }
+        assert_int_equal(wlmi_address_plan_check(&plan, &error), WLM_ERR_ARGUMENT);
+        wlmi_address_plan_free(&plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +278,7 @@ int main(void)
         cmocka_unit_test(what_is_not_ip_is_carried_as_it_is),
         cmocka_unit_test(any_bytes_become_a_sound_frame),
         cmocka_unit_test(addresses_come_from_the_ranges_and_differ),
+        cmocka_unit_test(addresses_that_are_taken_are_left_alone),
         cmocka_unit_test(networks_that_are_none_are_refused),
     };
     return cmocka_run_group_tests_name("address", tests, NULL, NULL);

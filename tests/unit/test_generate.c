@@ -143,18 +143,53 @@ static void a_prefix_begins_every_flow(void **state)
     wlm_model_free(model);
 }
 
-static void labels_whose_flows_all_broke_off_say_so(void **state)
+static void labels_whose_flows_all_broke_off_are_refused(void **state)
 {
-    const test_model_options whole = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL};
-    const test_model_options cut = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL, .all_cut = 1};
+    const test_model_options cut = {.hide = WLM_HIDE_IDS, .payload = WLM_PAYLOAD_FULL, .all_cut = 2};
+    wlm_model *model = load(&cut);
+    wlm_generate_options options = asked(test_path("n.pcap"), 1);
+    wlm_generate_report report;
+    wlm_error error;
+    (void)state;
+    assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_REFUSED);
+    assert_non_null(strstr(error.cause, "'ssh' broke off"));
+    assert_non_null(strstr(error.cause, "web / TLS 1.3"));
+    assert_null(strstr(error.cause, "dns"));
+    options.allow_cut = 1;
+    assert_ok(wlm_generate(model, &options, &report, &error), &error);
+    assert_non_null(strstr(report.note, "broke off"));
+    options.allow_cut = 0;
+    options.label = "web / TLS 1.3";
+    assert_ok(wlm_generate(model, &options, &report, &error), &error);
+    assert_null(strstr(report.note, "broke off"));
+    wlm_model_free(model);
+}
+
+/* Codec `bytes` leaves out what it was not shown, `fields` draws it; either way packets are whole in the end. */
+static void unseen_payload_is_refused_or_chance(void **state)
+{
     (void)state;
     for (int i = 0; i < 2; i++) {
-        wlm_model *model = load(i ? &cut : &whole);
-        wlm_generate_options options = asked(test_path("n.pcap"), 1);
+        const test_model_options how = {.hide = WLM_HIDE_IDS, .payload = 4, .codec = i ? "fields" : "bytes"};
+        wlm_model *model = load(&how);
+        wlm_generate_options options = asked(test_path("chance.pcap"), 6);
         wlm_generate_report report;
+        wlm_capture *capture;
+        wlm_packet packet;
         wlm_error error;
+        uint64_t packets = 0;
+        options.max_tokens = 200;
+        assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_REFUSED);
+        assert_non_null(strstr(error.cause, "--random-payload"));
+        options.random_payload = 1;
         assert_ok(wlm_generate(model, &options, &report, &error), &error);
-        assert_int_equal(strstr(report.note, "broke off") != NULL, i);
+        assert_non_null(strstr(report.note, "first 4 bytes"));
+        assert_sound(options.out, options.start_ns);
+        assert_ok(wlm_capture_open(&capture, options.out, &error), &error);
+        for (; wlm_capture_next(capture, &packet, &error) == WLM_OK; packets++)
+            assert_int_equal(packet.captured, packet.wire);
+        assert_int_equal(packets, report.packets);
+        wlm_capture_close(capture);
         wlm_model_free(model);
     }
 }
@@ -172,12 +207,14 @@ static void wrong_wishes_are_refused(void **state)
     options.task = "weather";
     assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
     assert_non_null(strstr(error.cause, "app, vpn-use"));
-    options.task = NULL;
+    options = asked(test_path("none.pcap"), 1);
+    options.label = NULL;
     assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "needs a label"));
     options = asked(test_path("none.pcap"), 1);
     options.temperature = -1;
     assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
-    options = asked(test_path("none.pcap"), 0);
+    options = asked(NULL, 1);
     assert_int_equal(wlm_generate(model, &options, &report, &error), WLM_ERR_ARGUMENT);
     options = asked(test_path("none.pcap"), 1);
     options.net = "not a net";
@@ -339,6 +376,7 @@ static void captures_have_flows_in_turns(void **state)
         wlm_generate_report report;
         wlm_error error;
         options.max_tokens = 600;
+        options.random_payload = 1;
         options.flows = 2;
         for (options.seed = 0; options.seed < 25; options.seed++) {
             uint64_t flows;
@@ -378,6 +416,7 @@ static void flows_that_encode_otherwise_are_counted(void **state)
         wlm_status status;
         wlm_error error;
         options.max_tokens = 250;
+        options.random_payload = 1;
         assert_ok(wlm_generate(model, &options, &report, &error), &error);
         assert_sound(options.out, options.start_ns);
         assert_true(i % 2 ? report.reencoded_differently == 0
@@ -417,7 +456,8 @@ int main(void)
         cmocka_unit_test(an_untrained_model_writes_a_sound_capture),
         cmocka_unit_test(the_same_seed_the_same_file),
         cmocka_unit_test(a_prefix_begins_every_flow),
-        cmocka_unit_test(labels_whose_flows_all_broke_off_say_so),
+        cmocka_unit_test(labels_whose_flows_all_broke_off_are_refused),
+        cmocka_unit_test(unseen_payload_is_refused_or_chance),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_stop_keeps_the_flows_made),
         cmocka_unit_test(sampled_flows_keep_to_the_rules),

@@ -12,8 +12,8 @@ typedef enum program_end { PROGRAM_DONE, PROGRAM_ABSENT, PROGRAM_FAILED, PROGRAM
 program_end run_program(const char *const argv[], const char *output, double seconds);
 const char *program_end_name(program_end end); /* done, absent, failed, slow */
 
-/* What programs see in a capture of real flows and in one of generated ones, each beside the other, as a JSON object. folder: for
- * files on the way, which are removed again. NULL where memory is short. */
+/* What programs see in a capture of real flows and in one of generated ones, each beside the other, as a JSON object.
+ * folder: for files on the way, which are removed again. NULL where memory is short. */
 struct json_t;
 struct json_t *what_programs_see(const char *real, const char *fake, const char *folder);
 

@@ -46,7 +46,8 @@ json_t *see_with_ndpi(const char *capture, const char *scratch, program_end *end
 }
 
 /* tcptrace's brief list has a line for each connection:
- * "  3: host:port - host:port (e2f)  14>  9<  (complete)  (reset)". What stands behind the last counter is what became of it; nothing: it was neither opened and closed, nor reset. */
+ * "  3: host:port - host:port (e2f)  14>  9<  (complete)  (reset)".
+ * What stands behind the last counter is what became of it; nothing: it was neither opened and closed, nor reset. */
 json_t *see_with_tcptrace(const char *capture, const char *scratch, program_end *end)
 {
     const char *argv[] = {"tcptrace", "-n", capture, NULL};

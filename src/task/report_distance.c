@@ -83,7 +83,8 @@ static distance measure(const column *c, const wlmi_draws *draws, const wlmi_bin
             copy[i] = wlmi_jsd(real, other, bins->count);
         }
     }
-    return (distance){wlmi_median_known(fake, WLMI_DRAWS), wlmi_median_known(floor, WLMI_DRAWS), wlmi_median_known(copy, WLMI_DRAWS)};
+    return (distance){wlmi_median_known(fake, WLMI_DRAWS), wlmi_median_known(floor, WLMI_DRAWS),
+                      wlmi_median_known(copy, WLMI_DRAWS)};
 }
 
 /* ---------------------------------------------------------------- the report */

@@ -5,15 +5,15 @@
 
 #include "task/report_draws.h"
 
-enum { WLMI_FOLDS = 5, WLMI_ENOUGH_FLOWS = 1000, WLMI_MOST_FLOWS = 2000 }; /* flows of each kind */
+enum { WLMI_FOLDS = 5, WLMI_ENOUGH_FLOWS = 1000, WLMI_MOST_FLOWS = 2000 }; /* flows: of each kind */
 
-/* Real against generated flows, and training flows in their place: {"auc", "flows", "too_few", "copy_of_training"...}. */
+/* Real against generated flows, and training flows in their place: {"auc", "flows_each", "too_few", ...}. */
 wlm_status wlmi_report_discriminator(const wlmi_side *real, const wlmi_side *fake, const wlmi_side *train,
                                      uint64_t seed, json_t **report, wlm_error *error);
 
-/* Labels learned from generated flows, and from as many training flows, tested on real ones; then from 10 training flows
- * of each label with and without the generated ones. Flows without a label are left out. NULL where the three sets do
- * not share two labels. */
+/* Labels learned from generated flows, and from as many training flows, tested on real ones; then from 10 training
+ * flows of each label with and without the generated ones. Flows without a label are left out. NULL where the three
+ * sets do not share two labels. */
 wlm_status wlmi_report_tstr(const wlmi_side *real, const wlmi_side *fake, const wlmi_side *train, uint64_t seed,
                             json_t **report, wlm_error *error);
 

@@ -1,5 +1,5 @@
-/* report_identifiers.h: what names people and machines: addresses, hosts' names, credentials; and what of that generated
- * flows have from training. */
+/* report_identifiers.h: what names people and machines: addresses, hosts' names, credentials; and what of that
+ * generated flows have from training. */
 #ifndef WLMI_REPORT_IDENTIFIERS_H
 #define WLMI_REPORT_IDENTIFIERS_H
 

@@ -9,9 +9,9 @@
 const char *wlmi_fault_name(wlmi_fault fault)
 {
     static const char *const names[WLMI_FAULTS] = {
-        "ip_checksum", "transport_checksum", "ip_length", "udp_length",  "header",          "time",         "tcp_handshake",
-        "tcp_gap",     "tcp_overlap",        "tcp_ack_unseen", "tcp_ack_back", "tcp_no_ack", "tcp_after_close",
-        "tcp_sequence", "any"};
+        "ip_checksum",   "transport_checksum", "ip_length",   "udp_length",     "header",
+        "time",          "tcp_handshake",      "tcp_gap",     "tcp_overlap",    "tcp_ack_unseen",
+        "tcp_ack_back",  "tcp_no_ack",         "tcp_after_close", "tcp_sequence", "any"};
     return names[fault];
 }
 

@@ -149,7 +149,8 @@ static void garbled_flows_are_told(void **state)
 
 static void identifiers_from_training_are_named(void **state)
 {
-    flows_file("train.pcap", SOUND, 1, 5, 1000, "Host: Nas.Example.Org:8080\r\nAuthorization: Basic c2VjcmV0\r\nX: 10.9.8.7");
+    flows_file("train.pcap", SOUND, 1, 5, 1000,
+               "Host: Nas.Example.Org:8080\r\nAuthorization: Basic c2VjcmV0\r\nX: 10.9.8.7");
     flows_file("real.pcap", SOUND, 2, 5, 3000, "Host: other.example.org\r\nX: 192.0.2.77");
     flows_file("fake.pcap", SOUND, 3, 5, 5000, "Host: nas.example.org\r\nAuthorization: Basic c2VjcmV0\r\nX: 10.9.8.7");
     json_t *r = report(test_path("fake.pcap"), test_path("real.pcap"), test_path("train.pcap"));

@@ -121,6 +121,8 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
         {'d', "data", OPTION_LIST, "DIR", &data, "imported folders", 1},
         {0, "split", OPTION_PART, "PART", &o->part, "train, val or test (%default)", 0},
         {0, "task", OPTION_TEXT, "T", &o->task, "task to score (the model's first)", 0},
+        {0, "controls", OPTION_FLAG, NULL, &o->controls,
+         "also what could be had without the model: a tree on shortcuts, neighbours and a probe on its vectors", 0},
         {0, "curves", OPTION_FLAG, NULL, &o->curves, "also after 1, 2, 4 ... packets and 32, 64 ... tokens", 0},
         {0, "calibrate-on", OPTION_TEXT, "PART", &dev, "part to fit a temperature on: val, train, none (%default)", 0},
         {0, "open-set", OPTION_FLAG, NULL, &o->open_set,

@@ -54,6 +54,7 @@ typedef struct wlm_evaluate_options {
     uint32_t max_packets;
     uint32_t context;              /* longest sequence in tokens; 0: as trained */
     wlm_part calibrate_on;         /* the part on which a temperature is fitted, WLM_PART_NONE: none is; val */
+    int controls;                  /* also what could be had without the model: docs/CONTROLS.md */
     int curves;                    /* also after 1, 2, 4 ... packets and 32, 64 ... tokens */
     int open_set;                  /* flows with a label that the model does not know are strangers, not errors */
     const char *left_out;          /* "a,b": those with these labels are; NULL with open_set: all of them */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "task/controls.h"
 #include "task/query.h"
 
 wlm_evaluate_options wlm_evaluate_options_default(void)
@@ -185,6 +186,16 @@ static wlm_status ask_all(wlmi_evaluation *e, wlm_error *error)
     return WLM_OK;
 }
 
+enum { CONTROL_FLOWS = 300 }; /* of each label, that vectors are learned from */
+
+static wlm_status run_controls(wlmi_evaluation *e, wlm_error *error)
+{
+    const wlmi_controls_options options = {.view = &e->view, .cohort = &e->cohort, .per_label = CONTROL_FLOWS,
+                                           .picks = &e->own[WLMI_KIN_LABELLED].picks, .stop = e->options->stop};
+    e->controls = json_object();
+    return e->controls ? wlmi_controls_add(e->controls, e->model, &options, error) : WLMI_NO_MEMORY(error);
+}
+
 /* ---------------------------------------------------------------- the report */
 
 static wlm_status write_report(const wlmi_evaluation *e, char **json, wlm_error *error)
@@ -201,7 +212,8 @@ static wlm_status write_report(const wlmi_evaluation *e, char **json, wlm_error 
                          ? wlmi_report_open_set(e) : NULL},
     };
     char *text = NULL;
-    if (root && scores && json_object_update(root, scores) == 0) {
+    if (root && scores && json_object_update(root, scores) == 0 &&
+        (!e->controls || json_object_update(json_object_get(root, "controls"), e->controls) == 0)) {
         for (size_t i = 0; i < sizeof part / sizeof *part; i++)
             if (part[i].value)
                 json_object_set(root, part[i].name, part[i].value);
@@ -224,6 +236,7 @@ static void release(wlmi_evaluation *e)
     }
     wlmi_cohort_close(&e->cohort);
     wlmi_cohort_close(&e->foreign);
+    json_decref(e->controls);
     wlmi_free(e->support[0]);
     wlmi_free(e->support[1]);
 }
@@ -236,6 +249,8 @@ wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_options *o
     status = prepare(&e, error);
     if (status == WLM_OK)
         status = ask_all(&e, error);
+    if (status == WLM_OK && options->controls)
+        status = run_controls(&e, error);
     if (status == WLM_OK && options->predictions)
         status = wlmi_predictions_write(&e, error);
     if (status == WLM_OK)

@@ -42,6 +42,7 @@ typedef struct wlmi_evaluation {
     wlmi_sample *fit;            /* which of the two is calibrated on; NULL: none */
     uint64_t *support[2];        /* [labels]: in the part, in the training part */
     double temperature;
+    json_t *controls;            /* those that were asked for; NULL: none */
     uint64_t done, total;        /* flows */
     double start_s, shown_s;
 } wlmi_evaluation;

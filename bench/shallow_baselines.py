@@ -39,6 +39,10 @@ def padded(values, length, fill=ABSENT):
     return values + [fill] * (length - len(values))
 
 
+def packed(row):
+    return np.asarray(row, dtype=np.float32)
+
+
 def summary(values):
     if not values:
         return [0, 0, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]
@@ -126,12 +130,12 @@ def read_table(args, folders, hide, alter=None, sets=SETS, layouts=None):
             for line in f:
                 flow = json.loads(line)
                 if "sizes" in sets:
-                    rows["sizes"].append(sizes(flow))
+                    rows["sizes"].append(packed(sizes(flow)))
                 if "stack" in sets:
-                    rows["bytes"].append(payload_bytes(flow))
-                    rows["stack"].append(stack(flow, layouts))
+                    rows["bytes"].append(packed(payload_bytes(flow)))
+                    rows["stack"].append(packed(stack(flow, layouts)))
                 if "shortcut" in sets:
-                    rows["shortcut"].append(shortcut(flow))
+                    rows["shortcut"].append(packed(shortcut(flow)))
                 label.append(flow["label"])
                 group.append(f"{flow['data']}/{flow['group']}")
                 part.append(flow["part"])

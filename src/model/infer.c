@@ -24,7 +24,7 @@ struct wlmi_infer {
     wlmi_act *mixer_out;  /* [T,H*K] o for the product */
     wlmi_act *gate_up, *hidden; /* [T,2F], [T,F] */
     wlmi_real *angles;    /* [T,K] */
-    wlmi_real *logits;    /* [N, columns asked for] */
+    wlmi_real *logits;    /* of one part of what is asked for */
     int32_t *packet;      /* [T] */
     uint64_t *position;   /* [T] in the row's stream */
     /* [B], with streams: */
@@ -42,7 +42,7 @@ typedef struct run {
     int keep;
     const int32_t *positions;
     int n;       /* N */
-    int columns; /* of the logits */
+    size_t logits; /* of the largest part */
     int rows;    /* that x holds: T, or N once they are picked */
     wlmi_infer *w;
 } run;
@@ -110,7 +110,7 @@ static size_t lay_out(const run *r)
     w->mixer_out = carve(w, &used, T * inner * act);
     w->gate_up = carve(w, &used, T * 2 * F * act);
     w->hidden = carve(w, &used, T * F * act);
-    w->logits = carve(w, &used, (size_t)r->n * (size_t)r->columns * real);
+    w->logits = carve(w, &used, r->logits * real);
     w->packet = carve(w, &used, T * sizeof *w->packet);
     w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
     w->position = carve(w, &used, r->streams ? T * sizeof *w->position : 0);
@@ -335,21 +335,41 @@ static wlm_status read_out(run *r, wlm_error *error)
     return WLM_OK;
 }
 
+wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                                 const int32_t *positions, const wlmi_logits *part, int parts, wlm_error *error)
+{
+    const wlmi_backend *b = net->backend;
+    const int D = net->config.width;
+    run r = {net, batch, streams, keep, positions, 0, 0, batch->tokens, net->infer};
+    int done = 0;
+    for (int i = 0; i < parts; i++) {
+        const size_t size = (size_t)part[i].n * (size_t)(part[i].last - part[i].first);
+        if (part[i].n < 0 || part[i].n > batch->tokens - r.n)
+            return wlmi_bad_batch(error, "more positions asked for than there are", part[i].n);
+        r.n += part[i].n;
+        r.logits = size > r.logits ? size : r.logits;
+    }
+    for (int i = 0; i < parts; i++)
+        WLMI_TRY(check(&r, part[i].first, part[i].last, error));
+    if (r.n < 1 && !keep)
+        return WLM_OK;
+    WLMI_TRY(read_out(&r, error));
+    for (int i = 0; i < parts; done += part[i++].n) {
+        const size_t size = (size_t)part[i].n * (size_t)(part[i].last - part[i].first);
+        const wlmi_act *in = (const wlmi_act *)((const char *)r.w->normed + (size_t)done * (size_t)D * b->act_size);
+        if (!size)
+            continue;
+        b->matmul_forward_rows(r.w->logits, in, wlmi_embed_param(net)->weight, part[i].n, part[i].first, part[i].last, D);
+        b->to_float(part[i].out, r.w->logits, size);
+    }
+    return b->status(error);
+}
+
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                            const int32_t *positions, int n, int first, int last, float *out, wlm_error *error)
 {
-    const wlmi_backend *b = net->backend;
-    run r = {net, batch, streams, keep, positions, n, last - first, batch->tokens, net->infer};
-    WLMI_TRY(check(&r, first, last, error));
-    if (n < 1 && !keep)
-        return WLM_OK;
-    WLMI_TRY(read_out(&r, error));
-    if (n) {
-        b->matmul_forward_rows(r.w->logits, r.w->normed, wlmi_embed_param(net)->weight, n, first, last,
-                               net->config.width);
-        b->to_float(out, r.w->logits, (size_t)n * (size_t)(last - first));
-    }
-    return b->status(error);
+    const wlmi_logits all = {n, first, last, out};
+    return wlmi_net_logits_parts(net, batch, streams, keep, positions, &all, 1, error);
 }
 
 wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, float *out,

@@ -191,6 +191,13 @@ wlm_status wlmi_stream_restore(wlmi_stream *stream, const wlmi_net *net, const c
  * Heads give the same bits however rows are cut into calls; products as many bits as the backend keeps. */
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                            const int32_t *positions, int n, int first, int last, float *out, wlm_error *error);
+/* The same in parts, for positions that need few columns: the first part's positions stand first. */
+typedef struct wlmi_logits {
+    int n, first, last;
+    float *out; /* [n, last-first] */
+} wlmi_logits;
+wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                                 const int32_t *positions, const wlmi_logits *part, int parts, wlm_error *error);
 
 /* The same up to the final norm, each segment a stream of its own: out [n, D] is what logits are the products of. */
 wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, float *out,

@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 
+enum { BYTES = 256 };
+
 typedef struct piece { /* one segment of the batch */
     wlmi_coder_options coding;
     int goes_on;  /* its first token stands inside the packet that the piece before broke off */
@@ -36,13 +38,32 @@ struct wlmi_scorer {
     piece *piece;              /* [rows.segments] */
     size_t piece_room;
     wlmi_stream stream;        /* of a piece longer than a batch */
-    int32_t *position;         /* [scored] */
-    float *logits;             /* [scored, V] */
+    int32_t *position;         /* [scored]: those where only bytes may follow, then the others */
+    float *logits;             /* of the former [bytes], of the latter [V] each */
+    size_t *where;             /* [rows]: in logits, of rows that predict something */
     float *scratch;            /* [V] */
-    size_t position_room, logits_room;
+    uint8_t *bytes_only;       /* [roles] */
+    size_t position_room, logits_room, where_room;
 };
 
 /* ---------------------------------------------------------------- life */
+
+/* Finds the roles in which nothing but the first tokens may follow, where that spares most of the logits. */
+static wlm_status find_narrow_roles(wlmi_scorer *m, wlm_error *error)
+{
+    const wlmi_codec *codec = m->view->codec;
+    const uint32_t words = (codec->vocabulary + 63) / 64;
+    m->bytes_only = wlmi_alloc_zero(codec->roles, sizeof *m->bytes_only);
+    if (!m->bytes_only)
+        return WLMI_NO_MEMORY(error);
+    for (uint32_t role = 0; role < codec->roles && codec->vocabulary >= 2 * BYTES; role++) {
+        uint64_t beyond = 0;
+        for (uint32_t word = BYTES / 64; word < words; word++)
+            beyond |= codec->rows[role * words + word];
+        m->bytes_only[role] = !beyond;
+    }
+    return WLM_OK;
+}
 
 wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view *view, int rows, wlm_stop *stop,
                           wlm_error *error)
@@ -65,6 +86,8 @@ wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view 
     m->stop = stop;
     m->scratch = wlmi_alloc_array(view->codec->vocabulary, sizeof *m->scratch);
     status = m->scratch ? wlmi_tally_init(&m->tally, view->codec, error) : WLMI_NO_MEMORY(error);
+    if (status == WLM_OK)
+        status = find_narrow_roles(m, error);
     if (status == WLM_OK)
         status = view->codec->make(&m->writer, error);
     if (status == WLM_OK)
@@ -94,6 +117,8 @@ void wlmi_scorer_free(wlmi_scorer *m)
     wlmi_free(m->piece);
     wlmi_free(m->position);
     wlmi_free(m->logits);
+    wlmi_free(m->where);
+    wlmi_free(m->bytes_only);
     wlmi_free(m->scratch);
     wlmi_free(m);
 }
@@ -138,19 +163,19 @@ double wlmi_token_bits(const float *logits, const wlmi_allowed *allowed, wlmi_to
     return (log(sum) + (double)max - (double)logits[token]) / M_LN2;
 }
 
-/* Follows n tokens with the grammar; marks and logits are theirs. */
-static wlm_status pay(wlmi_scorer *m, const int32_t *token, const wlmi_mark *mark, size_t n, const float *logits,
-                      double *also, wlm_error *error)
+/* Follows the tokens that the n rows from `first` on predict with the grammar. */
+static wlm_status pay(wlmi_scorer *m, size_t first, size_t n, double *also, wlm_error *error)
 {
     const wlmi_codec *codec = m->view->codec;
-    for (size_t i = 0; i < n; i++, logits += codec->vocabulary) {
-        wlmi_token t = (wlmi_token)token[i], best;
+    for (size_t i = first; i < first + n; i++) {
+        const float *logits = m->logits + m->where[i];
+        wlmi_token t = (wlmi_token)m->rows.target[i], best;
         wlmi_allowed allowed;
         wlmi_pushed pushed;
         double bits;
         codec->allowed(m->reader, &allowed);
         bits = wlmi_token_bits(logits, &allowed, t, m->scratch, &best);
-        wlmi_tally_add(&m->tally, &mark[i], codec->role(m->reader), t, &allowed, best, bits);
+        wlmi_tally_add(&m->tally, &m->row_mark[i], codec->role(m->reader), t, &allowed, best, bits);
         if (also)
             *also += bits;
         WLMI_TRY(codec->push(m->reader, t, &pushed, error));
@@ -170,33 +195,41 @@ static void begin_reading(wlmi_scorer *m, const piece *p)
 static wlm_status run_rows(wlmi_scorer *m, wlmi_stream *stream, wlm_error *error)
 {
     const wlmi_batch batch = wlmi_rows_batch(&m->rows);
-    const size_t V = m->view->codec->vocabulary;
-    size_t n = 0;
+    const size_t V = m->view->codec->vocabulary, rows = (size_t)batch.tokens;
+    wlmi_logits part[2] = {{0, 0, BYTES, NULL}, {0, 0, (int)V, NULL}};
+    size_t scored = 0, narrow = 0;
     if (m->stop && *m->stop)
         return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped");
-    if (!wlmi_grow(&m->position, &m->position_room, (size_t)batch.tokens, sizeof *m->position) ||
-        !wlmi_grow(&m->logits, &m->logits_room, (size_t)batch.tokens * V, sizeof *m->logits))
-        return WLMI_NO_MEMORY(error);
-    for (int t = 0; t < batch.tokens; t++)
+    for (size_t t = 0; t < rows; t++)
         if (batch.target[t] >= 0)
-            m->position[n++] = t;
-    return wlmi_net_logits(m->net, &batch, stream ? &stream : NULL, stream != NULL, m->position, (int)n, 0, (int)V,
-                           m->logits, error);
+            part[!m->bytes_only[batch.role[t]]].n++;
+    narrow = (size_t)part[0].n * BYTES;
+    if (!wlmi_grow(&m->position, &m->position_room, rows, sizeof *m->position) ||
+        !wlmi_grow(&m->where, &m->where_room, rows, sizeof *m->where) ||
+        !wlmi_grow(&m->logits, &m->logits_room, narrow + (size_t)part[1].n * V, sizeof *m->logits))
+        return WLMI_NO_MEMORY(error);
+    for (int wide = 0; wide < 2; wide++)
+        for (size_t t = 0, at = wide ? narrow : 0; t < rows; t++)
+            if (batch.target[t] >= 0 && m->bytes_only[batch.role[t]] == !wide) {
+                m->position[scored++] = (int32_t)t;
+                m->where[t] = at;
+                at += wide ? V : BYTES;
+            }
+    part[0].out = m->logits;
+    part[1].out = m->logits + narrow;
+    return wlmi_net_logits_parts(m->net, &batch, stream ? &stream : NULL, stream != NULL, m->position, part, 2, error);
 }
 
 static wlm_status pay_batch(wlmi_scorer *m, wlm_error *error)
 {
-    const size_t V = m->view->codec->vocabulary;
     const wlmi_rows *rows = &m->rows;
-    size_t done = 0;
     if (!rows->segments)
         return WLM_OK;
     WLMI_TRY(run_rows(m, NULL, error));
     for (int s = 0; s < rows->segments; s++) {
         const size_t first = (size_t)rows->starts[s], n = (size_t)(rows->starts[s + 1] - rows->starts[s]) - 1;
         begin_reading(m, &m->piece[s]);
-        WLMI_TRY(pay(m, rows->id + first + 1, m->row_mark + first, n, m->logits + done * V, m->piece[s].also, error));
-        done += n;
+        WLMI_TRY(pay(m, first, n, m->piece[s].also, error));
     }
     wlmi_rows_clear(&m->rows);
     return WLM_OK;
@@ -262,7 +295,7 @@ static wlm_status pay_long(wlmi_scorer *m, size_t n, wlm_error *error)
             put_row(m, i);
         wlmi_rows_close(&m->rows);
         WLMI_TRY(run_rows(m, &m->stream, error));
-        WLMI_TRY(pay(m, m->rows.target, m->row_mark, count, m->logits, m->at_hand.also, error));
+        WLMI_TRY(pay(m, 0, count, m->at_hand.also, error));
         wlmi_rows_clear(&m->rows);
     }
     return WLM_OK;

@@ -160,7 +160,8 @@ static json_t *sizes_json(const wlmi_sizes *s, uint64_t bytes)
                      "zstd_19", size_json(s->zstd, bytes), "xz_9e", size_json(s->xz, bytes));
 }
 
-static json_t *compressors_json(const wlmi_sizes sizes[WLMI_LAYOUTS], uint64_t bytes)
+/* sizes [WLMI_LAYOUTS] */
+static json_t *compressors_json(const wlmi_sizes *sizes, uint64_t bytes)
 {
     return json_pack("{s:o, s:o, s:o, s:o}", "by_file", sizes_json(&sizes[WLMI_BY_FILE], bytes), "by_flow",
                      sizes_json(&sizes[WLMI_BY_FLOW], bytes), "by_file_payload_zeroed",

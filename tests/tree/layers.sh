@@ -30,7 +30,7 @@ for file in cli/*.[ch]; do
         case "$header" in wirelm.h | wirelm_bench.h | wirelm_evaluate.h | wirelm_export.h | cli.h | programs.h) ;; *) complain "$file includes $header: the command line sees only wirelm.h" ;; esac
     done
 done
-for header in 'pcap.h' 'pcap/pcap.h' 'dnnl.h' 'oneapi/dnnl/dnnl.h' 'mpi.h'; do
+for header in 'pcap.h' 'pcap/pcap.h' 'dnnl.h' 'oneapi/dnnl/dnnl.h' 'mpi.h' 'lzma.h'; do
     n=$(grep -lE "# *include <$header>" -r src cli include | wc -l)
     [ "$n" -le 1 ] || complain "$header is included in $n files"
 done

@@ -64,10 +64,11 @@ static wlm_status sweep(run *r, const wlmi_dataset *const *data, size_t count, w
 wlm_status wlmi_bits_measure(wlmi_bits *bits, wlmi_net *net, const wlmi_view *view, const wlmi_dataset *const *data,
                              size_t count, const wlmi_bits_options *options, wlm_error *error)
 {
+    const wlmi_scorer_options scoring = {options->tokens, 0, options->stop};
     run r = {.bits = bits, .view = view, .options = options};
     wlm_status status;
     memset(bits, 0, sizeof *bits);
-    status = wlmi_scorer_new(&r.scorer, net, view, options->tokens, options->stop, error);
+    status = wlmi_scorer_new(&r.scorer, net, view, &scoring, error);
     if (status == WLM_OK)
         status = wlmi_hider_new(&r.hider, view->hide, wlmi_codec_cut(view->codec, view->payload), error);
     if (status == WLM_OK)

@@ -189,6 +189,7 @@ static wlm_status make_contexts(run *r, const wlmi_view *view, wlm_error *error)
 {
     const wlm_evaluate_tokens_options *o = r->options;
     const size_t count = o->context_count ? o->context_count : 1;
+    const wlmi_scorer_options scoring = {BATCH_ROWS, o->same_tokens, o->stop};
     if (count > MAX_CONTEXTS)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "more than %d contexts", MAX_CONTEXTS);
     r->report.context = wlmi_alloc_zero(count, sizeof *r->report.context);
@@ -203,7 +204,7 @@ static wlm_status make_contexts(run *r, const wlmi_view *view, wlm_error *error)
                              o->contexts[c], WLMI_MIN_CONTEXT, MAX_CONTEXT);
         if (o->context_count)
             at->view.context = (int)o->contexts[c];
-        WLMI_TRY(wlmi_scorer_new(&at->scorer, r->model->net, &at->view, BATCH_ROWS, o->stop, error));
+        WLMI_TRY(wlmi_scorer_new(&at->scorer, r->model->net, &at->view, &scoring, error));
     }
     return WLM_OK;
 }

@@ -17,8 +17,7 @@ typedef struct piece { /* one segment of the batch */
 struct wlmi_scorer {
     wlmi_net *net;
     const wlmi_view *view;
-    int batch_rows;
-    wlm_stop *stop;
+    wlmi_scorer_options options;
     wlmi_coder *writer, *reader;
     wlmi_tally tally;
     uint64_t paid, pieces;
@@ -65,15 +64,15 @@ static wlm_status find_narrow_roles(wlmi_scorer *m, wlm_error *error)
     return WLM_OK;
 }
 
-wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view *view, int rows, wlm_stop *stop,
-                          wlm_error *error)
+wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view *view,
+                           const wlmi_scorer_options *options, wlm_error *error)
 {
     wlmi_scorer *m;
     wlm_status status;
     *scorer = NULL;
-    if (rows < WLMI_MIN_CONTEXT || view->context < WLMI_MIN_CONTEXT)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a batch of %d rows and a context of %d", rows,
-                         view->context);
+    if (options->rows < WLMI_MIN_CONTEXT || view->context < WLMI_MIN_CONTEXT)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a batch of %d rows and a context of %d",
+                         options->rows, view->context);
     if (view->unit == WLM_UNIT_CAPTURE && !view->codec->flows)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
                          "codec %s does not tell flows apart: unit capture needs another one", view->codec->name);
@@ -82,8 +81,7 @@ wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view 
         return WLMI_NO_MEMORY(error);
     m->net = net;
     m->view = view;
-    m->batch_rows = rows;
-    m->stop = stop;
+    m->options = *options;
     m->scratch = wlmi_alloc_array(view->codec->vocabulary, sizeof *m->scratch);
     status = m->scratch ? wlmi_tally_init(&m->tally, view->codec, error) : WLMI_NO_MEMORY(error);
     if (status == WLM_OK)
@@ -198,7 +196,7 @@ static wlm_status run_rows(wlmi_scorer *m, wlmi_stream *stream, wlm_error *error
     const size_t V = m->view->codec->vocabulary, rows = (size_t)batch.tokens;
     wlmi_logits part[2] = {{0, 0, BYTES, NULL}, {0, 0, (int)V, NULL}};
     size_t scored = 0, narrow = 0;
-    if (m->stop && *m->stop)
+    if (m->options.stop && *m->options.stop)
         return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped");
     for (size_t t = 0; t < rows; t++)
         if (batch.target[t] >= 0)
@@ -265,7 +263,7 @@ static wlm_status reserve(wlmi_scorer *m, size_t rows, wlm_error *error)
 /* The first n tokens of the piece at hand join the batch. */
 static wlm_status wait_in_batch(wlmi_scorer *m, size_t n, wlm_error *error)
 {
-    if (m->rows.tokens + (int)n + 1 > m->batch_rows)
+    if (m->rows.tokens + (int)n + 1 > m->options.rows)
         WLMI_TRY(pay_batch(m, error));
     if (!wlmi_grow(&m->piece, &m->piece_room, (size_t)m->rows.segments + 1, sizeof *m->piece))
         return WLMI_NO_MEMORY(error);
@@ -281,7 +279,7 @@ static wlm_status wait_in_batch(wlmi_scorer *m, size_t n, wlm_error *error)
 /* The first n tokens of the piece at hand, a batch at a time. */
 static wlm_status pay_long(wlmi_scorer *m, size_t n, wlm_error *error)
 {
-    const size_t step = (size_t)m->batch_rows;
+    const size_t step = (size_t)m->options.rows;
     WLMI_TRY(pay_batch(m, error));
     if (m->stream.block)
         wlmi_stream_reset(&m->stream, m->net);
@@ -307,7 +305,7 @@ static wlm_status emit(wlmi_scorer *m, size_t n, wlm_error *error)
     wlmi_tokens *t = &m->tokens;
     if (!n)
         return WLM_OK;
-    WLMI_TRY(n + 1 > (size_t)m->batch_rows ? pay_long(m, n, error) : wait_in_batch(m, n, error));
+    WLMI_TRY(n + 1 > (size_t)m->options.rows ? pay_long(m, n, error) : wait_in_batch(m, n, error));
     m->role = t->role[n - 1];
     t->count -= n;
     memmove(t->token, t->token + n, t->count * sizeof *t->token);
@@ -393,10 +391,14 @@ wlm_status wlmi_scorer_packet(wlmi_scorer *m, const wlm_packet *packet, size_t f
     before = m->tokens.count;
     WLMI_TRY(encode(m, packet, flow, backward, error));
     if (m->tokens.count > room(m) && before) {
-        m->tokens.count = before;
+        if (!m->options.same_tokens)
+            m->tokens.count = before;
         WLMI_TRY(emit(m, before, error));
-        start_piece(m, m->last_ns); /* so that the time between pieces is told too */
-        WLMI_TRY(encode(m, packet, flow, backward, error));
+        m->at_hand.goes_on = 1;
+        if (!m->options.same_tokens) {
+            start_piece(m, m->last_ns); /* so that the time between pieces is told too */
+            WLMI_TRY(encode(m, packet, flow, backward, error));
+        }
     }
     m->last_ns = packet->time_ns;
     return break_up(m, error);

@@ -11,10 +11,17 @@
 
 typedef struct wlmi_scorer wlmi_scorer;
 
+typedef struct wlmi_scorer_options {
+    int rows;        /* of a batch */
+    int same_tokens; /* pieces are not coded afresh: the model forgets, the codec does not, and any context is measured on
+                        the same tokens */
+    wlm_stop *stop;  /* WLM_STOPPED where it is seen; may be NULL */
+} wlmi_scorer_options;
+
 /* Net and view are borrowed; of the view codec, payload, context and unit are read: packets come as they are to be
- * shown. rows: of a batch. stop: WLM_STOPPED where it is seen; may be NULL. */
-wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view *view, int rows, wlm_stop *stop,
-                          wlm_error *error);
+ * shown. */
+wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view *view,
+                           const wlmi_scorer_options *options, wlm_error *error);
 /* Begins a stream. also: what its tokens cost is added there too, at the latest by wlmi_scorer_flush(); may be NULL. */
 void wlmi_scorer_start(wlmi_scorer *scorer, double *also);
 /* The stream's next packet. flow: of the packet, a small number; 0 in unit flow. */

@@ -230,6 +230,7 @@ json_t *wlmi_token_report_json(const wlmi_token_report *r)
     set(root, "note", json_string(note(view)));
     set(root, "context_trained", json_integer(r->model->net->config.context));
     set(root, "max_packets_trained", json_integer((json_int_t)r->model->net->record.max_packets));
+    set(root, "same_tokens", json_boolean(r->options->same_tokens));
     set_count(root, "seed", r->options->seed);
     set_reading(root, &r->read);
     set_count(root, "bytes", r->bytes);

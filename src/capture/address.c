@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "base/rng.h"
 #include "capture/decode.h"
+#include "capture/first_payload.h"
 #include "capture/hide.h"
 
 enum { FIRST_CLIENT_PORT = 49152, CLIENT_PORTS = 16384, FIRST_SERVER_PORT = 1024, SERVER_PORTS = 48128 };
@@ -312,6 +313,22 @@ static int is_backward(const wlmi_place *place, const uint8_t *src, const uint8_
            (same(src, place->peer, length) || same(dst, place->opener, length));
 }
 
+/* The Ethernet address of a group (RFC 1112, RFC 2464), or of broadcast. */
+static void group_mac(const uint8_t *address, int length, uint8_t mac[6])
+{
+    static const uint8_t group4[3] = {0x01, 0x00, 0x5e}, group6[2] = {0x33, 0x33};
+    if (length == 16) {
+        memcpy(mac, group6, 2);
+        memcpy(mac + 2, address + 12, 4);
+    } else if (wlmi_load_be32(address) == UINT32_MAX) {
+        memset(mac, 0xff, 6);
+    } else {
+        memcpy(mac, group4, 3);
+        memcpy(mac + 3, address + 1, 3);
+        mac[3] &= 0x7f;
+    }
+}
+
 /* Writes the flow's addresses and ports. Returns whether the packet goes from server to client. */
 static int settle(wlmi_place *place, uint8_t *ip, const wlmi_headers *h)
 {
@@ -323,7 +340,8 @@ static int settle(wlmi_place *place, uint8_t *ip, const wlmi_headers *h)
         meet(place, src, dst, h);
     backward = is_backward(place, src, dst, h);
     memcpy(src, backward ? server : client, (size_t)length);
-    memcpy(dst, backward ? client : server, (size_t)length);
+    if (!wlmi_is_group(dst, h->addr_len)) /* groups are nobody's */
+        memcpy(dst, backward ? client : server, (size_t)length);
     if (h->transport != WLMI_ABSENT && h->transport + 4 <= h->network_end &&
         (h->proto == WLMI_PROTO_TCP || h->proto == WLMI_PROTO_UDP)) {
         wlmi_store_be16(ip + h->transport, backward ? place->server_port : place->client_port);
@@ -355,7 +373,10 @@ void wlmi_place_packet(wlmi_place *place, const wlm_packet *in, uint8_t *room, w
         wlmi_mend_checksums(body, &headers);
         ether_type = body[0] >> 4 == 4 ? 0x0800 : 0x86dd;
     }
-    memcpy(room, backward ? place->client_mac : place->server_mac, 6);
+    if (ip != WLMI_ABSENT && headers.addr_len && wlmi_is_group(body + headers.dst_addr, headers.addr_len))
+        group_mac(body + headers.dst_addr, (int)headers.addr_len, room);
+    else
+        memcpy(room, backward ? place->client_mac : place->server_mac, 6);
     memcpy(room + 6, backward ? place->server_mac : place->client_mac, 6);
     wlmi_store_be16(room + 12, (uint16_t)ether_type);
     *out = *in;

@@ -58,6 +58,7 @@ int wlmi_is_ip_packet(const wlm_packet *in);
 
 /* Puts a sampled packet of any link type into an Ethernet frame at `room` (in->captured + WLMI_ETHERNET_HEADER bytes)
  * and makes *out describe it. Packets go from the client or to it as the sampled addresses say.
+ * Group and broadcast addresses that they go to stay as sampled.
  * IP and UDP lengths are made to agree with in->wire, which may be more than was captured.
  * What is no IP packet is carried as it is under the experimental EtherType 0x88b5. */
 void wlmi_place_packet(wlmi_place *place, const wlm_packet *in, uint8_t *room, wlm_packet *out,

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "model/mixer.h"
+#include "model/ports_json.h"
 
 static wlm_status bad(wlm_error *error, const char *what, const char *key)
 {
@@ -135,8 +136,9 @@ json_t *wlmi_tasks_to_json(const wlmi_net *net)
             json_array_append_new(port, json_integer(task->port[i]));
             json_array_append_new(proto, json_integer(task->proto[i]));
         }
-        json_array_append_new(root, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", task->name, "labels", labels,
-                                              "flows", flows, "flows_cut", cut, "port", port, "proto", proto));
+        json_array_append_new(root, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", task->name, "labels",
+                                              labels, "flows", flows, "flows_cut", cut, "port", port, "proto", proto,
+                                              "ports", wlmi_ports_to_json(task)));
     }
     return root;
 }
@@ -172,6 +174,8 @@ static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *erro
             if (!get_integer(json_array_get(list, i), facts[f].high, &value))
                 return bad(error, "a task's value", facts[f].key);
     }
+    if (!wlmi_ports_are_valid(json_object_get(task, "ports"), count))
+        return bad(error, "a task's value", "ports");
     *rows += 1 + count;
     return WLM_OK;
 }
@@ -213,6 +217,7 @@ wlm_status wlmi_tasks_from_json(wlmi_net *net, const json_t *json, wlm_error *er
             task->port[i] = (uint16_t)fact(entry, 2, i);
             task->proto[i] = (uint8_t)fact(entry, 3, i);
         }
+        wlmi_ports_from_json(task, json_object_get(entry, "ports"));
     }
     return WLM_OK;
 }

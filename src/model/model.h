@@ -49,6 +49,25 @@ wlm_status wlmi_config_preset(wlmi_config *config, const char *name, wlm_error *
 const char *wlmi_preset_name(size_t i); /* NULL past the last */
 wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error);
 
+enum {
+    WLMI_PORT_CLASSES = 16, /* of first payloads: whoever counts says which */
+    WLMI_PORT_ROWS = 8,     /* named, for each IP protocol */
+    WLMI_PORTS_MOST = 2 * (WLMI_PORT_ROWS + 2)
+};
+
+typedef struct wlmi_port_row { /* training flows of one label between such ports */
+    uint8_t proto;             /* 6 or 17 */
+    uint8_t group;             /* 1: to a group or broadcast address */
+    uint16_t client;           /* 0: an ephemeral port */
+    uint16_t server;           /* 0: any that has no row */
+    uint64_t flows[WLMI_PORT_CLASSES]; /* by class of the first payload */
+} wlmi_port_row;
+
+typedef struct wlmi_ports { /* of one label */
+    int rows;
+    wlmi_port_row row[WLMI_PORTS_MOST];
+} wlmi_ports;
+
 typedef struct wlmi_task {
     char *name;
     int labels;
@@ -59,6 +78,7 @@ typedef struct wlmi_task {
     uint64_t *flows_cut; /* of those, broken off */
     uint16_t *port;      /* most common server port, 0 where none has a fifth of the flows */
     uint8_t *proto;      /* 6 or 17, the more common */
+    wlmi_ports *ports;   /* no rows: not known, as in checkpoints from before there were any */
 } wlmi_task;
 
 /* One parameter tensor inside the flat parameter buffer. First values are normal with `deviation`, or, where that is

@@ -31,6 +31,7 @@ void wlmi_task_clear(wlmi_task *task)
     wlmi_free(task->flows_cut);
     wlmi_free(task->port);
     wlmi_free(task->proto);
+    wlmi_free(task->ports);
     memset(task, 0, sizeof *task);
 }
 
@@ -117,7 +118,7 @@ static int reserve_labels(wlmi_task *task, size_t n)
     size_t old = (size_t)task->labels;
     return grow(&task->label, old, n, sizeof *task->label) && grow(&task->flows, old, n, sizeof *task->flows) &&
            grow(&task->flows_cut, old, n, sizeof *task->flows_cut) && grow(&task->port, old, n, sizeof *task->port) &&
-           grow(&task->proto, old, n, sizeof *task->proto);
+           grow(&task->proto, old, n, sizeof *task->proto) && grow(&task->ports, old, n, sizeof *task->ports);
 }
 
 /* Copies the labels that the task lacks behind its own, without counting them yet. */

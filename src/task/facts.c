@@ -1,10 +1,11 @@
-/* facts.c: counts flows, cut flows, server ports and protocols per label. */
+/* facts.c: counts flows, cut flows, ports and protocols per label. */
 #include "task/facts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "task/ports.h"
 
 enum { PROTO_TCP = 6, PROTO_UDP = 17 };
 
@@ -20,6 +21,7 @@ typedef struct counts { /* one task */
     tally *tally;   /* [labels] */
     uint64_t *port; /* label << 16 | server port, a flow each */
     size_t ports, capacity;
+    wlmi_port_counts pairs;
 } counts;
 
 static wlm_status count_flow(counts *c, int label, const wlmi_shard_flow *flow, wlm_error *error)
@@ -50,8 +52,11 @@ static wlm_status count_folder(const wlmi_task *task, const wlmi_dataset *data, 
     for (uint64_t i = 0; i < wlmi_dataset_flows(data) && status == WLM_OK; i++) {
         wlmi_shard_flow flow;
         wlmi_dataset_flow(data, i, &flow);
-        if (flow.part == WLM_PART_TRAIN && flow.label < labels && index[flow.label] >= 0)
-            status = count_flow(c, index[flow.label], &flow, error);
+        if (flow.part != WLM_PART_TRAIN || flow.label >= labels || index[flow.label] < 0)
+            continue;
+        status = count_flow(c, index[flow.label], &flow, error);
+        if (status == WLM_OK)
+            status = wlmi_ports_count(&c->pairs, index[flow.label], data, i, error);
     }
     wlmi_free(index);
     return status;
@@ -96,19 +101,22 @@ static wlm_status gather_task(wlmi_task *task, wlmi_dataset *const *data, size_t
         task->flows[i] = t->flows;
         task->flows_cut[i] = t->cut;
         task->port[i] = 0;
+        task->ports[i].rows = 0;
         task->proto[i] = t->udp > t->tcp ? PROTO_UDP : PROTO_TCP;
     }
     name_ports(task, c);
+    wlmi_ports_name(&c->pairs, task);
     return WLM_OK;
 }
 
 wlm_status wlmi_facts_gather(wlmi_net *net, wlmi_dataset *const *data, size_t count, wlm_error *error)
 {
     for (int t = 0; t < net->tasks; t++) {
-        counts c = {wlmi_alloc_zero((size_t)net->task[t].labels, sizeof *c.tally), NULL, 0, 0};
+        counts c = {wlmi_alloc_zero((size_t)net->task[t].labels, sizeof *c.tally), NULL, 0, 0, {NULL, 0, 0}};
         wlm_status status = c.tally ? gather_task(&net->task[t], data, count, &c, error) : WLMI_NO_MEMORY(error);
         wlmi_free(c.tally);
         wlmi_free(c.port);
+        wlmi_port_counts_free(&c.pairs);
         WLMI_TRY(status);
     }
     return WLM_OK;

@@ -5,7 +5,7 @@
 #include "model/model.h"
 #include "task/shard.h"
 
-/* Fills flows, flows_cut, port and proto of the net's labels from the train parts of the folders; labels that no
+/* Fills flows, flows_cut, port, proto and ports of the net's labels from the train parts of the folders; labels that no
  * folder knows keep what they have. */
 wlm_status wlmi_facts_gather(wlmi_net *net, wlmi_dataset *const *data, size_t count, wlm_error *error);
 

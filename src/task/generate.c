@@ -9,6 +9,7 @@
 #include "task/beginning.h"
 #include "task/flow_lanes.h"
 #include "task/mix.h"
+#include "task/ports.h"
 #include "task/query.h"
 #include "task/schedule.h"
 #include "task/trace.h"
@@ -43,6 +44,8 @@ typedef struct run {
     const wlmi_sampled_flow *flow;
     wlmi_place *place;       /* [flow.flows] */
     size_t place_capacity;
+    wlmi_look *look;         /* [flow.flows] */
+    size_t look_capacity;
     uint64_t flawed, unsound;
     int64_t start_ns;        /* of the trace */
     double clock_s;
@@ -229,6 +232,35 @@ static wlm_status place_packet(run *r, size_t i, int64_t time_ns, const char *co
     return wlmi_packet_list_add(&r->placed, &packet, error);
 }
 
+/* Gives each of the flows from index on a place, with ports that fit what it is. */
+static wlm_status make_places(run *r, const wlmi_task *task, int label, uint64_t index, wlm_error *error)
+{
+    const wlmi_ports *ports = task && task->ports[label].rows ? &task->ports[label] : NULL;
+    const wlmi_packet_list *packets = &r->flow->packets;
+    if (!wlmi_grow(&r->place, &r->place_capacity, r->flow->flows, sizeof *r->place) ||
+        !wlmi_grow(&r->look, &r->look_capacity, r->flow->flows, sizeof *r->look))
+        return WLMI_NO_MEMORY(error);
+    memset(r->look, 0, r->flow->flows * sizeof *r->look);
+    for (size_t i = 0; i < packets->count; i++) {
+        wlm_packet packet = wlmi_packet_list_at(packets, i);
+        wlmi_look *look = &r->look[r->flow->of[i]];
+        if (look->first == WLMI_FIRST_NONE)
+            wlmi_look_at(look, &packet);
+    }
+    for (uint64_t i = 0; i < r->flow->flows; i++) {
+        uint16_t client, server;
+        wlmi_rng rng;
+        wlmi_rng_seed(&rng, wlmi_mix2(wlmi_mix(~r->options->seed), index + i));
+        wlmi_ports_draw(ports, &r->look[i], &rng, &client, &server);
+        if (task && !ports) /* a checkpoint from before ports were counted by protocol */
+            server = task->port[label];
+        wlmi_place_make(&r->place[i], &r->plan, index + i, server);
+        if (client)
+            r->place[i].client_port = client;
+    }
+    return WLM_OK;
+}
+
 /* Places the sampled packets: their flows have the numbers from index on, and begin at start_ns. */
 static wlm_status place_packets(run *r, uint64_t index, int64_t start_ns, wlm_error *error)
 {
@@ -239,10 +271,7 @@ static wlm_status place_packets(run *r, uint64_t index, int64_t start_ns, wlm_er
     wlmi_mended mended = {0, 0};
     wlmi_rng rng;
     wlmi_rng_seed(&rng, wlmi_mix2(~r->options->seed, index));
-    if (!wlmi_grow(&r->place, &r->place_capacity, r->flow->flows, sizeof *r->place))
-        return WLMI_NO_MEMORY(error);
-    for (uint64_t i = 0; i < r->flow->flows; i++)
-        wlmi_place_make(&r->place[i], &r->plan, index + i, task ? task->port[k->label] : 0);
+    WLMI_TRY(make_places(r, task, k->label, index, error));
     wlmi_packet_list_cut(&r->placed, 0);
     for (size_t i = 0; i < packets->count; i++) {
         int64_t wait = i && packets->packet[i].time_ns > before ? packets->packet[i].time_ns - before : 0;
@@ -332,6 +361,7 @@ static wlm_status finish(run *r, wlm_status status, wlm_error *error)
         wlmi_free(r->kind[i].comment);
     wlmi_free(r->kind);
     wlmi_free(r->place);
+    wlmi_free(r->look);
     wlmi_free(r->frame);
     wlmi_free(r->filled);
     return status;

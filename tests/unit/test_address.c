@@ -268,6 +268,25 @@ static void addresses_that_are_taken_are_left_alone(void **state)
     }
 }
 
+static void groups_stay(void **state)
+{
+    const test_end group = {"233.252.0.1", 5353}, all = {"255.255.255.255", 67}, group6 = {"ff0e::db8:0:1", 5353};
+    const test_packet sent[3] = {test_udp(client, group, "a", 1), test_udp(client, all, "b", 1),
+                                 test_udp(client6, group6, "c", 1)};
+    static const uint8_t mac[3][6] = {
+        {0x01, 0, 0x5e, 0x7c, 0, 1}, {255, 255, 255, 255, 255, 255}, {0x33, 0x33, 0, 0, 0, 1}};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        wlmi_place place = place_for(NULL, 3, 5353);
+        placed p;
+        put(&p, &place, &sent[i], WLMI_LINK_RAW, 0);
+        assert_memory_equal(p.room + p.h.dst_addr, sent[i].data + (i == 2 ? 24 : 16), p.h.addr_len);
+        assert_memory_equal(p.room, mac[i], 6);
+        assert_int_equal(p.h.dst_port, 5353);
+        assert_int_equal(wlmi_check_transport(p.room, &p.h), WLMI_SUM_RIGHT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(what_is_not_ip_is_carried_as_it_is),
         cmocka_unit_test(any_bytes_become_a_sound_frame),
         cmocka_unit_test(addresses_come_from_the_ranges_and_differ),
+        cmocka_unit_test(groups_stay),
         cmocka_unit_test(addresses_that_are_taken_are_left_alone),
         cmocka_unit_test(networks_that_are_none_are_refused),
     };

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "model/checkpoint.h"
 #include "model/metadata.h"
+#include "model/ports_json.h"
 #include "support/model.h"
 
 static wlmi_net *recorded_net(void)
@@ -32,6 +33,10 @@ static wlmi_net *recorded_net(void)
     net->task[0].flows_cut[2] = 7;
     net->task[0].port[2] = 443;
     net->task[0].proto[2] = 6;
+    net->task[0].ports[2].rows = 2;
+    net->task[0].ports[2].row[0] = (wlmi_port_row){.proto = 17, .group = 1, .client = 5353, .server = 5353,
+                                                   .flows = {[3] = 11, [15] = 1}};
+    net->task[0].ports[2].row[1] = (wlmi_port_row){.proto = 6, .flows = {5}};
     return net;
 }
 
@@ -85,10 +90,27 @@ static void a_checkpoint_comes_back(void **state)
             assert_int_equal(net->task[t].flows_cut[i], back->task[t].flows_cut[i]);
             assert_int_equal(net->task[t].port[i], back->task[t].port[i]);
             assert_int_equal(net->task[t].proto[i], back->task[t].proto[i]);
+            assert_memory_equal(&net->task[t].ports[i], &back->task[t].ports[i], sizeof(wlmi_ports));
         }
     }
     wlmi_net_free(net);
     wlmi_net_free(back);
+}
+
+static void ports_of_other_versions_are_left_unread(void **state)
+{
+    json_t *absent = NULL, *newer = json_pack("{s:i, s:s}", "version", 2, "labels", "anything");
+    json_t *bad = json_pack("{s:i, s:[[[i, i, i, i, i]]]}", "version", 1, "labels", 6, 0, 0, 70000, 1);
+    json_t *good = json_pack("{s:i, s:[[[i, i, i, i, i]]]}", "version", 1, "labels", 6, 0, 0, 65535, 1);
+    (void)state;
+    assert_true(wlmi_ports_are_valid(absent, 1));
+    assert_true(wlmi_ports_are_valid(newer, 1));
+    assert_true(wlmi_ports_are_valid(good, 1));
+    assert_false(wlmi_ports_are_valid(good, 2));
+    assert_false(wlmi_ports_are_valid(bad, 1));
+    json_decref(newer);
+    json_decref(bad);
+    json_decref(good);
 }
 
 static void records_from_before_shuffling_load_as_unshuffled(void **state)
@@ -310,6 +332,7 @@ static void failed_allocations_leak_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ports_of_other_versions_are_left_unread),
         cmocka_unit_test(a_checkpoint_comes_back),
         cmocka_unit_test(a_reversible_model_comes_back),
         cmocka_unit_test(records_from_before_shuffling_load_as_unshuffled),

@@ -2,6 +2,7 @@
 #include "support/captures.h"
 #include "support/support.h"
 
+#include "capture/first_payload.h"
 #include "task/facts.h"
 #include "token/codec.h"
 
@@ -53,6 +54,14 @@ static void ports_protocols_and_cuts_are_counted(void **state)
     assert_int_equal(task->flows_cut[1], 0);
     assert_int_equal(task->port[1], 25);
     assert_int_equal(task->proto[1], 6);
+    assert_int_equal(task->ports[0].rows, 7); /* a flow each, the lowest first */
+    assert_int_equal(task->ports[0].row[0].server, 100);
+    assert_int_equal(task->ports[0].row[0].proto, 17);
+    assert_int_equal(task->ports[0].row[0].client, 0);
+    assert_int_equal(task->ports[0].row[0].flows[WLMI_FIRST_OTHER], 1);
+    assert_int_equal(task->ports[1].rows, 4);
+    assert_int_equal(task->ports[1].row[0].server, 25);
+    assert_int_equal(task->ports[1].row[0].flows[WLMI_FIRST_OTHER], 2);
     wlmi_net_free(net);
     wlmi_dataset_close(data);
 }

@@ -52,7 +52,7 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
         {0, "by-file", OPTION_FLAG, NULL, &options.by_file, "also a row for each capture", 0},
         {0, "model-only", OPTION_FLAG, NULL, &options.models_only, "without gzip, zstd and xz", 0},
         {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
-        {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "unit that the model must have: flow or capture (the model's)", 0},
+        {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "unit that the model must have (the model's)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide,
          "what to hide from the model: none, ids, implicit, shape (as trained)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload,

@@ -24,8 +24,8 @@ typedef struct wlm_evaluate_tokens_options {
     int force;                     /* allow a hide policy or a payload limit that the model was not trained on */
     const uint32_t *contexts;      /* tokens that the model remembers, one measurement for each; none: as trained */
     size_t context_count;
-    int same_tokens;               /* where the model forgets the codec goes on: all contexts on the same tokens. Else it
-                                      begins anew as well, and a shorter context also pays for telling flows again */
+    int same_tokens;               /* where the model forgets the codec goes on: all contexts on the same tokens. Else
+                                      it begins anew as well, and a shorter context also pays for telling flows again */
     uint64_t bytes, flows;         /* of a sample, drawn by the seed capture by capture; 0: all */
     uint64_t seed;
     int models_only;               /* leave the compressors out */
@@ -36,8 +36,8 @@ typedef struct wlm_evaluate_tokens_options {
 } wlm_evaluate_tokens_options;
 
 WLM_API wlm_evaluate_tokens_options wlm_evaluate_tokens_options_default(void);
-/* *json: one JSON object: what each byte of the captures costs the model in bits, by section, protocol and header field,
- * beside gzip, zstd and xz on the same packets: docs/EVALUATE.md. */
+/* *json: one JSON object: what each byte of the captures costs the model in bits, by section, protocol and header
+ * field, beside gzip, zstd and xz on the same packets: docs/EVALUATE.md. */
 WLM_API wlm_status wlm_evaluate_tokens(wlm_model *model, const wlm_evaluate_tokens_options *options, char **json,
                                        wlm_error *error);
 

@@ -359,7 +359,8 @@ wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_st
         const wlmi_act *in = (const wlmi_act *)((const char *)r.w->normed + (size_t)done * (size_t)D * b->act_size);
         if (!size)
             continue;
-        b->matmul_forward_rows(r.w->logits, in, wlmi_embed_param(net)->weight, part[i].n, part[i].first, part[i].last, D);
+        b->matmul_forward_rows(r.w->logits, in, wlmi_embed_param(net)->weight, part[i].n, part[i].first, part[i].last,
+                               D);
         b->to_float(part[i].out, r.w->logits, size);
     }
     return b->status(error);

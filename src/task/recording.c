@@ -170,7 +170,7 @@ wlm_status wlmi_recording_hide(wlmi_recording *r, wlmi_hider *hider, uint64_t fi
                 status = wlmi_packet_list_add(&hidden, &shown, error);
         }
     }
-    for (size_t k = 0; k < r->packets.count && status == WLM_OK; k++) { /* back in capture order, over the hidden bytes */
+    for (size_t k = 0; k < r->packets.count && status == WLM_OK; k++) { /* back in capture order */
         r->packets.packet[r->order[k]] = hidden.packet[k];
         r->packets.offset[r->order[k]] = hidden.offset[k];
     }

@@ -1,5 +1,5 @@
-/* recording.h: one capture in memory: its packets in order, as they are shown to a model, the flow of each, what travels
- * beside their tokens, and the same packets as pcap files. */
+/* recording.h: one capture in memory: its packets in order, as they are shown to a model, the flow of each, what
+ * travels beside their tokens, and the same packets as pcap files. */
 #ifndef WLMI_RECORDING_H
 #define WLMI_RECORDING_H
 
@@ -57,7 +57,8 @@ typedef struct wlmi_file_image { /* zero-initialise; freed with wlmi_free(bytes)
     size_t size, capacity;
 } wlmi_file_image;
 /* A pcap file of the whole capture (flow NULL), or of one flow. Payload beyond the first `payload` bytes of a packet is
- * zeros. Microseconds where these hold all times. Packets of another link type than the first stand there all the same. */
+ * zeros. Microseconds where these hold all times. Packets of another link type than the first stand there all the
+ * same. */
 wlm_status wlmi_recording_image(const wlmi_recording *recording, const wlmi_recorded_flow *flow, uint32_t payload,
                                 wlmi_file_image *image, wlm_error *error);
 

@@ -1,5 +1,5 @@
-/* recordings.h: captures one after the other, each in memory: from files and folders, or from what imported folders hold
- * of them; all, or a seeded sample. */
+/* recordings.h: captures one after the other, each in memory: from files and folders, or from what imported folders
+ * hold of them; all, or a seeded sample. */
 #ifndef WLMI_RECORDINGS_H
 #define WLMI_RECORDINGS_H
 

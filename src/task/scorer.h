@@ -1,7 +1,8 @@
-/* scorer.h: what streams of packets cost a model: -log2 p of every token, the softmax taken over what the grammar allows.
+/* scorer.h: what streams of packets cost a model: -log2 p of every token, the softmax taken over what the grammar
+ * allows.
  *
- * A stream is shown in pieces that fit the view's context, cut at packet borders, each coded afresh, so that every packet
- * counts, under any codec. A packet that does not fit alone goes on in the next piece. Short pieces share batches; a
+ * A stream is shown in pieces that fit the view's context, cut at packet borders, each coded afresh, so that every
+ * packet counts, under any codec. A packet that does not fit alone goes on in the next piece. Short pieces share batches; a
  * piece longer than a batch goes through a recurrent state, so that a context of any length is exact. */
 #ifndef WLMI_SCORER_H
 #define WLMI_SCORER_H
@@ -13,8 +14,8 @@ typedef struct wlmi_scorer wlmi_scorer;
 
 typedef struct wlmi_scorer_options {
     int rows;        /* of a batch */
-    int same_tokens; /* pieces are not coded afresh: the model forgets, the codec does not, and any context is measured on
-                        the same tokens */
+    int same_tokens; /* pieces are not coded afresh: the model forgets, the codec does not, and any context is measured
+                        on the same tokens */
     wlm_stop *stop;  /* WLM_STOPPED where it is seen; may be NULL */
 } wlmi_scorer_options;
 
@@ -25,7 +26,8 @@ wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view 
 /* Begins a stream. also: what its tokens cost is added there too, at the latest by wlmi_scorer_flush(); may be NULL. */
 void wlmi_scorer_start(wlmi_scorer *scorer, double *also);
 /* The stream's next packet. flow: of the packet, a small number; 0 in unit flow. */
-wlm_status wlmi_scorer_packet(wlmi_scorer *scorer, const wlm_packet *packet, size_t flow, int backward, wlm_error *error);
+wlm_status wlmi_scorer_packet(wlmi_scorer *scorer, const wlm_packet *packet, size_t flow, int backward,
+                              wlm_error *error);
 /* Ends the stream, with an end token unless end is NULL. One without packets is none. */
 wlm_status wlmi_scorer_end(wlmi_scorer *scorer, const wlmi_end *end, wlm_error *error);
 /* Pays for what waits. */

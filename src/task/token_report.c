@@ -219,6 +219,7 @@ static void set_reading(json_t *root, const wlmi_recordings_report *read)
 
 json_t *wlmi_token_report_json(const wlmi_token_report *r)
 {
+    static const char *const headline[] = {"bits_per_byte", "bits_per_byte_tokens", "bits_per_byte_beside"};
     const wlmi_view *view = &r->context[0].view;
     json_t *root = json_object(), *contexts = json_array(), *rows = json_array();
     set(root, "model", json_string(r->model->id));
@@ -237,6 +238,8 @@ json_t *wlmi_token_report_json(const wlmi_token_report *r)
     set_count(root, "beside_bytes", r->beside);
     for (size_t c = 0; c < r->contexts; c++)
         json_array_append_new(contexts, context_json(r, &r->context[c]));
+    for (size_t i = 0; i < sizeof headline / sizeof *headline; i++)
+        set(root, headline[i], json_incref(json_object_get(json_array_get(contexts, 0), headline[i])));
     set(root, "contexts", contexts);
     if (r->sizes[WLMI_BY_FILE].plain)
         set(root, "compressors", compressors_json(r->sizes, r->bytes));

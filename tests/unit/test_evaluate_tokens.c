@@ -154,6 +154,7 @@ static void check_sums(const json_t *root)
     near(sum_of(json_object_get(c, "protocols"), "packets"), number(root, "packets"));
     near(sum_of(json_object_get(c, "protocols"), "bytes") + 24 * number(root, "files"), number(root, "bytes"));
     assert_true(sum_of(json_object_get(c, "fields"), "bits") <= all * (1 + 1e-9));
+    near(number(root, "bits_per_byte"), number(c, "bits_per_byte"));
     near(number(c, "bits_per_byte"), (all + beside) / number(root, "bytes"));
     near(number(c, "bits_per_byte_tokens") + number(c, "bits_per_byte_beside"), number(c, "bits_per_byte"));
 }

@@ -5,22 +5,34 @@
 
 #include "cli.h"
 
-/* "redis=5,http=2" into labels with counts, NULL where it is something else: *count of them, in room that lives as long
- * as the program. Labels may hold '=', but no commas. The text is cut into pieces. */
-static wlm_label_count *parse_labels(const char *text, size_t *count)
+typedef struct mix {
+    char *text; /* cut into labels */
+    wlm_label_count *label;
+    size_t count;
+} mix;
+
+/* "redis=5,http=2" into labels with counts; 0 where it is something else. Labels may hold '=', but no commas. */
+static int parse_labels(const char *text, mix *m)
 {
-    char *at = strdup(text), *piece;
-    wlm_label_count *labels = calloc(strlen(text) + 1, sizeof *labels);
-    for (*count = 0; at && labels && (piece = strsep(&at, ",")); ++*count) {
+    char *at, *piece;
+    m->text = at = strdup(text);
+    m->label = calloc(strlen(text) + 1, sizeof *m->label);
+    for (m->count = 0; at && m->label && (piece = strsep(&at, ",")); m->count++) {
         char *sign = strrchr(piece, '='), *end = NULL;
         if (!sign || sign == piece || sign[1] < '0' || sign[1] > '9')
-            return NULL;
+            return 0;
         *sign = 0;
-        labels[*count] = (wlm_label_count){piece, strtoull(sign + 1, &end, 10)};
-        if (*end || !labels[*count].flows)
-            return NULL;
+        m->label[m->count] = (wlm_label_count){piece, strtoull(sign + 1, &end, 10)};
+        if (*end || !m->label[m->count].flows)
+            return 0;
     }
-    return labels;
+    return m->count > 0;
+}
+
+static void free_labels(mix *m)
+{
+    free(m->text);
+    free(m->label);
 }
 
 static int run(const command *self, int argc, char **argv)
@@ -31,6 +43,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_error error;
     wlm_status status;
     const char *model_path = NULL, *labels = NULL;
+    mix mixed = {NULL, NULL, 0};
     uint32_t threads = 0;
     int int8 = 0, complete = 0, exit_status;
     const option table[] = {
@@ -68,14 +81,19 @@ static int run(const command *self, int argc, char **argv)
         return exit_status;
     if (complete && options.allow_cut)
         return usage_error(self, "--complete and --allow-cut exclude each other");
-    if (labels && !(options.labels = parse_labels(labels, &options.label_count)))
+    if (labels && !parse_labels(labels, &mixed)) {
+        free_labels(&mixed);
         return usage_error(self, "option '--labels' cannot be '%s': it takes LABEL=N,LABEL=N", labels);
+    }
+    options.labels = mixed.label;
+    options.label_count = mixed.count;
     options.stop = install_stop();
     options.progress = show_progress;
     status = open_model(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_generate(model, &options, &report, &error);
     wlm_model_free(model);
+    free_labels(&mixed);
     if (status != WLM_OK && status != WLM_STOPPED)
         return report_error(&error);
     end_progress();

@@ -291,6 +291,8 @@ static void meet(wlmi_place *place, const uint8_t *src, const uint8_t *dst, cons
         wlmi_store_be32(server, WLMI_HIDDEN_SERVER4);
     }
     place->opener_length = length;
+    place->to_group = wlmi_is_group(dst, h->addr_len);
+    memcpy(place->group, dst, (size_t)length);
     place->opener_port = WLMI_HIDDEN_CLIENT_PORT;
     place->peer_port = WLMI_HIDDEN_SERVER_PORT;
     if (!same(src, client, length) && !same(src, server, length) && !same(dst, client, length) &&
@@ -335,13 +337,13 @@ static int settle(wlmi_place *place, uint8_t *ip, const wlmi_headers *h)
     int backward, length = (int)h->addr_len;
     uint8_t *src = ip + h->src_addr, *dst = ip + h->dst_addr;
     const uint8_t *client = length == 4 ? place->client4 : place->client6;
-    const uint8_t *server = length == 4 ? place->server4 : place->server6;
+    const uint8_t *server = length == 4 ? place->server4 : place->server6, *to;
     if (place->opener_length != length)
         meet(place, src, dst, h);
     backward = is_backward(place, src, dst, h);
     memcpy(src, backward ? server : client, (size_t)length);
-    if (!wlmi_is_group(dst, h->addr_len)) /* groups are nobody's */
-        memcpy(dst, backward ? client : server, (size_t)length);
+    to = backward ? client : place->to_group ? place->group : server; /* groups are nobody's: as sampled */
+    memcpy(dst, to, (size_t)length);
     if (h->transport != WLMI_ABSENT && h->transport + 4 <= h->network_end &&
         (h->proto == WLMI_PROTO_TCP || h->proto == WLMI_PROTO_UDP)) {
         wlmi_store_be16(ip + h->transport, backward ? place->server_port : place->client_port);

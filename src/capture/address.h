@@ -39,6 +39,8 @@ typedef struct wlmi_place {
     uint8_t client_mac[6], server_mac[6]; /* locally administered: 02:00 and the IPv4 address */
     uint8_t opener[16], peer[16];         /* who they are in the packets as sampled: set by the first IP packet */
     uint16_t opener_port, peer_port;
+    int to_group;                         /* the first IP packet goes to a group or broadcast address: this one */
+    uint8_t group[16];
     int opener_length;                    /* 0: no IP packet yet */
 } wlmi_place;
 
@@ -58,7 +60,7 @@ int wlmi_is_ip_packet(const wlm_packet *in);
 
 /* Puts a sampled packet of any link type into an Ethernet frame at `room` (in->captured + WLMI_ETHERNET_HEADER bytes)
  * and makes *out describe it. Packets go from the client or to it as the sampled addresses say.
- * Group and broadcast addresses that they go to stay as sampled.
+ * Where the first goes to a group or broadcast address, the client's all go there.
  * IP and UDP lengths are made to agree with in->wire, which may be more than was captured.
  * What is no IP packet is carried as it is under the experimental EtherType 0x88b5. */
 void wlmi_place_packet(wlmi_place *place, const wlm_packet *in, uint8_t *room, wlm_packet *out,

@@ -268,6 +268,24 @@ static void addresses_that_are_taken_are_left_alone(void **state)
     }
 }
 
+/* A flow that began between two hosts stays between them. */
+static void a_group_later_on_is_none(void **state)
+{
+    const test_end group = {"233.252.0.1", 53};
+    const test_packet sent[2] = {test_udp(client, server, "a", 1), test_udp(client, group, "b", 1)};
+    wlmi_place place = place_for(NULL, 3, 53);
+    uint8_t first[4];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        placed p;
+        put(&p, &place, &sent[i], WLMI_LINK_RAW, 0);
+        assert_whole(&p);
+        if (i == 0)
+            memcpy(first, p.room + p.h.dst_addr, 4);
+        assert_memory_equal(p.room + p.h.dst_addr, first, 4);
+    }
+}
+
 static void groups_stay(void **state)
 {
     const test_end group = {"233.252.0.1", 5353}, all = {"255.255.255.255", 67}, group6 = {"ff0e::db8:0:1", 5353};
@@ -298,6 +316,7 @@ int main(void)
         cmocka_unit_test(any_bytes_become_a_sound_frame),
         cmocka_unit_test(addresses_come_from_the_ranges_and_differ),
         cmocka_unit_test(groups_stay),
+        cmocka_unit_test(a_group_later_on_is_none),
         cmocka_unit_test(addresses_that_are_taken_are_left_alone),
         cmocka_unit_test(networks_that_are_none_are_refused),
     };

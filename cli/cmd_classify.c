@@ -156,6 +156,8 @@ static int run(const command *self, int argc, char **argv)
     const char *model_path = NULL;
     list reads = {NULL, 0};
     uint32_t top = (uint32_t)options.top, threads = 0;
+    const char *threshold = NULL;
+    char *end;
     uint64_t state_bytes = options.state_bytes;
     int json = 0, int8 = 0, exit_status;
     const option table[] = {
@@ -164,7 +166,7 @@ static int run(const command *self, int argc, char **argv)
         {'w', "write", OPTION_TEXT, "OUT", &options.write, "the same packets as pcapng, labels as packet comments", 0},
         {0, "task", OPTION_TEXT, "T[,T]|all", &options.tasks, "what to ask (the model's first task)", 0},
         {0, "top", OPTION_U32, "N", &top, "most likely labels to list (%default)", 0},
-        {0, "threshold", OPTION_REAL, "P", &options.threshold, "say 'unknown' below this confidence (%default)", 0},
+        {0, "threshold", OPTION_TEXT, "P", &threshold, "say 'unknown' below this confidence (as calibrated)", 0},
         {0, "every", OPTION_U32, "N", &options.every, "also label after each N packets of a flow, marked open (0: never)", 0},
         {0, "early", OPTION_FLAG, NULL, &options.early, "label once the model has seen all packets it looks at", 0},
         {0, "state-bytes", OPTION_U64, "N", &state_bytes, "with --every: memory for what flows left in the model (%default)", 0},
@@ -187,6 +189,11 @@ static int run(const command *self, int argc, char **argv)
         return exit_status;
     if (json && out.text)
         return usage_error(self, "--json and --text exclude each other");
+    if (threshold) {
+        options.threshold = strtod(threshold, &end);
+        if (end == threshold || *end || !(options.threshold >= 0 && options.threshold <= 1))
+            return usage_error(self, "the threshold must lie between 0 and 1");
+    }
     if (!json && isatty(1))
         out.text = 1;
     options.top = out.top = top;

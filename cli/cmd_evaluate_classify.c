@@ -129,6 +129,7 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
          "labels that the model does not know are strangers' labels", 0},
         {0, "left-out", OPTION_TEXT, "L,L", &o->left_out, "the same for these labels alone", 0},
         {0, "strangers", OPTION_LIST, "DIR", &strangers, "imported folders all of whose flows are strangers", 0},
+        {0, "stress", OPTION_TEXT, "NAME,..|all", &o->stress, "also with every flow altered so: docs/ALTERATIONS.md", 0},
         {0, "predictions", OPTION_TEXT, "OUT", &o->predictions, "write a line of JSON for each flow", 0},
         {0, "draws", OPTION_U32, "N", &draws, "resampled captures for intervals (%default)", 0},
         {0, "seed", OPTION_U64, "N", &o->seed, "seed of these (%default)", 0},

@@ -6,7 +6,7 @@
 #include "cli.h"
 
 extern const command command_info, command_encode, command_decode, command_verify, command_import, command_train,
-    command_classify, command_generate, command_evaluate, command_convert, command_bench, command_features,
+    command_classify, command_generate, command_evaluate, command_calibrate, command_convert, command_bench, command_features,
     command_embed;
 
 const command *const commands[] = {
@@ -19,6 +19,7 @@ const command *const commands[] = {
     &command_classify,
     &command_generate,
     &command_evaluate,
+    &command_calibrate,
     &command_convert,
     &command_bench,
     &command_features,

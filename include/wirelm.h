@@ -346,6 +346,7 @@ typedef struct wlm_train_options {
     const char *task_shares;  /* or tasks so: "device=1,service=2". NULL: by task_balance */
     uint32_t per_label;       /* use so many labelled training flows of each label; 0: all */
     uint64_t draw;            /* which ones */
+    const char *leave_out;    /* "a,b": labels that the model is not taught; their flows stand in plain prompts only */
     uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
                                  codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
                                  2304.09513) */
@@ -396,10 +397,11 @@ WLM_API const char *wlm_preset_name(size_t i);
 /* ---------------------------------------------------------------- classification */
 
 #define WLM_TOP_MAX 16
+#define WLM_THRESHOLD_INHERIT (-1.0) /* as wlm_calibrate (wirelm_evaluate.h) has chosen it */
 
 typedef struct wlm_label {
     const char *task, *label;
-    double confidence;
+    double confidence;             /* probability at the task's temperature */
 } wlm_label;
 
 typedef struct wlm_flow_result {
@@ -425,7 +427,7 @@ typedef struct wlm_flow_result {
 typedef struct wlm_classify_options {
     const char *tasks;             /* "a,b", "all"; NULL: the model's only or first task */
     size_t top;
-    double threshold;
+    double threshold;              /* or WLM_THRESHOLD_INHERIT: each task's own, 0 where it is not calibrated */
     const char *codec;             /* NULL: the model's; another one is WLM_ERR_ARGUMENT */
     wlm_unit unit;                 /* flow or WLM_UNIT_INHERIT: labels belong to flows, capture is refused */
     uint32_t max_packets;          /* 0: as trained */
@@ -491,6 +493,8 @@ WLM_API wlm_status wlm_session_sample(const wlm_session *session, double tempera
  * were fed, by a peek: the session goes on as if it had not been asked. Names are the model's. */
 WLM_API wlm_status wlm_session_ask(wlm_session *session, const char *task, uint32_t packets, wlm_label *top,
                                    size_t *count, wlm_error *error);
+/* The confidence below which the task (NULL: the first) is calibrated to say "unknown"; 0: it is not calibrated. */
+WLM_API wlm_status wlm_model_threshold(const wlm_model *model, const char *task, double *threshold, wlm_error *error);
 /* A session of its own that goes on from here. */
 WLM_API wlm_status wlm_session_fork(const wlm_session *session, wlm_session **copy, wlm_error *error);
 /* *bytes [*size], for wlm_bytes_free(), with which the same model goes on elsewhere. */

@@ -62,6 +62,7 @@ typedef struct wlm_evaluate_options {
     const char *left_out;          /* "a,b": those with these labels are; NULL with open_set: all of them */
     const char *const *strangers;  /* folders whose flows, of the same part, are all strangers */
     size_t stranger_count;
+    const char *stress;            /* "nat,oneway": alterations that befall all flows, one at a time; "all"; NULL: none */
     const char *predictions;       /* JSON Lines, one for each flow; NULL: none */
     size_t draws;                  /* resampled captures for intervals; 1000 */
     uint64_t seed;                 /* of these draws */
@@ -78,6 +79,28 @@ WLM_API wlm_status wlm_evaluate_classify(wlm_model *model, const wlm_evaluate_op
 
 /* *json: for each hide policy of these reports, how many there are, and mean and deviation of their main figures. */
 WLM_API wlm_status wlm_evaluate_summary(const char *const *report, size_t count, char **json, wlm_error *error);
+
+/* ---------------------------------------------------------------- calibration */
+
+typedef struct wlm_calibrate_options {
+    const char *const *data;       /* imported folders of any of the model's tasks: each gets a calibration of its own */
+    size_t data_count;
+    wlm_part part;                 /* val: flows that the model was not trained on */
+    wlm_hide hide;                 /* how they are shown, as for classification */
+    uint32_t payload, max_packets;
+    int force;
+    double give_up;                /* share of right answers whose confidence lies below the threshold; .05 */
+    wlm_progress_fn *progress;
+    void *user;
+    wlm_stop *stop;
+} wlm_calibrate_options;
+
+WLM_API wlm_calibrate_options wlm_calibrate_options_default(void);
+/* Gives each of the tasks a temperature, that which minimises the negative log-likelihood of the flows' labels, and a
+ * threshold for "unknown", the give_up quantile of the confidence of right answers at that temperature. They hold for
+ * the loaded model, and are saved with it. *json: what was chosen, for each task. On failure the model is as it was. */
+WLM_API wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options, char **json,
+                                 wlm_error *error);
 
 /* ---------------------------------------------------------------- generated flows */
 

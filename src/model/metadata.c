@@ -128,7 +128,7 @@ json_t *wlmi_tasks_to_json(const wlmi_net *net)
     for (int t = 0; t < net->tasks; t++) {
         const wlmi_task *task = &net->task[t];
         json_t *labels = json_array(), *flows = json_array(), *cut = json_array(), *port = json_array();
-        json_t *proto = json_array();
+        json_t *proto = json_array(), *entry;
         for (int i = 0; i < task->labels; i++) {
             json_array_append_new(labels, json_string(task->label[i]));
             json_array_append_new(flows, json_integer((json_int_t)task->flows[i]));
@@ -136,9 +136,12 @@ json_t *wlmi_tasks_to_json(const wlmi_net *net)
             json_array_append_new(port, json_integer(task->port[i]));
             json_array_append_new(proto, json_integer(task->proto[i]));
         }
-        json_array_append_new(root, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", task->name, "labels",
-                                              labels, "flows", flows, "flows_cut", cut, "port", port, "proto", proto,
-                                              "ports", wlmi_ports_to_json(task)));
+        entry = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", task->name, "labels", labels, "flows", flows,
+                          "flows_cut", cut, "port", port, "proto", proto, "ports", wlmi_ports_to_json(task));
+        if (task->temperature != 1 || task->threshold > 0)
+            json_object_set_new(entry, "calibration", json_pack("{s:f, s:f}", "temperature", task->temperature,
+                                                                "threshold", task->threshold));
+        json_array_append_new(root, entry);
     }
     return root;
 }
@@ -153,13 +156,27 @@ static uint64_t fact(const json_t *task, size_t which, size_t label)
     return (uint64_t)json_integer_value(json_array_get(json_object_get(task, facts[which].key), label));
 }
 
+/* Both as they are without calibration where there is none; 0: they make no sense. */
+static int get_calibration(const json_t *task, double *temperature, double *threshold)
+{
+    const json_t *json = json_object_get(task, "calibration");
+    const json_t *t = json_object_get(json, "temperature"), *u = json_object_get(json, "threshold");
+    *temperature = json ? json_number_value(t) : 1;
+    *threshold = json_number_value(u);
+    return !json || (json_is_number(t) && json_is_number(u) && *temperature >= 1e-3 && *temperature <= 1e3 &&
+                     *threshold >= 0 && *threshold <= 1);
+}
+
 static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *error)
 {
     const char *name = json_string_value(json_object_get(task, "name"));
     const json_t *labels = json_object_get(task, "labels");
     size_t count = json_array_size(labels);
+    double temperature, threshold;
     if (!name)
         return bad(error, "a task's value", "name");
+    if (!get_calibration(task, &temperature, &threshold))
+        return bad(error, "a task's value", "calibration");
     if (!json_is_array(labels) || count > WLMI_MAX_LABELS)
         return bad(error, "a task's value", "labels");
     for (size_t i = 0; i < count; i++)
@@ -211,6 +228,7 @@ wlm_status wlmi_tasks_from_json(wlmi_net *net, const json_t *json, wlm_error *er
         task = &net->task[net->tasks - 1];
         if (net->tasks != (int)t + 1 || task->labels != (int)count)
             return bad(error, "a task's or label's name, said twice,", "tasks");
+        get_calibration(entry, &task->temperature, &task->threshold);
         for (size_t i = 0; i < count; i++) {
             task->flows[i] = fact(entry, 0, i);
             task->flows_cut[i] = fact(entry, 1, i);

@@ -79,6 +79,8 @@ typedef struct wlmi_task {
     uint16_t *port;      /* most common server port, 0 where none has a fifth of the flows */
     uint8_t *proto;      /* 6 or 17, the more common */
     wlmi_ports *ports;   /* no rows: not known, as in checkpoints from before there were any */
+    /* Calibration: labels are softmax(logits / temperature), and 'unknown' below the threshold. 1 and 0: none. */
+    double temperature, threshold;
 } wlmi_task;
 
 /* One parameter tensor inside the flat parameter buffer. First values are normal with `deviation`, or, where that is

@@ -140,7 +140,7 @@ static wlm_status copy_new_labels(wlmi_task *task, const char *const *labels, in
 
 static wlm_status append_task(wlmi_net *net, const char *name, uint64_t seed, wlm_error *error)
 {
-    wlmi_task *grown, made = {0};
+    wlmi_task *grown, made = {.temperature = 1};
     int row = net->rows;
     if (net->tasks == WLMI_MAX_TASKS)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a model has at most %d tasks", WLMI_MAX_TASKS);

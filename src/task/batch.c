@@ -2,6 +2,7 @@
 #include "task/batch.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
@@ -41,6 +42,16 @@ static int label_of(const source *s, const wlmi_shard_flow *flow)
     return s->task < 0 || flow->label == WLMI_NO_LABEL ? -1 : s->label[flow->label];
 }
 
+int wlmi_batch_leaves_out(const char *list, const char *label)
+{
+    for (size_t length; list; list = list[length] ? list + length + 1 : NULL) {
+        length = strcspn(list, ",");
+        if (strlen(label) == length && !strncmp(list, label, length))
+            return 1;
+    }
+    return 0;
+}
+
 static wlm_status open_source(wlmi_batches *b, source *s, const wlmi_dataset *data, int strict, wlm_error *error)
 {
     const char *task = wlmi_dataset_task(data);
@@ -56,8 +67,9 @@ static wlm_status open_source(wlmi_batches *b, source *s, const wlmi_dataset *da
         return WLMI_NO_MEMORY(error);
     for (uint32_t i = 0; i < labels; i++) {
         const char *label = wlmi_dataset_label(data, i);
-        s->label[i] = s->task < 0 ? -1 : wlmi_task_find_label(&b->net->task[s->task], label);
-        if (s->task >= 0 && s->label[i] < 0 && strict)
+        const int left_out = wlmi_batch_leaves_out(b->options.leave_out, label);
+        s->label[i] = s->task < 0 || left_out ? -1 : wlmi_task_find_label(&b->net->task[s->task], label);
+        if (s->task >= 0 && s->label[i] < 0 && !left_out && strict)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "the model's task '%s' has no label '%s'",
                              task, label);
     }

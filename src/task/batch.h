@@ -18,15 +18,19 @@ typedef struct wlmi_batch_options {
     const char *task_shares;          /* "device=1,service=2": instead; names all tasks that have flows. NULL: none */
     uint64_t per_label;               /* labelled flows of each label that are used, chosen by `draw`; 0: all */
     uint64_t draw;
+    const char *leave_out;            /* "a,b": flows with these labels stand in plain prompts only. NULL: none */
     int tokens;                       /* most rows in a batch; at least the view's context */
     uint64_t seed;
 } wlmi_batch_options;
 wlmi_batch_options wlmi_batch_options_default(void); /* plain only, 4096 tokens, seed 1 */
 
+/* Whether a list "a,b" (NULL: an empty one) names the label. */
+int wlmi_batch_leaves_out(const char *list, const char *label);
+
 typedef struct wlmi_batches wlmi_batches;
 
-/* Folders, net and the view's codec are borrowed. A folder with a task needs that task, with all the folder's labels,
- * in the net where classify or generate has a share (wlmi_net_add_task first).
+/* Folders, net and the view's codec are borrowed. A folder with a task needs that task, with all the folder's labels
+ * but those left out, in the net where classify or generate has a share (wlmi_net_add_task first).
  * WLM_ERR_ARGUMENT where a share has no training flow to draw from, or options contradict each other. */
 wlm_status wlmi_batches_new(wlmi_batches **batches, const wlmi_dataset *const *data, size_t count, const wlmi_net *net,
                             const wlmi_view *view, const wlmi_batch_options *options, wlm_error *error);

@@ -36,7 +36,7 @@ typedef struct run {
 
 wlm_classify_options wlm_classify_options_default(void)
 {
-    wlm_classify_options options = {.top = 3, .hide = WLM_HIDE_IDS, .unit = WLM_UNIT_INHERIT,
+    wlm_classify_options options = {.top = 3, .threshold = WLM_THRESHOLD_INHERIT, .hide = WLM_HIDE_IDS, .unit = WLM_UNIT_INHERIT,
                                     .payload = WLM_PAYLOAD_INHERIT, .state_bytes = DEFAULT_STATE_BYTES};
     return options;
 }
@@ -67,9 +67,11 @@ static void answered(void *owner, const wlmi_flow *flow, const wlmi_shown *shown
     wlmi_community_id(&flow->key, community_id);
     for (int i = 0; i < r->tasks; i++) {
         const wlmi_task *task = &r->model->net->task[answer[i].task];
+        double threshold;
         result.top_count = r->options->top;
         wlmi_query_rank(task, answer[i].share, result.top, &result.top_count);
-        result.label = result.top[0].confidence < r->options->threshold ? "unknown" : result.top[0].label;
+        threshold = r->options->threshold == WLM_THRESHOLD_INHERIT ? task->threshold : r->options->threshold;
+        result.label = result.top[0].confidence < threshold ? "unknown" : result.top[0].label;
         if (shown->last)
             note(r, &result);
         if (r->options->result)
@@ -241,7 +243,7 @@ static wlm_status check(const wlm_classify_options *o, size_t path_count, wlm_er
         cause = "no capture was named";
     else if (o->top < 1 || o->top > WLM_TOP_MAX)
         cause = "top must lie between 1 and 16";
-    else if (!(o->threshold >= 0 && o->threshold <= 1))
+    else if (!(o->threshold >= 0 && o->threshold <= 1) && o->threshold != WLM_THRESHOLD_INHERIT)
         cause = "the threshold must lie between 0 and 1";
     else if (o->write && !strcmp(o->write, "-"))
         cause = "the labelled capture needs a file: labels go to standard output";

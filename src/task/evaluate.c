@@ -117,6 +117,7 @@ static wlm_status prepare(wlmi_evaluation *e, wlm_error *error)
     if (o->calibrate_on != WLM_PART_NONE && o->calibrate_on != o->part)
         WLMI_TRY(pick(e, e->dev, o->calibrate_on, error));
     e->fit = o->calibrate_on == o->part ? e->own : e->dev[WLMI_KIN_LABELLED].picks.count ? e->dev : NULL;
+    WLMI_TRY(wlmi_stress_choose(e, error));
     return count_support(e, error);
 }
 
@@ -168,6 +169,7 @@ static wlm_status ask(wlmi_evaluation *e, wlmi_sample *s, const wlmi_points *poi
 
 static wlm_status ask_all(wlmi_evaluation *e, wlm_error *error)
 {
+    const wlmi_score_watch watch = {e->options->stop, scored, e};
     for (int k = 0; k < WLMI_KINS; k++) {
         WLMI_TRY(ask(e, &e->own[k], k == WLMI_KIN_LABELLED && e->options->curves ? &e->points : NULL, error));
         WLMI_TRY(find_strata(&e->own[k], error));
@@ -183,7 +185,7 @@ static wlm_status ask_all(wlmi_evaluation *e, wlm_error *error)
         wlmi_sample_calibrate(&e->own[k], e->temperature);
         wlmi_sample_calibrate(&e->dev[k], e->temperature);
     }
-    return WLM_OK;
+    return wlmi_stress_run(e, &watch, error);
 }
 
 enum { CONTROL_FLOWS = 300 }; /* of each label, that vectors are learned from */
@@ -207,6 +209,7 @@ static wlm_status write_report(const wlmi_evaluation *e, char **json, wlm_error 
     } part[] = {
         {"intervals", wlmi_report_intervals(e)}, {"calibration", wlmi_report_calibration(e)},
         {"risk_coverage", wlmi_report_risk(e)}, {"strata", wlmi_report_strata(e)},
+        {"accepted", wlmi_report_accepted(e)}, {"stress", e->options->stress ? wlmi_report_stress(e) : NULL},
         {"curves", e->options->curves ? wlmi_report_curves(e) : NULL},
         {"open_set", e->options->open_set || e->options->left_out || e->options->stranger_count
                          ? wlmi_report_open_set(e) : NULL},

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "capture/alter.h"
 #include "capture/stratum.h"
 #include "task/calibration.h"
 #include "task/metrics.h"
@@ -43,6 +44,8 @@ typedef struct wlmi_evaluation {
     uint64_t *support[2];        /* [labels]: in the part, in the training part */
     double temperature;
     json_t *controls;            /* those that were asked for; NULL: none */
+    int stressed[WLMI_ALTERATIONS];
+    wlmi_score stress[WLMI_ALTERATIONS]; /* of flows that are altered so */
     uint64_t done, total;        /* flows */
     double start_s, shown_s;
 } wlmi_evaluation;
@@ -57,6 +60,13 @@ json_t *wlmi_report_risk(const wlmi_evaluation *e);
 json_t *wlmi_report_curves(const wlmi_evaluation *e);
 json_t *wlmi_report_strata(const wlmi_evaluation *e);
 json_t *wlmi_report_open_set(const wlmi_evaluation *e);
+
+json_t *wlmi_report_accepted(const wlmi_evaluation *e);    /* at the model's own temperature and threshold */
+json_t *wlmi_report_stress(const wlmi_evaluation *e);
+
+/* Which alterations the options ask for; and the labelled flows once more under each of them. */
+wlm_status wlmi_stress_choose(wlmi_evaluation *e, wlm_error *error);
+wlm_status wlmi_stress_run(wlmi_evaluation *e, const wlmi_score_watch *watch, wlm_error *error);
 
 /* A line of JSON for each flow, to options->predictions. */
 wlm_status wlmi_predictions_write(const wlmi_evaluation *e, wlm_error *error);

@@ -72,6 +72,42 @@ json_t *wlmi_report_risk(const wlmi_evaluation *e)
     return json_pack("{s:o,s:f}", "points", points, "area", area);
 }
 
+/* How many of a sample's flows the model does not call unknown, and how many of those it gets right. */
+static size_t accept(const wlmi_evaluation *e, const wlmi_sample *s, double *confidence, size_t *right)
+{
+    const wlmi_task *task = &e->model->net->task[e->task];
+    size_t kept = 0;
+    wlmi_confide(s->scores.logit, s->picks.count, s->scores.labels, task->temperature, NULL, confidence);
+    for (size_t i = 0; i < s->picks.count; i++)
+        if (confidence[i] >= task->threshold) {
+            kept++;
+            *right += s->right[i];
+        }
+    return kept;
+}
+
+json_t *wlmi_report_accepted(const wlmi_evaluation *e)
+{
+    const wlmi_task *task = &e->model->net->task[e->task];
+    size_t kept[WLMI_KINS], right[WLMI_KINS] = {0}, strangers = 0, room = 0;
+    double *confidence, flows = (double)e->own[WLMI_KIN_LABELLED].picks.count;
+    for (int k = 0; k < WLMI_KINS; k++) {
+        room = e->own[k].picks.count > room ? e->own[k].picks.count : room;
+        strangers += k == WLMI_KIN_LABELLED ? 0 : e->own[k].picks.count;
+    }
+    confidence = wlmi_alloc_array(room, sizeof *confidence);
+    if (!confidence)
+        return NULL;
+    for (int k = 0; k < WLMI_KINS; k++)
+        kept[k] = accept(e, &e->own[k], confidence, &right[k]);
+    wlmi_free(confidence);
+    return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", task->temperature, "threshold", task->threshold, "coverage",
+                     (double)kept[WLMI_KIN_LABELLED] / flows, "accuracy",
+                     wlmi_real_or_null((double)right[WLMI_KIN_LABELLED] / (double)kept[WLMI_KIN_LABELLED]),
+                     "strangers_accepted",
+                     wlmi_real_or_null((double)(kept[WLMI_KIN_LEFT_OUT] + kept[WLMI_KIN_FOREIGN]) / (double)strangers));
+}
+
 /* ---------------------------------------------------------------- strangers */
 
 typedef enum ruler { CONFIDENCE, ENERGY, RULERS } ruler;

@@ -106,6 +106,14 @@ wlm_status wlmi_query_task(const wlm_model *model, const char *name, int *task, 
                      known);
 }
 
+wlm_status wlm_model_threshold(const wlm_model *model, const char *task, double *threshold, wlm_error *error)
+{
+    int which;
+    WLMI_TRY(wlmi_query_task(model, task, &which, error));
+    *threshold = model->net->task[which].threshold;
+    return WLM_OK;
+}
+
 wlm_status wlmi_query_label(const wlm_model *model, int task, const char *name, int *label, wlm_error *error)
 {
     const wlmi_task *t = &model->net->task[task];
@@ -118,14 +126,14 @@ wlm_status wlmi_query_label(const wlm_model *model, int task, const char *name, 
                      "no label '%.64s' in task '%.64s'; there are: %s", name, t->name, known);
 }
 
-static void softmax(float *x, int n)
+static void softmax(float *x, int n, float temperature)
 {
     float max = -INFINITY;
     double sum = 0;
     for (int i = 0; i < n; i++)
         max = x[i] > max ? x[i] : max;
     for (int i = 0; i < n; i++)
-        sum += x[i] = expf(x[i] - max);
+        sum += x[i] = expf((x[i] - max) / temperature);
     for (int i = 0; i < n; i++)
         x[i] = (float)(x[i] / sum);
 }
@@ -163,7 +171,7 @@ wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream
     const wlmi_task *t = &model->net->task[task];
     WLMI_TRY(wlmi_query_logits(model, batch, streams, task, out, error));
     for (int s = 0; s < batch->segments.count; s++)
-        softmax(out + (size_t)s * (size_t)t->labels, t->labels);
+        softmax(out + (size_t)s * (size_t)t->labels, t->labels, (float)t->temperature);
     return WLM_OK;
 }
 

@@ -35,7 +35,7 @@ wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wl
 wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
                           wlm_error *error);
 
-/* The same as logits: before they are probabilities. */
+/* The same as logits: before they are divided by the task's temperature and made probabilities. */
 wlm_status wlmi_query_logits(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
                              float *out, wlm_error *error);
 

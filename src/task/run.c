@@ -93,13 +93,13 @@ static json_t *text_or_number(const char *text, uint32_t number)
 static json_t *asked_of_data(const wlmi_run *run)
 {
     const wlm_train_options *o = run->options;
-    json_t *flows = json_array();
+    json_t *flows = json_array(), *asked;
     char shuffle[24], draw[24];
     snprintf(shuffle, sizeof shuffle, "%llu", (unsigned long long)o->shuffle_fields);
     snprintf(draw, sizeof draw, "%llu", (unsigned long long)o->draw);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
-    return json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:s, s:I, s:I}",
+    asked = json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:s, s:I, s:I}",
                      "data", flows, "codec", text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain,
                      "classify", run->classify, "generate", run->generate, "hide",
                      text_or_number(o->hide_shares, o->hide), "payload", text_or_number(o->payload_shares, o->payload),
@@ -108,6 +108,9 @@ static json_t *asked_of_data(const wlmi_run *run)
                      text_or_null(o->task_shares), "per_label", (json_int_t)o->per_label, "draw", draw,
                      "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
                      (json_int_t)o->context);
+    if (asked && o->leave_out)
+        json_object_set_new(asked, "leave_out", json_string(o->leave_out));
+    return asked;
 }
 
 /* What is made of the batches. */
@@ -164,13 +167,34 @@ static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *e
     uint32_t count = wlmi_dataset_labels(data);
     const char **label = wlmi_alloc_array(count, sizeof *label);
     wlm_status status;
+    int kept = 0;
     if (!label)
         return WLMI_NO_MEMORY(error);
     for (uint32_t i = 0; i < count; i++)
-        label[i] = wlmi_dataset_label(data, i);
-    status = wlmi_net_add_task(run->net, wlmi_dataset_task(data), label, (int)count, run->options->seed, error);
+        if (!wlmi_batch_leaves_out(run->options->leave_out, wlmi_dataset_label(data, i)))
+            label[kept++] = wlmi_dataset_label(data, i);
+    status = wlmi_net_add_task(run->net, wlmi_dataset_task(data), label, kept, run->options->seed, error);
     wlmi_free(label);
     return status;
+}
+
+/* Labels that are left out are some folder's. */
+static wlm_status check_leave_out(const wlmi_run *run, wlm_error *error)
+{
+    const char *word = run->options->leave_out;
+    while (word && *word) {
+        char name[256];
+        size_t length = strcspn(word, ",");
+        int found = 0;
+        snprintf(name, sizeof name, "%.*s", (int)(length < 255 ? length : 255), word);
+        for (size_t d = 0; d < run->options->data_count; d++)
+            for (uint32_t i = 0; i < wlmi_dataset_labels(run->data[d]); i++)
+                found |= !strcmp(wlmi_dataset_label(run->data[d], i), name);
+        if (!found)
+            return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no folder has the label '%.64s'", name);
+        word += length + (word[length] == ',');
+    }
+    return WLM_OK;
 }
 
 /* Tasks, record and context of a run that begins. */
@@ -178,6 +202,7 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
 {
     const wlm_train_options *o = run->options;
     wlmi_record *record = &run->net->record;
+    WLMI_TRY(check_leave_out(run, error));
     for (size_t i = 0; i < o->data_count; i++) {
         if (wlmi_dataset_task(run->data[i]))
             WLMI_TRY(add_task(run, run->data[i], error));
@@ -195,6 +220,10 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
     if (o->context)
         run->net->config.context = (int)o->context;
     record->seed = o->seed;
+    for (int t = 0; t < run->net->tasks; t++) { /* another model needs another calibration */
+        run->net->task[t].temperature = 1;
+        run->net->task[t].threshold = 0;
+    }
     WLMI_TRY(wlmi_config_check(&run->net->config, error));
     return wlmi_facts_gather(run->net, run->data, o->data_count, error);
 }
@@ -247,6 +276,7 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     options.task_shares = o->task_shares;
     options.per_label = o->per_label;
     options.draw = o->draw;
+    options.leave_out = o->leave_out;
     return wlmi_batches_new(&run->batches, (const wlmi_dataset *const *)run->data, o->data_count, run->net, &view,
                             &options, error);
 }

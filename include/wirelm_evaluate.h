@@ -96,7 +96,7 @@ typedef struct wlm_calibrate_options {
 } wlm_calibrate_options;
 
 WLM_API wlm_calibrate_options wlm_calibrate_options_default(void);
-/* Gives each of the tasks a temperature, that which minimises the negative log-likelihood of the flows' labels, and a
+/* Gives each of the tasks a temperature, that which minimises the negative log-likelihood of the flows' labels (a
  * threshold for "unknown", the give_up quantile of the confidence of right answers at that temperature. They hold for
  * the loaded model, and are saved with it. *json: what was chosen, for each task. On failure the model is as it was. */
 WLM_API wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options, char **json,

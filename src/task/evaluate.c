@@ -200,30 +200,36 @@ static wlm_status run_controls(wlmi_evaluation *e, wlm_error *error)
 
 /* ---------------------------------------------------------------- the report */
 
+/* The parts, one after another; 0: memory ran out. */
+static int add_parts(const wlmi_evaluation *e, json_t *root)
+{
+    const wlm_evaluate_options *o = e->options;
+    const struct {
+        const char *name;
+        int wanted;
+        json_t *(*make)(const wlmi_evaluation *e);
+    } part[] = {
+        {"intervals", 1, wlmi_report_intervals},
+        {"calibration", 1, wlmi_report_calibration},
+        {"accepted", 1, wlmi_report_accepted},
+        {"risk_coverage", 1, wlmi_report_risk},
+        {"strata", 1, wlmi_report_strata},
+        {"curves", o->curves, wlmi_report_curves},
+        {"stress", o->stress != NULL, wlmi_report_stress},
+        {"open_set", o->open_set || o->left_out || o->stranger_count, wlmi_report_open_set},
+    };
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        if (part[i].wanted && json_object_set_new(root, part[i].name, part[i].make(e)) != 0)
+            return 0;
+    return !e->controls || json_object_update(json_object_get(root, "controls"), e->controls) == 0;
+}
+
 static wlm_status write_report(const wlmi_evaluation *e, char **json, wlm_error *error)
 {
     json_t *root = wlmi_report_head(e), *scores = wlmi_report_scores(e);
-    const struct {
-        const char *name;
-        json_t *value;
-    } part[] = {
-        {"intervals", wlmi_report_intervals(e)}, {"calibration", wlmi_report_calibration(e)},
-        {"risk_coverage", wlmi_report_risk(e)}, {"strata", wlmi_report_strata(e)},
-        {"accepted", wlmi_report_accepted(e)}, {"stress", e->options->stress ? wlmi_report_stress(e) : NULL},
-        {"curves", e->options->curves ? wlmi_report_curves(e) : NULL},
-        {"open_set", e->options->open_set || e->options->left_out || e->options->stranger_count
-                         ? wlmi_report_open_set(e) : NULL},
-    };
     char *text = NULL;
-    if (root && scores && json_object_update(root, scores) == 0 &&
-        (!e->controls || json_object_update(json_object_get(root, "controls"), e->controls) == 0)) {
-        for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-            if (part[i].value)
-                json_object_set(root, part[i].name, part[i].value);
+    if (root && scores && json_object_update(root, scores) == 0 && add_parts(e, root))
         text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    }
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        json_decref(part[i].value);
     json_decref(root);
     json_decref(scores);
     *json = text ? wlmi_strdup(text) : NULL;

@@ -132,6 +132,42 @@ refuse 1 "trained with --payload full, not 4" evaluate classify -m model -d data
 "$WIRELM" evaluate classify -m model -d data --split test --payload 4 --force --unit flow >score 2>/dev/null
 expect score 'd["payload"], d["flows"]' '(4, 40)'
 refuse 1 "labels belong to flows" evaluate classify -m model -d data --unit capture
+"$WIRELM" evaluate classify -m model -d data --curves --stress nat,snap96 --draws 50 --predictions lines \
+    --strangers data >score 2>/dev/null
+expect score 'sorted(d["curves"]), [r["packets"] for r in d["curves"]["packets"]]' \
+    "(['packets', 'tokens'], [1, 2, 4, 8, 16, 32])"
+expect score 'sorted(d["stress"]), d["intervals"]["groups"] > 1' "(['nat', 'snap96'], True)"
+expect score 'd["intervals"]["accuracy"][0] <= d["accuracy"] <= d["intervals"]["accuracy"][1]' True
+expect score 'd["calibration"]["calibrated"]["nll"] > 0, len(d["calibration"]["as_found"]["bins"])' '(True, 15)'
+expect score 'sum(s["flows"] for s in d["strata"].values()), d["open_set"]["strangers"]' '(40, 40)'
+expect lines 'len(lines), sum(l["stranger"] for l in lines)' '(80, 40)'
+expect lines 'round(sum(l["truth"] == l["predicted"] for l in lines if not l["stranger"]) / 40, 6)' \
+    "$(python3 -c 'import json; print(round(json.load(open("score"))["accuracy"], 6))')"
+"$WIRELM" evaluate classify -m model model -d data --hide ids,shape --force --draws 10 >several 2>/dev/null
+expect several '[(r["hide"], r["models"], r["accuracy"]["deviation"]) for r in d["summary"]], len(d["runs"])' \
+    "([('ids', 2, 0.0), ('shape', 2, 0.0)], 4)"
+refuse 2 "knows the label 'shell'" evaluate classify -m model -d data --left-out shell
+refuse 2 "no alteration for stress is called 'rain'" evaluate classify -m model -d data --stress rain
+refuse 2 "with commas between them" evaluate classify -m model -d data --hide ids,some
+refuse 2 "one model and one policy" evaluate classify -m model -d data --hide ids,shape --predictions x
+
+# ---- calibrate
+"$WIRELM" calibrate -m model -d data -o calibrated >fitted 2>/dev/null
+expect fitted '[(t["task"], t["flows"]) for t in d["tasks"]], d["split"]' "([('app', 16)], 'val')"
+"$WIRELM" classify -m calibrated -r captures >labels
+threshold=$(python3 -c 'import json; print(json.load(open("fitted"))["tasks"][0]["threshold"])')
+expect labels "[l for l in (l['wirelm'] for l in lines) if abs(l['confidence'] - $threshold) > 1e-5 and
+    l['label'] != ('unknown' if l['confidence'] < $threshold else l['best'])]" "[]"
+"$WIRELM" classify -m calibrated -r captures --threshold 0 >labels
+expect labels '"unknown" in {l["wirelm"]["label"] for l in lines}' False
+refuse 2 "threshold must lie between 0 and 1" classify -m calibrated -r captures --threshold 2
+
+# ---- labels left out
+"$WIRELM" train -d data -o few --steps 2 --context 256 --tokens-per-batch 1024 --leave-out shell >/dev/null 2>&1
+"$WIRELM" evaluate classify -m few -d data --left-out shell --draws 10 >score 2>/dev/null
+expect score 'sorted(d["labels"]), d["open_set"]["left_out"]["flows"] + d["flows"], d["labels_unknown"]' \
+    "(['name'], 40, [])"
+refuse 2 "no folder has the label 'rain'" train -d data -o x --steps 1 --leave-out rain
 refuse 1 "absent" evaluate classify -m model -d absent
 refuse 2 "labelled for task 'app', not 'vpn'" evaluate classify -m model -d data --task vpn
 refuse 2 "cannot evaluate 'weather'" evaluate weather

@@ -121,6 +121,41 @@ static char label_in(const wlmi_rows *r, int segment, wlmi_prompt prompt)
     return (char)('a' + row - net->task[0].row - 1);
 }
 
+/* Left-out flows stand in plain prompts, and the label need not be the model's. */
+static void labels_left_out_are_never_asked(void **state)
+{
+    wlmi_batch_options o = mix(1, 1, 1);
+    wlmi_batches *b;
+    wlmi_rows rows = {0};
+    uint64_t cursor = 0;
+    int plain = 0, known = 0;
+    wlm_error error;
+    (void)state;
+    o.leave_out = "z,b";
+    b = open_batches(&o);
+    assert_int_equal(wlmi_batches_flows(b, WLM_PART_TRAIN, WLMI_PROMPT_PLAIN), TRAIN);
+    for (int i = 0; i < 40; i++) {
+        assert_ok(wlmi_batches_next(b, &cursor, &rows, &error), &error);
+        for (int s = 0; s < rows.segments; s++) {
+            char part;
+            int flow = flow_in(&rows, s, &part);
+            wlmi_prompt prompt = prompt_in(&rows, s);
+            if (flow < 0 || prompt == WLMI_PROMPT_PLAIN) {
+                plain += flow >= 0 && label_of(flow) == 'b';
+                continue;
+            }
+            known++;
+            assert_true(label_of(flow) != 'b');
+        }
+    }
+    assert_true(plain > 0 && known > 0);
+    assert_true(wlmi_batch_leaves_out("z,b", "b") && wlmi_batch_leaves_out("z,b", "z"));
+    assert_false(wlmi_batch_leaves_out("zz,bb", "b") || wlmi_batch_leaves_out("z,b", "z,b") ||
+                 wlmi_batch_leaves_out(NULL, "b"));
+    wlmi_rows_free(&rows);
+    wlmi_batches_free(b);
+}
+
 static void only_training_flows_with_their_labels(void **state)
 {
     wlmi_batch_options o = mix(1, 1, 1);
@@ -488,6 +523,7 @@ static void the_same_seed_shuffles_the_same_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_left_out_are_never_asked),
         cmocka_unit_test(only_training_flows_with_their_labels),
         cmocka_unit_test(an_epoch_shows_each_flow_once),
         cmocka_unit_test(the_cursor_is_the_whole_state),

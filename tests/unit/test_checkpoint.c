@@ -132,6 +132,38 @@ static void records_from_before_shuffling_load_as_unshuffled(void **state)
     wlmi_net_free(net);
 }
 
+static void calibration_is_checked(void **state)
+{
+    static const struct {
+        const char *json;
+        int good;
+    } cases[] = {{NULL, 1},
+                 {"{\"temperature\":1.5,\"threshold\":0.25}", 1},
+                 {"{\"temperature\":0,\"threshold\":0.25}", 0},
+                 {"{\"temperature\":-1,\"threshold\":0.25}", 0},
+                 {"{\"temperature\":1e9,\"threshold\":0.25}", 0},
+                 {"{\"temperature\":2,\"threshold\":1.5}", 0},
+                 {"{\"temperature\":2}", 0},
+                 {"[]", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wlmi_net *net = recorded_net();
+        json_t *tasks = wlmi_tasks_to_json(net), *task = json_array_get(tasks, 0);
+        uint64_t rows;
+        wlm_error error;
+        wlm_status status;
+        assert_null(json_object_get(task, "calibration"));
+        if (cases[i].json)
+            json_object_set_new(task, "calibration", json_loads(cases[i].json, 0, NULL));
+        status = wlmi_tasks_count_rows(tasks, &rows, &error);
+        assert_int_equal(status, cases[i].good ? WLM_OK : WLM_ERR_FORMAT);
+        if (status != WLM_OK)
+            assert_non_null(strstr(error.cause, "calibration"));
+        json_decref(tasks);
+        wlmi_net_free(net);
+    }
+}
+
 static void tensors_start_at_a_multiple_of_64(void **state)
 {
     size_t size;
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_comes_back),
         cmocka_unit_test(a_reversible_model_comes_back),
         cmocka_unit_test(records_from_before_shuffling_load_as_unshuffled),
+        cmocka_unit_test(calibration_is_checked),
         cmocka_unit_test(tensors_start_at_a_multiple_of_64),
         cmocka_unit_test(bf16_halves_a_checkpoint_and_rounds_to_the_nearest),
         cmocka_unit_test(every_truncation_is_refused),

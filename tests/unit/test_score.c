@@ -238,6 +238,105 @@ static void predictions_are_enough(void **state)
     json_decref(report);
 }
 
+static void stress_shows_altered_flows(void **state)
+{
+    wlm_evaluate_options options = plain_options();
+    json_t *report, *stress;
+    wlm_error error;
+    char *text;
+    (void)state;
+    options.stress = "all";
+    report = evaluate(&options);
+    stress = json_object_get(report, "stress");
+    assert_int_equal(json_object_size(stress), 11);
+    assert_null(json_object_get(stress, "randomise"));
+    /* No packet is so long that a snap length would cut it. */
+    assert_true(number(json_object_get(stress, "snap128"), "macro_f1", NULL) == number(report, "macro_f1", NULL));
+    assert_true(fabs(number(json_object_get(stress, "snap128"), "macro_f1_lost", NULL)) < 1e-9);
+    json_decref(report);
+    options.stress = "nat,weather";
+    assert_int_equal(wlm_evaluate_classify(model, &options, &text, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "'weather'"));
+}
+
+/* ---- calibration in the model */
+
+static size_t unknowns, flows;
+static double sum_of_confidence;
+
+static void count(void *user, const wlm_flow_result *result)
+{
+    (void)user;
+    flows++;
+    unknowns += !strcmp(result->label, "unknown");
+    sum_of_confidence += result->top[0].confidence;
+}
+
+static void classify_all(wlm_model *with, double threshold)
+{
+    wlm_classify_options options = wlm_classify_options_default();
+    wlm_classify_report report;
+    wlm_error error;
+    const char *path = test_path("1.pcap");
+    options.threshold = threshold;
+    options.result = count;
+    flows = unknowns = 0;
+    sum_of_confidence = 0;
+    assert_ok(wlm_classify(with, &path, 1, &options, &report, &error), &error);
+    assert_int_equal(flows, 8);
+}
+
+static void a_model_remembers_its_calibration(void **state)
+{
+    wlm_calibrate_options options = wlm_calibrate_options_default();
+    wlm_evaluate_options judged = plain_options();
+    wlm_model *back;
+    json_t *json, *row, *report;
+    double threshold, before;
+    char *text;
+    wlm_error error;
+    (void)state;
+    classify_all(model, WLM_THRESHOLD_INHERIT);
+    assert_int_equal(unknowns, 0);
+    before = sum_of_confidence;
+    options.data = &folder;
+    options.data_count = 1;
+    assert_ok(wlm_calibrate(model, &options, &text, &error), &error);
+    json = json_loads(text, 0, NULL);
+    wlm_text_free(text);
+    row = json_array_get(json_object_get(json, "tasks"), 0);
+    assert_string_equal(json_string_value(json_object_get(row, "task")), "app");
+    assert_int_equal(number(row, "flows", NULL), 8);
+    assert_ok(wlm_model_threshold(model, "app", &threshold, &error), &error);
+    assert_true(threshold > 1.0 / 3);
+    assert_true(fabs(threshold - number(row, "threshold", NULL)) < 1e-5);
+    assert_ok(wlm_model_threshold(model, "vpn-use", &threshold, &error), &error);
+    assert_true(threshold == 0);
+    assert_ok(wlm_model_save(model, test_path("calibrated.safetensors"), WLM_DTYPE_F32, &error), &error);
+    assert_ok(wlm_model_load(&back, test_path("calibrated.safetensors"), 1, &error), &error);
+    assert_true(back->net->task[0].temperature == model->net->task[0].temperature);
+    assert_true(back->net->task[0].threshold == model->net->task[0].threshold);
+    classify_all(back, 0);
+    assert_int_equal(unknowns, 0);
+    assert_true(fabs(sum_of_confidence - before) > 1e-3); /* the temperature is another */
+    classify_all(back, 1);
+    assert_int_equal(unknowns, 8);
+    back->net->task[0].threshold = .999999;
+    classify_all(back, WLM_THRESHOLD_INHERIT);
+    assert_int_equal(unknowns, 8);
+    /* What is fitted in an evaluation starts from the logits, whatever the model remembers. */
+    report = evaluate(&judged);
+    assert_true(fabs(number(json_object_get(report, "calibration"), "calibrated", "temperature") -
+                     number(row, "temperature", NULL)) < 1e-4);
+    assert_true(fabs(number(report, "accepted", "threshold") - number(row, "threshold", NULL)) < 1e-5);
+    json_decref(report);
+    json_decref(json);
+    wlm_model_free(back);
+    options.part = WLM_PART_TRAIN;
+    assert_int_equal(wlm_calibrate(model, &options, &text, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "no labelled flow in the train part"));
+}
+
 static void reports_side_by_side(void **state)
 {
     const char *report[3] = {"{\"hide\":\"ids\",\"accuracy\":0.5,\"macro_f1\":0.25}",
@@ -262,6 +361,8 @@ static void reports_side_by_side(void **state)
 
 static void memory_runs_out_anywhere(void **state)
 {
+    static const char *const parts[] = {"intervals", "calibration", "accepted", "risk_coverage", "strata", "curves",
+                                        "stress", "open_set"};
     wlm_evaluate_options options = plain_options();
     char *text;
     wlm_error error;
@@ -270,6 +371,7 @@ static void memory_runs_out_anywhere(void **state)
     (void)state;
     options.curves = options.open_set = 1;
     options.draws = 3;
+    options.stress = "nat";
     for (uint64_t k = 1;; k += step++) {
         wlmi_alloc_fail_at(k);
         status = wlm_evaluate_classify(model, &options, &text, &error);
@@ -280,6 +382,8 @@ static void memory_runs_out_anywhere(void **state)
         if (status != WLM_ERR_MEMORY)
             fail_msg("allocation %llu: %s", (unsigned long long)k, error.cause);
     }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        assert_non_null(strstr(text, parts[i]));
     wlm_text_free(text);
 }
 
@@ -289,6 +393,7 @@ int main(void)
         cmocka_unit_test(points_are_as_if_encoded_so_far), cmocka_unit_test(unknown_labels_are_errors_or_strangers),
         cmocka_unit_test(predictions_are_enough),          cmocka_unit_test(reports_side_by_side),
         cmocka_unit_test(memory_runs_out_anywhere),
+        cmocka_unit_test(stress_shows_altered_flows),      cmocka_unit_test(a_model_remembers_its_calibration),
     };
     return cmocka_run_group_tests_name("score", tests, make, drop);
 }

@@ -1,5 +1,5 @@
-/* wirelm_evaluate.h: the part of libwirelm's public interface that says how good a model is. The conventions are those of
- * wirelm.h. */
+/* wirelm_evaluate.h: the part of libwirelm's public interface that says how good a model is. The conventions are those
+ * of wirelm.h. */
 #ifndef WIRELM_EVALUATE_H
 #define WIRELM_EVALUATE_H
 
@@ -24,8 +24,6 @@ typedef struct wlm_evaluate_tokens_options {
     int force;                     /* allow a hide policy or a payload limit that the model was not trained on */
     const uint32_t *contexts;      /* tokens that the model remembers, one measurement for each; none: as trained */
     size_t context_count;
-    int same_tokens;               /* where the model forgets the codec goes on: all contexts on the same tokens. Else
-                                      it begins anew as well, and a shorter context also pays for telling flows again */
     uint64_t bytes, flows;         /* of a sample, drawn by the seed capture by capture; 0: all */
     uint64_t seed;
     int models_only;               /* leave the compressors out */
@@ -62,7 +60,7 @@ typedef struct wlm_evaluate_options {
     const char *left_out;          /* "a,b": those with these labels are; NULL with open_set: all of them */
     const char *const *strangers;  /* folders whose flows, of the same part, are all strangers */
     size_t stranger_count;
-    const char *stress;            /* "nat,oneway": alterations that befall all flows, one at a time; "all"; NULL: none */
+    const char *stress;            /* "nat,oneway": alterations that befall all flows, each for itself; "all"; NULL */
     const char *predictions;       /* JSON Lines, one for each flow; NULL: none */
     size_t draws;                  /* resampled captures for intervals; 1000 */
     uint64_t seed;                 /* of these draws */
@@ -83,7 +81,7 @@ WLM_API wlm_status wlm_evaluate_summary(const char *const *report, size_t count,
 /* ---------------------------------------------------------------- calibration */
 
 typedef struct wlm_calibrate_options {
-    const char *const *data;       /* imported folders of any of the model's tasks: each gets a calibration of its own */
+    const char *const *data;       /* imported folders of any of the model's tasks, each calibrated for itself */
     size_t data_count;
     wlm_part part;                 /* val: flows that the model was not trained on */
     wlm_hide hide;                 /* how they are shown, as for classification */
@@ -97,8 +95,9 @@ typedef struct wlm_calibrate_options {
 
 WLM_API wlm_calibrate_options wlm_calibrate_options_default(void);
 /* Gives each of the tasks a temperature, that which minimises the negative log-likelihood of the flows' labels (a
- * threshold for "unknown", the give_up quantile of the confidence of right answers at that temperature. They hold for
- * the loaded model, and are saved with it. *json: what was chosen, for each task. On failure the model is as it was. */
+ * little smoothed: docs/EVALUATE.md), and a threshold for "unknown": the give_up quantile of right answers' confidence
+ * at that temperature. They hold for the loaded model, and are saved with it. *json: what was chosen, for each task.
+ * On failure the model is as it was. */
 WLM_API wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options, char **json,
                                  wlm_error *error);
 

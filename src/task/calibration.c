@@ -62,13 +62,15 @@ double wlmi_nll(const float *logit, const int32_t *truth, size_t count, int labe
     return n ? sum / (double)n : 0;
 }
 
-/* d(nll)/d(1 / temperature), up to a positive factor: the mean of E[logit] - logit of the truth. */
-static double slope(const float *logit, const int32_t *truth, size_t count, int labels, double temperature)
+/* d(loss)/d(1 / temperature), up to a positive factor: the sum of E[logit] under the softmax less that under the
+ * targets, which give `rest` to labels other than the truth. */
+static double slope(const float *logit, const int32_t *truth, size_t count, int labels, double rest,
+                    double temperature)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
         const float *row = logit + i * (size_t)labels;
-        double max, weight = 0, mean = 0;
+        double max, weight = 0, mean = 0, others = 0;
         if (truth[i] < 0 || truth[i] >= labels)
             continue;
         max = row[largest(row, labels)];
@@ -76,24 +78,26 @@ static double slope(const float *logit, const int32_t *truth, size_t count, int 
             double e = exp((row[j] - max) / temperature);
             weight += e;
             mean += e * (row[j] - max);
+            others += j == truth[i] ? 0 : row[j] - max;
         }
-        sum += mean / weight - (row[truth[i]] - max);
+        sum += mean / weight - (1 - rest) * (row[truth[i]] - max) - rest * others / (labels - 1);
     }
     return sum;
 }
 
 double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t count, int labels)
 {
-    double low = log(WLMI_TEMPERATURE_MIN), high = log(WLMI_TEMPERATURE_MAX);
+    double low = log(WLMI_TEMPERATURE_MIN), high = log(WLMI_TEMPERATURE_MAX), rest;
     size_t usable = 0;
     for (size_t i = 0; i < count; i++)
         usable += truth[i] >= 0 && truth[i] < labels;
     if (!usable || labels < 2)
         return 1;
+    rest = 1 / ((double)usable + 2);
     for (int i = 0; i < 40; i++) {
         double middle = (low + high) / 2;
         /* A positive slope: a smaller inverse, a higher temperature, has less loss. */
-        *(slope(logit, truth, count, labels, exp(middle)) > 0 ? &low : &high) = middle;
+        *(slope(logit, truth, count, labels, rest, exp(middle)) > 0 ? &low : &high) = middle;
     }
     return exp((low + high) / 2);
 }

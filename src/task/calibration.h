@@ -21,8 +21,10 @@ double wlmi_nll(const float *logit, const int32_t *truth, size_t count, int labe
 
 #define WLMI_TEMPERATURE_MIN 0.05
 #define WLMI_TEMPERATURE_MAX 20.0
-/* The temperature that minimises wlmi_nll() (Guo et al., 2017), between these bounds; 1 where there is nothing to
- * learn it from. The loss is convex in its inverse, so that bisection finds it. */
+/* The temperature that minimises wlmi_nll() (Guo et al., 2017) where of n flows each counts with its truth as
+ * (n + 1) / (n + 2) and with the other labels, alike, for the rest (as Platt, 1999): a few flows that are all right do
+ * not make a model certain of everything. Between these bounds; 1 where there is nothing to learn it from. The loss is
+ * convex in the inverse, so that bisection finds it. */
 double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t count, int labels);
 
 enum { WLMI_BINS = 15 };

@@ -101,8 +101,8 @@ json_t *wlmi_report_accepted(const wlmi_evaluation *e)
     for (int k = 0; k < WLMI_KINS; k++)
         kept[k] = accept(e, &e->own[k], confidence, &right[k]);
     wlmi_free(confidence);
-    return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", task->temperature, "threshold", task->threshold, "coverage",
-                     (double)kept[WLMI_KIN_LABELLED] / flows, "accuracy",
+    return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", task->temperature, "threshold", task->threshold,
+                     "coverage", (double)kept[WLMI_KIN_LABELLED] / flows, "accuracy",
                      wlmi_real_or_null((double)right[WLMI_KIN_LABELLED] / (double)kept[WLMI_KIN_LABELLED]),
                      "strangers_accepted",
                      wlmi_real_or_null((double)(kept[WLMI_KIN_LEFT_OUT] + kept[WLMI_KIN_FOREIGN]) / (double)strangers));

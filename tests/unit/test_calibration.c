@@ -46,24 +46,38 @@ static void bins_of_equal_width(void **state)
     near_to(r.error, (2 * .07 + 2 * .025) / 4, 1e-12);
 }
 
-/* Two labels, logits (0, a): three of four times the second is right. The best probability is 3/4, a / T = log 3. */
+/* Two labels, logits (0, 5), three of four times the second is right. A truth counts 5/6, so the best probability is
+ * (3 * 5/6 + 1/6) / 4 = 2/3, 5 / T = log 2. */
 static void temperature_by_hand(void **state)
 {
-    float logit[8];
+    enum { MANY = 4000 };
+    static float logit[2 * MANY];
+    static int32_t many[MANY];
     const int32_t truth[5] = {1, 0, 1, 1, 7};
     double t;
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        logit[2 * i] = 0;
+    for (int i = 0; i < MANY; i++) {
         logit[2 * i + 1] = 5;
+        many[i] = i % 4 != 0;
     }
-    t = wlmi_fit_temperature(logit, truth, 4, 2);
-    near_to(t, 5 / log(3), 1e-6);
-    near_to(wlmi_nll(logit, truth, 4, 2, t), -.75 * log(.75) - .25 * log(.25), 1e-9);
-    assert_true(wlmi_nll(logit, truth, 4, 2, t * 1.1) > wlmi_nll(logit, truth, 4, 2, t));
-    assert_true(wlmi_nll(logit, truth, 4, 2, t / 1.1) > wlmi_nll(logit, truth, 4, 2, t));
-    near_to(wlmi_fit_temperature(logit, truth + 4, 1, 2), 1, 0); /* no label of the model's */
-    near_to(wlmi_fit_temperature(logit, truth + 2, 2, 2), WLMI_TEMPERATURE_MIN, 1e-6); /* always right */
+    near_to(wlmi_fit_temperature(logit, truth, 4, 2), 5 / log(2), 1e-6);
+    near_to(wlmi_fit_temperature(logit, truth, 5, 2), 5 / log(2), 1e-6); /* the fifth has no label of the model's */
+    near_to(wlmi_fit_temperature(logit, truth + 4, 1, 2), 1, 0);
+    near_to(wlmi_fit_temperature(logit, truth + 2, 2, 2), 5 / log(3), 1e-6); /* always right, but only twice */
+    t = wlmi_fit_temperature(logit, many, MANY, 2);
+    near_to(t, 5 / log(3), .01);
+    near_to(wlmi_nll(logit, many, MANY, 2, t), -.75 * log(.75) - .25 * log(.25), 1e-6);
+    assert_true(wlmi_nll(logit, many, MANY, 2, t * 1.1) > wlmi_nll(logit, many, MANY, 2, t));
+    assert_true(wlmi_nll(logit, many, MANY, 2, t / 1.1) > wlmi_nll(logit, many, MANY, 2, t));
+}
+
+/* Of three labels what is not the truth's is shared by the other two: by hand, p is 2/3 with 1/6 for each. */
+static void temperature_of_three_labels(void **state)
+{
+    const float logit[3] = {2, 0, 0};
+    const int32_t truth[1] = {0};
+    (void)state;
+    near_to(wlmi_fit_temperature(logit, truth, 1, 3), 2 / log(4), 1e-6);
 }
 
 static void risk_against_coverage(void **state)
@@ -213,6 +227,7 @@ int main(void)
         cmocka_unit_test(confidence_and_energy),
         cmocka_unit_test(bins_of_equal_width),
         cmocka_unit_test(temperature_by_hand),
+        cmocka_unit_test(temperature_of_three_labels),
         cmocka_unit_test(risk_against_coverage),
         cmocka_unit_test(equal_confidence_is_in_no_order),
         cmocka_unit_test(one_in_so_many_is_given_up),

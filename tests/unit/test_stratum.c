@@ -176,7 +176,8 @@ static void hostile_bytes(void **state)
     (void)state;
     wlmi_rng_seed(&rng, 2);
     for (int i = 0; i < 3000; i++) {
-        size_t size = client_hello(hello, wlmi_rng_below(&rng, 300), "a.example"), at = 1 + wlmi_rng_below(&rng, size - 1);
+        const size_t size = client_hello(hello, wlmi_rng_below(&rng, 300), "a.example");
+        const size_t at = 1 + wlmi_rng_below(&rng, size - 1);
         if (i % 8 == 0)
             begin();
         for (int j = 0; j < 3; j++)

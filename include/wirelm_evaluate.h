@@ -24,6 +24,8 @@ typedef struct wlm_evaluate_tokens_options {
     int force;                     /* allow a hide policy or a payload limit that the model was not trained on */
     const uint32_t *contexts;      /* tokens that the model remembers, one measurement for each; none: as trained */
     size_t context_count;
+    int same_tokens;               /* where the model forgets the codec goes on: all contexts on the same tokens. Else
+                                      it begins anew as well, and a shorter context also pays for telling flows again */
     uint64_t bytes, flows;         /* of a sample, drawn by the seed capture by capture; 0: all */
     uint64_t seed;
     int models_only;               /* leave the compressors out */

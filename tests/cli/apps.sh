@@ -153,7 +153,7 @@ refuse 2 "one model and one policy" evaluate classify -m model -d data --hide id
 
 # ---- calibrate
 "$WIRELM" calibrate -m model -d data -o calibrated >fitted 2>/dev/null
-expect fitted '[(t["task"], t["flows"]) for t in d["tasks"]], d["split"]' "([('app', 16)], 'val')"
+expect fitted '[(t["task"], t["flows"]) for t in d["tasks"]], d["split"]' "([('app', 24)], 'val')"
 "$WIRELM" classify -m calibrated -r captures >labels
 threshold=$(python3 -c 'import json; print(json.load(open("fitted"))["tasks"][0]["threshold"])')
 expect labels "[l for l in (l['wirelm'] for l in lines) if abs(l['confidence'] - $threshold) > 1e-5 and

@@ -215,7 +215,7 @@ typedef struct wlmi_values {
 /* ---- a flow's state: changes in wlmi_fields_update() alone */
 
 typedef struct wlmi_flow_side {
-    uint8_t seen, seq_known, syn_seen, data_seen, ts_known, scale_known, scale;
+    uint8_t seen, seq_known, syn_seen, fin_seen, rst_seen, data_seen, ts_known, scale_known, scale;
     uint8_t link_kind, link[WLMI_LINK_MAX];
     uint8_t tos, ttl;
     uint16_t vlan, fragment, id, id_step, id_before, window, syn_window, mss, ip_options_words;

@@ -144,6 +144,10 @@ void wlmi_row_of_options(wlmi_coder *c);                       /* values of the 
 void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count);
 uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields told so far leave room */
 
+/* ---- fields_sound.c: generating, what a sound pair of TCP hosts does not send, out of a row */
+void wlmi_sound_kinds(const wlmi_coder *c, const wlmi_flow_state *flow, int shape, uint64_t *row);
+void wlmi_sound_tags(wlmi_coder *c); /* out of the coder's */
+
 /* ---- fields_head.c, fields_tags.c: what the decoder does at a token */
 void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what); /* begins a packet or ends the stream */
 void wlmi_take_flow(wlmi_coder *c, int slot);

@@ -91,12 +91,14 @@ static void set_shapes(const wlmi_coder *c, uint64_t *row, const wlmi_flow_state
             wlmi_row_clear(row, WLMI_T_SHAPE + flow->shape, 1);
     }
     set_kinds(row, flow->shape, !generating || flow->shape == WLMI_SHAPE_GENERIC);
+    wlmi_sound_kinds(c, flow, flow->shape, row);
 }
 
 void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw)
 {
     memset(c->row, 0, sizeof c->row);
     set_kinds(c->row, shape, raw);
+    wlmi_sound_kinds(c, c->flow ? c->flow : &c->one, shape, c->row);
 }
 
 void wlmi_row_of_flow(wlmi_coder *c)
@@ -210,6 +212,12 @@ static void clear_implausible(wlmi_coder *c)
     wlmi_row_clear(c->row, WLMI_T_IPSUM + 1, wlmi_fields[WLMI_F_IPSUM].buckets - 1u);
     wlmi_row_clear(c->row, WLMI_T_SUM + WLMI_SUM_CLASS_PARTIAL, 1);
     wlmi_row_clear(c->row, WLMI_T_SUM + WLMI_SUM_CLASS_DIFF, 2);
+    for (int i = 0; i < WLMI_KNOWN_LAYOUTS; i++) { /* that end inside a word, or are too long: no header has them */
+        wlmi_tcp_layout layout;
+        wlmi_layout_known(i, &layout);
+        if (layout.size % 4 || layout.size > 40)
+            wlmi_row_clear(c->row, (unsigned)(WLMI_T_LAYOUT + i), 1);
+    }
     if (c->values.shape % WLMI_FN_6 != WLMI_FN_UDP)
         wlmi_row_clear(c->row, WLMI_T_SUM + WLMI_SUM_CLASS_ZERO, 1);
     if (c->raw) /* an empty packet */
@@ -223,8 +231,10 @@ void wlmi_row_of_tags(wlmi_coder *c)
     memcpy(c->row, tag_rows[wlmi_rows_index(&c->predicted)], sizeof c->row);
     clear_predicted(c);
     wlmi_row_of_options(c);
-    if (c->options.generating)
+    if (c->options.generating) {
         clear_implausible(c);
+        wlmi_sound_tags(c);
+    }
 }
 
 /* ---- what may follow */

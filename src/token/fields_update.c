@@ -37,6 +37,8 @@ static void update_tcp(wlmi_flow_side *d, const wlmi_values *h)
     if (!d->seq_known || syn || (int32_t)(end - d->next_seq) > 0 || h->flags & WLMI_TCP_RST)
         d->next_seq = end;
     d->seq_known = 1;
+    d->fin_seen |= (h->flags & WLMI_TCP_FIN) != 0;
+    d->rst_seen |= (h->flags & WLMI_TCP_RST) != 0;
     if (h->flags & WLMI_TCP_ACK)
         d->ack = h->v[WLMI_F_ACK];
     if (syn) {

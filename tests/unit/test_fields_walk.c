@@ -9,7 +9,8 @@
 #include "support/hostile.h"
 #include "support/roundtrip.h"
 #include "support/sound.h"
-#include "token/fields.h"
+#include "task/report_tcp.h"
+#include "token/fields_coder.h"
 
 #ifndef WALKS /* fewer where the build is slow: see tests/CMakeLists.txt */
 #define WALKS 10000
@@ -168,11 +169,51 @@ static void a_walk_without_tags_is_sound(void **state)
     free(s);
 }
 
+/* Any tags; sequence numbers, handshakes and ends as an independent judge sees them. */
+static void generated_tcp_is_sound(void **state)
+{
+    walker w = {.plain = 0};
+    wlm_error error;
+    int tcp = 0, opened = 0;
+    (void)state;
+    assert_ok(codec->make(&w.coder, &error), &error);
+    wlmi_rng_seed(&w.rng, 10);
+    for (int i = 0; i < WALKS; i++) {
+        wlmi_pushed what = WLMI_PUSHED;
+        wlmi_tcp_flow flow = {.opening = WLMI_TCP_NOTHING};
+        int packets = 0, reset = 0;
+        w.options = (wlmi_coder_options){
+            .generating = WLMI_GENERATING_WHOLE, .shuffle = i % 3 == 0, .seed = (uint64_t)i};
+        codec->start(w.coder, &w.options);
+        for (size_t count = 0; what != WLMI_PUSHED_END; count++) {
+            wlmi_token token = choose(&w, count);
+            wlmi_headers h;
+            if (count == 0) /* TCP, raw */
+                token = (wlmi_token)(WLMI_T_SHAPE + WLMI_FL_RAW * WLMI_FIELDS_NETS + (i % 2 ? WLMI_FN_6 : 0));
+            assert_ok(codec->push(w.coder, token, &what, &error), &error);
+            if (what != WLMI_PUSHED_PACKET)
+                continue;
+            wlmi_decode(codec->packet(w.coder), &h);
+            unsigned wrong = wlmi_tcp_follow(&flow, w.coder->values.direction, codec->packet(w.coder), &h);
+            packets++;
+            if (wrong || reset)
+                fail_msg("walk %d, packet %d: fault %u, after a reset %d", i, packets, wrong, reset);
+            reset = h.tcp_flags & WLMI_TCP_RST;
+            tcp++;
+        }
+        opened += flow.opening == WLMI_TCP_OPEN;
+    }
+    print_message("%d packets, %d openings complete\n", tcp, opened);
+    assert_true(tcp > WALKS && opened > WALKS / 100);
+    codec->drop(w.coder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_walk_decodes),
         cmocka_unit_test(a_walk_without_tags_is_sound),
+        cmocka_unit_test(generated_tcp_is_sound),
     };
     return cmocka_run_group_tests_name("fields_walk", tests, NULL, NULL);
 }

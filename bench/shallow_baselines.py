@@ -13,158 +13,107 @@ Feature sets, of the first 32 packets at most:
   shortcut (policy none alone): clock, link type, addresses, ports, which no honest score may rest on
 
 Prints one JSON object: for each policy, feature set and model accuracy, macro-F1 over the labels that the scored part
-has (predictions of other labels are errors), and a 95 % interval of it from resampling captures. Other parts of the
-object, on demand: few labels (--per-label), altered flows (--stress), strangers (--open-set)."""
-import argparse, ipaddress, json, os, subprocess, sys, tempfile, time
+has (predictions of other labels are errors), and a 95 % interval of it from resampling captures. Or, in place of that:
+  --per-label N   from N training flows of each label, for each draw those of `wirelm train --per-label N --draw S`
+  --stress A,B    on flows altered as `wirelm evaluate classify --stress` alters them, by models that learned from flows
+                  as they are, and by models that saw each training flow once more, altered in one of these ways
+  --open-set      without the labels of --left-out: how well the largest probability tells them and the flows of
+                  --strangers from the others
+
+Boosting stops early: on the dev part (val), which flatters its scores there a little; after few labels, which have no
+dev part, after 100 rounds. Cost on two idle cores, in minutes for each fit: forest 0.1 for 10,000 flows (memory: 1 GB
+for 20,000 flows of 49 labels), boosting 0.2 to --minutes, where it stops at the latest ("rounds" then depends on the
+machine). A task with all policies takes 9 fits of each model at most, features that a policy leaves as they were
+counting once: 3 to 12 minutes; --per-label 10 with five draws 3, --stress with 11 alterations 5, --open-set 3. --resume
+FILE keeps every fit's answers: a run that was stopped goes on, and one that is run again takes seconds."""
+import argparse, hashlib, json, os, sys, time, warnings, zlib
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin cost the most beside a busy neighbour
-from collections import defaultdict
 
+import lightgbm
 import numpy as np
-from lightgbm import LGBMClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import f1_score, roc_auc_score
 
-PACKETS, BYTES = 32, 128
-ABSENT = -1e6
-SETS = ("sizes", "bytes", "stack", "all")
-SHAPE_SETS = ("sizes",)
+from shallow_features import PACKETS, SETS, SETS_OF, Reader, label_counts, mix2
+
+warnings.filterwarnings("ignore", message=".*eval_set.*")  # its new name is not in LightGBM 4.0
 RESAMPLES = 200
+FEW_ROUNDS = 100
 
 
-# ---------------------------------------------------------------- features
+# ---------------------------------------------------------------- models
 
-def padded(values, length, fill=ABSENT):
-    values = list(values[:length])
-    return values + [fill] * (length - len(values))
-
-
-def packed(row):
-    return np.asarray(row, dtype=np.float32)
+def forest(args, x, y):
+    return RandomForestClassifier(n_estimators=args.trees, class_weight="balanced_subsample", random_state=args.seed,
+                                  n_jobs=args.threads).fit(x, y)
 
 
-def summary(values):
-    if not values:
-        return [0, 0, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]
-    v = np.asarray(values, dtype=np.float64)
-    return [len(v), v.sum(), v.mean(), v.std(), v.min(), np.median(v), v.max()]
+def out_of_time(minutes):
+    until = time.time() + 60 * minutes
+
+    def check(env):
+        if time.time() > until:
+            raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
+    return check
 
 
-def sizes(flow):
-    backward, size, times = flow["backward"], flow["payload"], flow["time"]
-    gaps = [b - a for a, b in zip(times, times[1:])]
-    row = padded([-s if b else s for s, b in zip(size, backward)], PACKETS)
-    row += padded(times, PACKETS) + padded(gaps, PACKETS - 1)
-    row += padded([-w if b else w for w, b in zip(flow["wire"], backward)], PACKETS)
-    for way in (0, 1):
-        row += summary([s for s, b in zip(size, backward) if b == way])
-        row += summary([s for s, b in zip(size, backward) if b == way and s])
-        own = [t for t, b in zip(times, backward) if b == way]
-        row += summary([b - a for a, b in zip(own, own[1:])])
-    row += summary(size) + summary(gaps)
-    row += [len(times), times[-1] if times else 0, sum(a != b for a, b in zip(backward, backward[1:])), sum(backward)]
-    return row
-
-
-def payload_bytes(flow):
-    row = []
-    for name in ("bytes_forward", "bytes_backward"):
-        row += padded(bytes.fromhex(flow[name]), BYTES, -1)
-    return row + [len(flow["bytes_forward"]) // 2, len(flow["bytes_backward"]) // 2]
-
-
-def stack(flow, layouts):
-    row = [flow["ip"], flow["proto"], *flow["segment_size"], *flow["window_scale"]]
-    for name in ("ttl", "tos", "df", "id", "flags", "window"):
-        row += padded(flow[name], PACKETS, -1)
-    row += padded([layouts.setdefault(o, len(layouts)) for o in flow["options"]], PACKETS, -1)
-    ids = flow["id"][:PACKETS]
-    return row + padded([b - a for a, b in zip(ids, ids[1:])], PACKETS - 1)
-
-
-def shortcut(flow):
-    def address(text):
-        """Up to eight numbers: bytes of IPv4, 16-bit words of IPv6; none of a link layer's."""
-        try:
-            packed = ipaddress.ip_address(text).packed
-        except ValueError:
-            packed = b""
-        return padded(packed if len(packed) == 4 else np.frombuffer(packed, ">u2").tolist(), 8)
-    return [flow["clock_ns"] * 1e-9, flow["link_type"], *address(flow["src"]), *address(flow["dst"]), flow["src_port"],
-            flow["dst_port"]]
-
-
-class Table:
-    """Features of some flows: one matrix per set, labels, capture groups, parts."""
-    def __init__(self, rows, label, group, part, flow):
-        self.x = {name: np.asarray(m, dtype=np.float32) for name, m in rows.items()}
-        if "sizes" in self.x and "stack" in self.x:
-            self.x["all"] = np.hstack([self.x["sizes"], self.x["bytes"], self.x["stack"]])
-        self.label, self.group, self.part = np.asarray(label), np.asarray(group), np.asarray(part)
-        self.flow = np.asarray(flow)
-
-    def where(self, chosen):
-        t = object.__new__(Table)
-        t.x = {name: m[chosen] for name, m in self.x.items()}
-        t.label, t.group, t.part, t.flow = (a[chosen] for a in (self.label, self.group, self.part, self.flow))
-        return t
-
-    def joined(self, other):
-        t = object.__new__(Table)
-        t.x = {name: np.vstack([m, other.x[name]]) for name, m in self.x.items()}
-        t.label, t.group, t.part, t.flow = (np.concatenate([a, b]) for a, b in (
-            (self.label, other.label), (self.group, other.group), (self.part, other.part), (self.flow, other.flow)))
-        return t
-
-
-def read_table(args, folders, hide, alter=None, sets=SETS, layouts=None):
-    rows, label, group, part, flow_id = defaultdict(list), [], [], [], []
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "features.jsonl")
-        command = [args.wirelm, "features", "-d", *folders, "--labelled", "--hide", hide, "--payload", args.payload,
-                   "--max-packets", str(args.max_packets), "-o", path]
-        if alter:
-            command += ["--alter", alter]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        with open(path) as f:
-            for line in f:
-                flow = json.loads(line)
-                if "sizes" in sets:
-                    rows["sizes"].append(packed(sizes(flow)))
-                if "stack" in sets:
-                    rows["bytes"].append(packed(payload_bytes(flow)))
-                    rows["stack"].append(packed(stack(flow, layouts)))
-                if "shortcut" in sets:
-                    rows["shortcut"].append(packed(shortcut(flow)))
-                label.append(flow["label"])
-                group.append(f"{flow['data']}/{flow['group']}")
-                part.append(flow["part"])
-                flow_id.append(f"{flow['data']}/{flow['flow']}")
-    return Table(rows, label, group, part, flow_id)
-
-
-# ---------------------------------------------------------------- models and scores
-
-def forest(args, seed):
-    return RandomForestClassifier(n_estimators=args.trees, class_weight="balanced_subsample", random_state=seed,
-                                  n_jobs=args.jobs)
-
-
-def boosting(args, seed, classes, count):
+def boosting(args, x, y, dev):
     """As many rounds for many classes as still end: each round grows a tree for each class."""
-    return LGBMClassifier(n_estimators=max(50, min(args.trees, 3000 // classes)), learning_rate=0.1, num_leaves=31,
-                          min_child_samples=20 if count > 2000 else 3, subsample=0.8, subsample_freq=1, max_bin=127,
-                          colsample_bytree=0.4, reg_lambda=1.0, random_state=seed, n_jobs=args.jobs, verbose=-1,
-                          deterministic=True, force_row_wise=True)
-
-
-def fit(args, name, x, y, seed):
-    if name == "forest":
-        return forest(args, seed).fit(x, y)
     names, index, count = np.unique(y, return_inverse=True, return_counts=True)
     weight = np.sqrt(len(y) / (len(names) * count))[index]  # half way to balance: whole weights let tiny classes shout
-    return boosting(args, seed, len(names), len(y)).fit(x, y, sample_weight=weight)
+    model = lightgbm.LGBMClassifier(n_estimators=300 if dev else FEW_ROUNDS, learning_rate=0.1, num_leaves=31,
+                                    min_child_samples=20 if len(y) > 2000 else 3, subsample=0.8, subsample_freq=1,
+                                    max_bin=127, colsample_bytree=0.4, reg_lambda=1.0, random_state=args.seed,
+                                    n_jobs=args.threads, verbose=-1, deterministic=True, force_row_wise=True)
+    stops, watched = [out_of_time(args.minutes)], None
+    if dev:
+        known = np.isin(dev[1], names)
+        watched = [(dev[0][known], dev[1][known])] if known.any() else None
+        stops += [lightgbm.early_stopping(15, verbose=False)] if watched else []
+    return model.fit(x, y, sample_weight=weight, eval_set=watched, callbacks=stops)
 
+
+class Learner:
+    """Fits models and asks them; remembers answers by what was learned from and asked, in memory and in --resume."""
+    def __init__(self, args):
+        self.args, self.known = args, {}
+        if args.resume and os.path.exists(args.resume):
+            with open(args.resume) as f:
+                self.known = {said["key"]: said for said in map(json.loads, f)}
+
+    def key(self, name, *arrays):
+        a, h = self.args, hashlib.sha256()
+        h.update(repr((name, a.trees, a.seed, a.minutes if name == "boosting" else 0)).encode())
+        for x in arrays:
+            h.update(repr(x.shape).encode())
+            h.update(np.ascontiguousarray(x) if x.dtype.kind == "f" else "\n".join(x).encode())
+        return h.hexdigest()
+
+    def answers(self, name, feature_set, train, tests, dev=None):
+        """For each test (label said, its probability), and the rounds of boosting."""
+        x, asked = train.matrix(feature_set), [t.matrix(feature_set) for t in tests]
+        watched = dev and name == "boosting" and (dev.matrix(feature_set), dev.label)
+        key = self.key(name, x, train.label, *asked, *(watched or ()))
+        if key not in self.known:
+            began = time.time()
+            model = (forest(self.args, x, train.label) if name == "forest" else
+                     boosting(self.args, x, train.label, watched))
+            shares = [model.predict_proba(a) for a in asked]
+            said = {"key": key, "seconds": round(time.time() - began, 1),
+                    "rounds": model.n_estimators_ if name == "boosting" else None,
+                    "said": [[str(l) for l in model.classes_[s.argmax(1)]] for s in shares],
+                    "sure": [[round(float(v), 6) for v in s.max(1)] for s in shares]}
+            self.known[key] = said
+            if self.args.resume:
+                with open(self.args.resume, "a") as f:
+                    f.write(json.dumps(said) + "\n")
+        said = self.known[key]
+        say(f"  {feature_set:8} {name:8} {said['seconds']:6.1f} s")
+        return [(np.asarray(l), np.asarray(s)) for l, s in zip(said["said"], said["sure"])], said["rounds"]
+
+
+# ---------------------------------------------------------------- scores
 
 def macro_f1(truth, guess):
     return float(f1_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0))
@@ -177,231 +126,155 @@ def interval(truth, guess, group):
     labels, t = np.unique(truth, return_inverse=True)
     code = {l: i for i, l in enumerate(labels)}
     g = np.asarray([code.get(v, len(labels)) for v in guess])
-    n = len(labels) + 1
-    counts = np.zeros((len(names), n * n))
-    np.add.at(counts, (index, t * n + g), 1)
-    drawn = []
+    n, drawn = len(labels) + 1, []
+    cell = t * n + g
     for _ in range(RESAMPLES):
-        m = (rng.multinomial(len(names), [1 / len(names)] * len(names)) @ counts).reshape(n, n)
+        times = rng.multinomial(len(names), [1 / len(names)] * len(names))
+        m = np.bincount(cell, weights=times[index], minlength=n * n).reshape(n, n)
         hit, said, there = np.diag(m), m.sum(0), m.sum(1)
         seen = there[:-1] > 0
         drawn.append(float((2 * hit[:-1] / np.maximum(said[:-1] + there[:-1], 1))[seen].mean()))
     return [float(np.percentile(drawn, 2.5)), float(np.percentile(drawn, 97.5))]
 
 
-def scores(truth, guess, group):
-    return {"accuracy": float(np.mean(truth == guess)), "macro_f1": macro_f1(truth, guess),
-            "interval": interval(truth, guess, group)}
+def scores(test, guess):
+    return {"accuracy": float(np.mean(test.label == guess)), "macro_f1": macro_f1(test.label, guess),
+            "interval": interval(test.label, guess, test.group)}
 
 
-def majority(train, test):
-    names, count = np.unique(train.label, return_counts=True)
-    guess = np.full(len(test.label), names[np.argmax(count)])
-    return dict(scores(test.label, guess, test.group), label=str(guess[0]))
+def majority(args, test):
+    label = label_counts(args.wirelm, args.data, "train").most_common(1)[0][0]
+    return dict(scores(test, np.full(len(test.label), label)), label=label)
 
 
-def capped(table, most, seed):
-    """At most so many flows of each label, drawn at random; all labels stay."""
-    if not most:
-        return table
-    rng = np.random.default_rng(seed)
-    chosen = []
-    for name in np.unique(table.label):
-        at = np.flatnonzero(table.label == name)
-        chosen.append(at if len(at) <= most else rng.choice(at, most, replace=False))
-    return table.where(np.sort(np.concatenate(chosen)))
+def told_apart(known, strangers):
+    truth = np.r_[np.ones(len(known)), np.zeros(len(strangers))]
+    return {"auroc": float(roc_auc_score(truth, np.r_[known, strangers])),
+            "fpr_at_95": float(np.mean(strangers >= np.percentile(known, 5))), "flows": len(strangers)}
 
 
 def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
-def model_scores(args, train, tests, name, feature_set, seed):
-    """Scores of one model on each part."""
-    model = fit(args, name, train.x[feature_set], train.label, seed)
-    return {part: scores(t.label, model.predict(t.x[feature_set]), t.group) for part, t in tests.items()}
-
-
-def same(a, b):
-    return a.shape == b.shape and np.array_equal(a, b)
-
-
 # ---------------------------------------------------------------- what is asked
 
-def policy_scores(args, train, tests, sets, before=None):
-    """{part: {feature set: {model: scores}}}. before: (train, scores) of another policy, which are taken over where
-    that leaves the very same features."""
-    result = {part: {f: {} for f in sets} for part in tests}
-    for feature_set in sets:
-        if before and feature_set in before[0].x and same(before[0].x[feature_set], train.x[feature_set]):
-            for part in tests:
-                result[part][feature_set] = before[1][part][feature_set]
-            continue
-        for name in args.models:
-            began = time.time()
-            for part, score in model_scores(args, train, tests, name, feature_set, args.seed).items():
-                result[part][feature_set][name] = score
-                say(f"  {feature_set:8} {name:8} {part:5} {score['macro_f1']:.3f}  {time.time() - began:.0f} s")
-    return result
+def sets_of(args, hide):
+    return [s for s in SETS_OF.get(hide, SETS) if hide in SETS_OF or s in args.sets]
 
 
-def few_label_scores(args, train, tests, sets):
-    """Mean over draws of so many flows per label."""
-    result = {part: {f: {} for f in sets} for part in tests}
-    for feature_set in sets:
-        for name in args.models:
-            drawn = [model_scores(args, capped(train, args.per_label, 1000 + d), tests, name, feature_set, 1000 + d)
-                     for d in range(args.draws)]
-            for part in tests:
-                mean = {k: float(np.mean([s[part][k] for s in drawn])) for k in ("accuracy", "macro_f1")}
-                result[part][feature_set][name] = dict(mean, macro_f1_draws=[s[part]["macro_f1"] for s in drawn])
-                say(f"  {args.per_label} per label {feature_set:8} {name:8} {part:5} {mean['macro_f1']:.3f}")
-    return result
+def fits(args, hide):
+    return [(s, m) for s in sets_of(args, hide) for m in args.models]
 
 
-def stress_scores(args, hide, train, sets, layouts):
-    """Models trained on each flow as it is, and on each flow also once altered, as a model's training is."""
-    altered = {a: read_table(args, args.data, hide, a, sets, layouts) for a in args.stress}
-    rng = np.random.default_rng(args.seed)
-    drawn = dict(zip(train.flow, np.asarray(args.stress)[rng.integers(len(args.stress), size=len(train.flow))]))
-    mixed = train
-    for a, table in altered.items():
-        mixed = mixed.joined(table.where(np.asarray([drawn.get(f) == a for f in table.flow], dtype=bool)))
-    result = {part: {a: {f: {} for f in sets} for a in args.stress} for part in args.split}
-    for feature_set in sets:
-        for name in args.models:
-            models = {"trained_plain": fit(args, name, train.x[feature_set], train.label, args.seed),
-                      "trained_altered": fit(args, name, mixed.x[feature_set], mixed.label, args.seed)}
-            for part in args.split:
-                for a, table in altered.items():
-                    test = table.where(table.part == part)
-                    result[part][a][feature_set][name] = {
-                        how: scores(test.label, m.predict(test.x[feature_set]), test.group)
-                        for how, m in models.items()}
-                    say(f"  {a} {feature_set} {name} {part} "
-                        f"{result[part][a][feature_set][name]['trained_altered']['macro_f1']:.3f}")
-    return result
+def whole(args, learner, reader):
+    train, test = reader.read("train", args.cap, args.seed), reader.read(args.split)
+    dev = reader.read("val", args.cap, args.seed) if "boosting" in args.models else None
+    features = {}
+    for feature_set, name in fits(args, reader.hide):
+        [(guess, _)], rounds = learner.answers(name, feature_set, train, [test], dev)
+        features.setdefault(feature_set, {})[name] = dict(scores(test, guess), rounds=rounds)
+    return {"train_flows": len(train.label), "flows": len(test.label), "captures": len(np.unique(test.group)),
+            "majority": majority(args, test), "features": features}
 
 
-def told_apart(known, strangers):
-    line = np.percentile(known, 5)
-    truth = np.r_[np.ones(len(known)), np.zeros(len(strangers))]
-    return {"auroc": float(roc_auc_score(truth, np.r_[known, strangers])),
-            "false_positives_at_95": float(np.mean(strangers >= line)), "flows": len(strangers)}
+def few_labels(args, learner, reader):
+    test, features = reader.read(args.split), {}
+    tables = [reader.read("train", args.per_label, draw) for draw in args.draw]
+    for feature_set, name in fits(args, reader.hide):
+        drawn = [scores(test, learner.answers(name, feature_set, t, [test])[0][0][0]) for t in tables]
+        features.setdefault(feature_set, {})[name] = dict(
+            {k: float(np.mean([s[k] for s in drawn])) for k in ("accuracy", "macro_f1")},
+            macro_f1_draws=[s["macro_f1"] for s in drawn])
+    return {"flows": len(test.label), "train_flows": [len(t.label) for t in tables], "features": features}
 
 
-def open_set_scores(args, train, tests, sets, strangers):
-    """A fifth of the labels is left out of training; they and the flows of other folders are strangers. Told by the
-    largest probability: AUROC, and the share of strangers taken for known where 95 % of the known are."""
-    names = np.unique(train.label)
-    left_out = np.random.default_rng(args.seed).choice(names, len(names) // 5, replace=False)
-    known = train.where(~np.isin(train.label, left_out))
-    result = {part: {"left_out": [str(n) for n in left_out]} for part in tests}
-    for feature_set in sets:
-        for name in args.models:
-            model = fit(args, name, known.x[feature_set], known.label, args.seed)
-            for part, test in tests.items():
-                sure = model.predict_proba(test.x[feature_set]).max(1)
-                inside = np.isin(test.label, np.unique(known.label))
-                groups = {"left_out": sure[~inside]} if (~inside).any() else {}
-                if part in strangers:
-                    groups["other_tasks"] = model.predict_proba(strangers[part].x[feature_set]).max(1)
-                if groups:
-                    groups["both"] = np.concatenate(list(groups.values()))
-                result[part].setdefault(feature_set, {})[name] = {k: told_apart(sure[inside], v)
-                                                                  for k, v in groups.items()}
-                say(f"  open {feature_set} {name} {part} {result[part][feature_set][name]}")
-    return result
+def stress(args, learner, reader):
+    def drawn_for(a):
+        return lambda label, i: mix2(mix2(args.seed, zlib.crc32(label.encode())), i) % len(args.stress) == a
+    plain, dev = reader.read("train", args.cap, args.seed), reader.read("val", args.cap, args.seed)
+    altered = [reader.read("train", args.cap, args.seed, name, drawn_for(a)) for a, name in enumerate(args.stress)]
+    tests = {"none": reader.read(args.split), **{a: reader.read(args.split, alter=a) for a in args.stress}}
+    result = {a: {} for a in tests}
+    for how, train in (("trained_plain", plain), ("trained_altered", plain.joined(altered))):
+        for feature_set, name in fits(args, reader.hide):
+            answers, _ = learner.answers(name, feature_set, train, list(tests.values()), dev)
+            for (a, test), (guess, _) in zip(tests.items(), answers):
+                result[a].setdefault(feature_set, {}).setdefault(name, {})[how] = {
+                    "accuracy": float(np.mean(test.label == guess)), "macro_f1": macro_f1(test.label, guess)}
+    return {"flows": len(tests["none"].label), "stress": result}
+
+
+def open_set(args, learner, reader):
+    test = reader.read(args.split)
+    train, dev = (reader.read(part, args.cap, args.seed) for part in ("train", "val"))
+    train, dev = (t.where(~np.isin(t.label, args.left_out)) for t in (train, dev))
+    outside = np.isin(test.label, args.left_out)
+    asked = [test.where(~outside), *([test.where(outside)] if outside.any() else [])]
+    kinds = ["left_out"] if outside.any() else []
+    if args.strangers:
+        asked.append(reader.read(args.split, strangers=args.strangers))
+        kinds.append("other_folders")
+    features = {}
+    for feature_set, name in fits(args, reader.hide):
+        answers, _ = learner.answers(name, feature_set, train, asked, dev)
+        known, *strangers = [sure for _, sure in answers]
+        said = {kind: told_apart(known, s) for kind, s in zip(kinds, strangers)}
+        features.setdefault(feature_set, {})[name] = dict(said, all=told_apart(known, np.concatenate(strangers)),
+                                                          macro_f1=macro_f1(asked[0].label, answers[0][0]))
+    return {"known": len(asked[0].label), "left_out": args.left_out, "features": features}
 
 
 def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("-d", "--data", nargs="+", required=True, help="imported folders of one task")
     p.add_argument("--wirelm", default=os.environ.get("WIRELM", "wirelm"))
-    p.add_argument("--split", default="val", help="parts to score on: val, test")
+    p.add_argument("--split", default="val", help="part to score on: val, test")
     p.add_argument("--hide", default="ids,implicit,shape")
     p.add_argument("--payload", default="128", help="bytes of each packet that the model is shown")
     p.add_argument("--max-packets", type=int, default=PACKETS)
     p.add_argument("--models", default="forest,boosting")
-    p.add_argument("--trees", type=int, default=300)
-    p.add_argument("--cap", type=int, default=0, help="train on at most so many flows of each label (0: all)")
-    p.add_argument("--per-label", type=int, default=0, help="also train on so many flows of each label")
-    p.add_argument("--draws", type=int, default=5)
-    p.add_argument("--stress", default="", help="alterations of flows, separated by commas")
+    p.add_argument("--sets", default=",".join(SETS), help="feature sets where the policy leaves all four")
+    p.add_argument("--trees", type=int, default=300, help="of a forest")
+    p.add_argument("--minutes", type=float, default=1, help="that a fit of boosting may take")
+    p.add_argument("--cap", type=int, default=1000, help="learn from at most so many flows of each label (0: all)")
+    p.add_argument("--per-label", type=int, default=0, metavar="N", help="few labels: so many flows of each label")
+    p.add_argument("--draw", default="1,2,3,4,5", metavar="S,S", help="which ones; scores are means over the draws")
+    p.add_argument("--stress", default="", metavar="A,A", help="alterations of flows (docs/ALTERATIONS.md)")
     p.add_argument("--open-set", action="store_true")
-    p.add_argument("--strangers", nargs="*", default=[], help="folders of other tasks, for --open-set")
+    p.add_argument("--left-out", default="", metavar="L,L", help="labels that are not taught")
+    p.add_argument("--strangers", nargs="*", default=[], metavar="DIR", help="folders all of whose flows are strangers")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--jobs", type=int, default=1)
-    p.add_argument("--out", help="file to write the JSON to, else standard output; {} in it becomes the part")
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--resume", metavar="FILE", help="keeps answers of all fits, for the next run")
+    p.add_argument("--out", metavar="FILE", help="file to write the JSON to, else standard output")
     args = p.parse_args()
-    args.hide, args.models, args.split = args.hide.split(","), args.models.split(","), args.split.split(",")
-    if len(args.split) > 1 and args.out and "{}" not in args.out:
-        p.error("several parts need an --out with {}")
-    args.stress = [s for s in args.stress.split(",") if s]
+    for name in ("hide", "models", "sets", "stress", "left_out", "draw"):
+        setattr(args, name, [word for word in getattr(args, name).split(",") if word])
+    args.draw = [int(d) for d in args.draw]
+    if args.open_set and not args.left_out and not args.strangers:
+        p.error("--open-set needs --left-out or --strangers")
     return args
-
-
-def divide(args, table):
-    train = capped(table.where(table.part == "train"), args.cap, args.seed)
-    tests = {part: table.where(table.part == part) for part in args.split}
-    for part, t in {"train": train, **tests}.items():
-        if not len(t.label):
-            sys.exit(f"no labelled flow in part {part}")
-    return train, tests
-
-
-def score_policy(args, hide, before):
-    """({part: results}, what the next policy may take over)."""
-    say(hide)
-    sets, layouts = SHAPE_SETS if hide == "shape" else SETS, {}
-    train, tests = divide(args, read_table(args, args.data, hide, None, sets, layouts))
-    features = policy_scores(args, train, tests, sets, before)
-    result = {part: {"train_flows": len(train.label), "flows": len(t.label), "captures": len(np.unique(t.group)),
-                     "majority": majority(train, t), "features": features[part]} for part, t in tests.items()}
-    more = {}
-    if args.per_label:
-        more["few_labels"] = few_label_scores(args, train, tests, sets)
-    if args.stress:
-        more["stress"] = stress_scores(args, hide, train, sets, layouts)
-    if args.open_set:
-        others = read_table(args, args.strangers, hide, None, sets, layouts) if args.strangers else None
-        strangers = {p: capped(others.where(others.part == p), 100, args.seed) for p in tests} if others else {}
-        more["open_set"] = open_set_scores(args, train, tests, sets, strangers)
-    for name, by_part in more.items():
-        for part in tests:
-            result[part][name] = by_part[part]
-    return result, (train, features)
-
-
-def score_shortcut(args):
-    say("shortcut")
-    train, tests = divide(args, read_table(args, args.data, "none", None, ("shortcut",)))
-    return policy_scores(args, train, tests, ("shortcut",))
-
-
-def write(args, part, result):
-    text = json.dumps(result)
-    if not args.out:
-        return print(text)
-    path = args.out.replace("{}", part)
-    with open(path + ".part", "w") as f:
-        f.write(text + "\n")
-    os.replace(path + ".part", path)
 
 
 def main():
     args = parse_arguments()
-    said = {"data": [os.path.basename(os.path.normpath(d)) for d in args.data], "payload": args.payload,
-            "max_packets": args.max_packets, "trees": args.trees, "cap": args.cap, "seed": args.seed,
-            "per_label": args.per_label}
-    shortcut = score_shortcut(args)
-    result = {part: dict(said, split=part, shortcut=shortcut[part]["shortcut"], hide={}) for part in args.split}
-    before = None
-    for hide in args.hide:
-        scored, before = score_policy(args, hide, before)
-        for part in args.split:
-            result[part]["hide"][hide] = scored[part]
-            write(args, part, result[part])
+    learner = Learner(args)
+    ask = few_labels if args.per_label else stress if args.stress else open_set if args.open_set else whole
+    result = {"data": [os.path.basename(os.path.normpath(d)) for d in args.data], "split": args.split,
+              "payload": args.payload, "max_packets": args.max_packets, "trees": args.trees, "cap": args.cap,
+              "seed": args.seed, "per_label": args.per_label, "draws": args.draw if args.per_label else [], "hide": {}}
+    for hide in args.hide + ["none"] * (ask is whole):
+        say(hide)
+        result["hide"][hide] = ask(args, learner, Reader(args.wirelm, args.data, hide, args.payload, args.max_packets))
+    if ask is whole:
+        result["shortcut"] = result["hide"].pop("none")["features"]["shortcut"]
+    text = json.dumps(result)
+    if not args.out:
+        return print(text)
+    with open(args.out + ".part", "w") as f:
+        f.write(text + "\n")
+    os.replace(args.out + ".part", args.out)
 
 
 main()

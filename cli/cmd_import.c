@@ -35,6 +35,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_error error;
     wlm_status status;
     const char *split = NULL;
+    uint32_t threads = 0;
     list paths = {NULL, 0};
     const option table[] = {
         {'o', "out", OPTION_TEXT, "DIR", &options.out, "folder to write; replaced only on success", 1},
@@ -48,16 +49,20 @@ static int run(const command *self, int argc, char **argv)
          "80/10/10 by capture or flow, or as the CSV says (default: as it says where it does, else capture)", 0},
         {0, "part", OPTION_PART, "train|val|test", &options.part, "everything into one part", 0},
         {0, "seed", OPTION_U64, "N", &options.seed, "of the split (%default)", 0},
+        {0, "threads", OPTION_U32, "N", &threads, "that read captures, 0: one per processor (default %default)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, &paths);
     if (exit_status < 0 && split && !parse_split(split, &options.split))
         exit_status = usage_error(self, "option '--split' cannot be '%s'", split);
+    if (exit_status < 0 && threads > 4096)
+        exit_status = usage_error(self, "option '--threads' cannot be '%u'", threads);
     if (exit_status < 0 && !paths.count && !options.labels)
         exit_status = usage_error(self, "names nothing to import: give captures, folders, or --labels");
     if (exit_status < 0) {
         options.paths = paths.item;
         options.path_count = paths.count;
+        options.threads = (int)threads;
         options.progress = show_progress;
         options.stop = install_stop();
         status = wlm_import(&options, &report, &error);
@@ -69,4 +74,4 @@ static int run(const command *self, int argc, char **argv)
 
 const command command_import = {
     "import", "captures, labels and a split become a folder that train and evaluate read",
-    "-o DIR [--task NAME] [--labels CSV] [--split capture|flow|given] [--part train|val|test] PATH...", run};
+    "-o DIR [--task NAME] [--labels CSV] [--split capture|flow|given] [--part train|val|test] [--threads N] PATH...", run};

@@ -284,6 +284,8 @@ typedef struct wlm_import_options {
     uint64_t seed;
     const char *const *paths; /* files and folders */
     size_t path_count;
+    int threads;              /* that read captures, beside the caller's, which writes: 1: that one does both; 0: one
+                                 per processor. The folder is the same to the last byte */
     wlm_progress_fn *progress;
     void *user;
     wlm_stop *stop;

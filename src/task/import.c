@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "capture/flow.h"
 #include "model/model.h"
+#include "task/ahead.h"
 #include "task/shard_layout.h"
 #include "task/shard_write.h"
 #include "task/sources.h"
@@ -27,17 +27,16 @@ typedef struct importer {
     wlmi_shard_flow *flow;
     size_t flows, capacity;
     wlmi_shard_writer *writer;
+    wlmi_ahead *ahead;
     uint64_t passed_over; /* files found that are no captures */
     char passed_over_first[256];
     uint32_t fell_back;   /* labels */
-    const wlmi_source *source; /* being read */
+    const wlmi_source *source; /* at hand */
     uint32_t file;
+    uint64_t *place;      /* [places] of each of its flows: index in flow, or DROPPED */
+    size_t places, place_capacity;
 } importer;
 
-/* What the flow table keeps beside each flow. */
-typedef struct flow_place {
-    uint64_t place; /* index + 1 in importer.flow; 0: new; DROPPED */
-} flow_place;
 #define DROPPED UINT64_MAX
 
 static void note(const importer *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -146,53 +145,53 @@ static wlm_status place_flow(importer *m, wlmi_shard_flow *flow, int *keep, wlm_
     return WLM_OK;
 }
 
-static wlm_status new_flow(importer *m, const wlmi_flow *f, uint64_t *place, wlm_error *error)
+static wlm_status new_flow(importer *m, const wlm_flow_key *key, wlm_error *error)
 {
     wlmi_shard_flow *flow;
     int keep;
-    if (!wlmi_grow(&m->flow, &m->capacity, m->flows + 1, sizeof *m->flow))
+    if (!wlmi_grow(&m->flow, &m->capacity, m->flows + 1, sizeof *m->flow) ||
+        !wlmi_grow(&m->place, &m->place_capacity, m->places + 1, sizeof *m->place))
         return WLMI_NO_MEMORY(error);
     flow = &m->flow[m->flows];
     memset(flow, 0, sizeof *flow);
-    flow->key = f->key;
+    flow->key = *key;
     flow->file = m->file;
     WLMI_TRY(place_flow(m, flow, &keep, error));
-    if (keep)
-        m->flows++;
-    else
-        m->report.unlabelled_dropped++;
-    *place = keep ? m->flows : DROPPED;
+    m->place[m->places++] = keep ? m->flows++ : DROPPED;
+    m->report.unlabelled_dropped += !keep;
     return WLM_OK;
 }
 
-static void flow_ended(void *owner, wlmi_flow *f)
+static wlm_status store_packets(importer *m, const wlmi_ahead_block *block, wlm_error *error)
 {
-    importer *m = owner;
-    uint64_t place = ((const flow_place *)f->user)->place;
-    if (place == 0 || place == DROPPED)
-        return;
-    m->flow[place - 1].key = f->key;
-    m->flow[place - 1].start = f->start;
-    m->flow[place - 1].end = f->end;
-    m->flow[place - 1].oneway = !f->packets[0] || !f->packets[1];
+    for (size_t i = 0; i < block->opens; i++)
+        WLMI_TRY(new_flow(m, &block->opened[i], error));
+    for (size_t i = 0; i < block->packets.count; i++) {
+        const wlm_packet packet = wlmi_packet_list_at(&block->packets, i);
+        const uint64_t place = m->place[block->flow[i]];
+        if (place == DROPPED)
+            continue;
+        m->report.packets++;
+        m->report.bytes += packet.captured;
+        WLMI_TRY(wlmi_shard_write_packet(m->writer, place, &packet, error));
+    }
+    return WLM_OK;
 }
 
-static wlm_status store_packet(importer *m, wlmi_flow_table *table, const wlm_packet *packet, wlm_error *error)
+/* What is known of the capture's flows now that it is at its end. */
+static void end_flows(importer *m)
 {
-    wlmi_headers headers;
-    wlmi_flow *flow;
-    flow_place *place;
-    int backward;
-    wlmi_decode(packet, &headers);
-    WLMI_TRY(wlmi_flow_of(table, packet, &headers, &flow, &backward, error));
-    place = flow->user;
-    if (place->place == 0)
-        WLMI_TRY(new_flow(m, flow, &place->place, error));
-    if (place->place == DROPPED)
-        return WLM_OK;
-    m->report.packets++;
-    m->report.bytes += packet->captured;
-    return wlmi_shard_write_packet(m->writer, place->place - 1, packet, error);
+    size_t count;
+    const wlmi_ahead_flow *flow = wlmi_ahead_flows(m->ahead, &count);
+    for (size_t i = 0; i < count; i++) {
+        wlmi_shard_flow *kept = m->place[i] == DROPPED ? NULL : &m->flow[m->place[i]];
+        if (!kept)
+            continue;
+        kept->key = flow[i].key;
+        kept->start = flow[i].start;
+        kept->end = flow[i].end;
+        kept->oneway = flow[i].oneway;
+    }
 }
 
 static void damaged(importer *m, const wlm_error *why, const char *but)
@@ -204,70 +203,76 @@ static void damaged(importer *m, const wlm_error *why, const char *but)
     note(m, "%s: %s%s%s", m->source->path, offset, why->cause, but);
 }
 
-static wlm_status read_packets(importer *m, wlm_capture *capture, wlmi_flow_table *table, wlm_error *error)
+static wlm_status check_stop(const importer *m, wlm_error *error)
 {
-    wlm_packet packet;
-    wlm_error why;
-    for (;;) {
-        wlm_status status = wlm_capture_next(capture, &packet, &why);
-        if (status == WLM_ERR_FORMAT)
-            damaged(m, &why, " (packets before that are imported)");
-        if (status == WLM_ERR_FORMAT || status == WLM_END)
-            break;
-        if (status != WLM_OK) {
-            if (error)
-                *error = why;
-            return status;
-        }
-        if ((packet.number & 1023) == 0 && m->options->stop && *m->options->stop)
-            return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped: nothing was imported");
-        WLMI_TRY(store_packet(m, table, &packet, error));
-    }
-    wlmi_flow_table_flush(table);
-    return wlmi_shard_write_flush(m->writer, error);
+    if (m->options->stop && *m->options->stop)
+        return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped: nothing was imported");
+    return WLM_OK;
 }
 
-static wlm_status read_capture(importer *m, wlm_error *error)
+static wlm_status begin_file(importer *m, wlm_error *error)
 {
-    const wlmi_flow_options options = {0, 0, 0, sizeof(flow_place)};
-    wlm_capture *capture = NULL;
-    wlmi_flow_table *table = NULL;
+    m->file = wlmi_strings_add(&m->files, m->source->path);
+    m->places = 0;
+    return m->file == WLMI_NO_STRING ? WLMI_NO_MEMORY(error) : WLM_OK;
+}
+
+/* The capture that comes next, which is m->source. */
+static wlm_status take_capture(importer *m, wlm_error *error)
+{
+    const wlmi_ahead_block *block;
     wlm_error why;
-    wlm_status status = wlm_capture_open(&capture, m->source->path, &why);
-    if (status == WLM_ERR_FORMAT && m->source->found) {
+    wlm_status status;
+    int opened = 0;
+    while ((status = wlmi_ahead_next(m->ahead, &block, &why)) == WLM_OK) {
+        if (!opened++)
+            WLMI_TRY(begin_file(m, error));
+        WLMI_TRY(check_stop(m, error));
+        WLMI_TRY(store_packets(m, block, error));
+    }
+    if (status == WLM_ERR_FORMAT && !opened && m->source->found) {
         if (m->passed_over++ == 0)
             snprintf(m->passed_over_first, sizeof m->passed_over_first, "%s", m->source->path);
         return WLM_OK;
     }
     m->report.files++;
     if (status == WLM_ERR_FORMAT) {
-        damaged(m, &why, "");
-        return WLM_OK;
-    }
-    if (status != WLM_OK) {
+        damaged(m, &why, opened ? " (packets before that are imported)" : "");
+    } else if (status != WLM_END) {
         if (error)
             *error = why;
         return status;
     }
-    m->file = wlmi_strings_add(&m->files, m->source->path);
-    status = m->file == WLMI_NO_STRING ? WLMI_NO_MEMORY(error)
-                                       : wlmi_flow_table_new(&table, &options, flow_ended, m, error);
+    if (!opened)
+        return WLM_OK;
+    end_flows(m);
+    return wlmi_shard_write_flush(m->writer, error);
+}
+
+static wlm_status take_captures(importer *m, wlm_error *error)
+{
+    const char **path = wlmi_alloc_array(m->sources.count, sizeof *path);
+    wlm_status status = path ? WLM_OK : WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < m->sources.count && path; i++)
+        path[i] = m->sources.item[i].path;
     if (status == WLM_OK)
-        status = read_packets(m, capture, table, error);
-    wlmi_flow_table_free(table);
-    wlm_capture_close(capture);
+        status = wlmi_ahead_new(&m->ahead, path, m->sources.count, m->options->threads, error);
+    for (size_t i = 0; i < m->sources.count && status == WLM_OK; i++) {
+        m->source = &m->sources.item[i];
+        status = check_stop(m, error);
+        if (status == WLM_OK)
+            status = take_capture(m, error);
+        if (status == WLM_OK)
+            tell(m, i + 1, NULL);
+    }
+    wlmi_ahead_free(m->ahead);
+    wlmi_free(path);
     return status;
 }
 
 static wlm_status read_captures(importer *m, wlm_error *error)
 {
-    for (size_t i = 0; i < m->sources.count; i++) {
-        if (m->options->stop && *m->options->stop)
-            return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped: nothing was imported");
-        m->source = &m->sources.item[i];
-        WLMI_TRY(read_capture(m, error));
-        tell(m, i + 1, NULL);
-    }
+    WLMI_TRY(take_captures(m, error));
     if (m->passed_over)
         note(m, "%llu files that are neither pcap nor pcapng were passed over, the first is %s",
              (unsigned long long)m->passed_over, m->passed_over_first);
@@ -444,5 +449,6 @@ wlm_status wlm_import(const wlm_import_options *options, wlm_import_report *repo
     wlmi_strings_free(&m.groups);
     wlmi_strings_free(&m.names);
     wlmi_free(m.flow);
+    wlmi_free(m.place);
     return status;
 }

@@ -335,18 +335,62 @@ static void only_an_import_is_replaced(void **state)
     assert_int_equal(stat(options.out, &st), 0);
 }
 
-static void an_import_is_deterministic(void **state)
+/* Captures under "many": small ones, some of them cut, some none at all, and a few of which each is several blocks. */
+static void make_many_captures(void)
 {
-    const char *path = test_path("tree");
+    for (int i = 0; i < 60; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "many/%c/%02d.pcap", 'a' + i % 3, i);
+        test_capture_two(name, (uint16_t)(4000 + 10 * i));
+        if (i % 7 == 3) {
+            size_t size;
+            uint8_t *data = test_read(test_path(name), &size);
+            test_write(test_path(name), i % 2 ? data : data + 8, i % 2 ? size - 1 - (size_t)i : size - 8);
+            free(data);
+        }
+        if (i % 13 == 6) {
+            const test_end client = {"10.0.0.1", (uint16_t)(4000 + i)}, server = {"10.0.0.9", 80};
+            test_capture c;
+            test_capture_begin(&c, name);
+            test_capture_tcp(&c, client, server, 4000);
+            for (uint16_t port = 5000; port < 7000; port++)
+                test_capture_udp(&c, (test_end){"10.0.0.1", port}, server, 5);
+            test_capture_end(&c);
+        }
+    }
+}
+
+static void take_note(void *user, const wlm_progress *progress)
+{
+    char *text = user;
+    size_t at = strlen(text);
+    snprintf(text + at, 16384 - at, "%d %s\n", (int)progress->done, progress->note ? progress->note : "");
+}
+
+static void an_import_is_the_same_for_any_number_of_threads(void **state)
+{
+    char *path = (make_many_captures(), strdup(test_path("many"))); /* tests' paths do not last */
+    static const int threads[] = {1, 1, 2, 3, 100};
     static const char *const part[] = {"import/packets.data", "import/packets.index", "import/dataset.json"};
-    wlm_import_options options = with_task("app");
+    static char notes[2][16384];
     uint8_t *first[3];
     size_t size[3];
     (void)state;
-    options.paths = &path;
-    options.path_count = 1;
-    for (int run = 0; run < 2; run++) {
-        wlmi_dataset_close(test_import(&options, NULL, NULL));
+    for (int run = 0; run < 5; run++) {
+        wlm_import_options options = with_task("app");
+        wlm_import_report report;
+        options.paths = (const char *const *)&path;
+        options.path_count = 1;
+        options.threads = threads[run];
+        options.progress = take_note;
+        options.user = notes[run > 0];
+        notes[1][0] = 0;
+        wlmi_dataset_close(test_import(&options, NULL, &report));
+        assert_true(report.packets > 100000);
+        assert_int_equal(report.files, 56);
+        assert_int_equal(report.files_damaged, 4);
+        if (run)
+            assert_string_equal(notes[0], notes[1]);
         for (int i = 0; i < 3; i++) {
             size_t n;
             uint8_t *data = test_read(test_path(part[i]), &n);
@@ -358,9 +402,33 @@ static void an_import_is_deterministic(void **state)
             assert_int_equal(n, size[i]);
             assert_memory_equal(data, first[i], n);
             free(data);
-            free(first[i]);
         }
     }
+    for (int i = 0; i < 3; i++)
+        free(first[i]);
+    free(path);
+}
+
+/* Whatever the readers are doing then. */
+static void an_import_ends_early_with_readers_at_work(void **state)
+{
+    const char *paths[] = {test_path("many"), test_path("unreadable.pcap")};
+    wlm_import_options options = wlm_import_options_default();
+    wlm_stop stop = 1;
+    wlm_error error;
+    (void)state;
+    options.paths = paths;
+    options.path_count = 1;
+    options.out = test_path("stopped");
+    options.threads = 3;
+    options.stop = &stop;
+    assert_int_equal(wlm_import(&options, NULL, &error), WLM_STOPPED);
+    assert_int_equal(access(options.out, F_OK), -1);
+    options.stop = NULL;
+    options.path_count = 2;
+    assert_int_equal(symlink("/proc/self/mem", paths[1]), 0); /* there, and not to be read */
+    assert_int_equal(wlm_import(&options, NULL, &error), WLM_ERR_IO);
+    assert_int_equal(access(options.out, F_OK), -1);
 }
 
 static void out_of_memory_leaves_nothing(void **state)
@@ -368,23 +436,25 @@ static void out_of_memory_leaves_nothing(void **state)
     const char *path = test_path("tree");
     wlm_import_options options = with_task("app");
     wlm_error error;
-    wlm_status status;
-    uint64_t k = 1;
     (void)state;
     options.labels = test_path("memory.csv");
     test_write_text(options.labels, "path,label,dst_port\ntree/web/a.pcap,w,80\ntree/mail/b.pcap,m,\n");
     options.paths = &path;
     options.path_count = 1;
-    options.out = test_path("tight");
-    do {
-        wlmi_alloc_fail_at(k++);
-        status = wlm_import(&options, NULL, &error);
-        wlmi_alloc_fail_at(0);
-        if (status != WLM_OK && status != WLM_ERR_MEMORY)
-            fail_msg("allocation %d: %s: %s", (int)k - 1, error.file, error.cause);
-        assert_int_equal(access(options.out, F_OK), status == WLM_OK ? 0 : -1);
-    } while (status != WLM_OK);
-    assert_true(k > 50);
+    for (options.threads = 1; options.threads <= 2; options.threads++) {
+        wlm_status status = WLM_ERR_MEMORY;
+        uint64_t k = 1;
+        options.out = test_path(options.threads == 1 ? "tight" : "tight too");
+        for (; status != WLM_OK; k++) {
+            wlmi_alloc_fail_at(k);
+            status = wlm_import(&options, NULL, &error);
+            wlmi_alloc_fail_at(0);
+            if (status != WLM_OK && status != WLM_ERR_MEMORY)
+                fail_msg("allocation %d: %s: %s", (int)k, error.file, error.cause);
+            assert_int_equal(access(options.out, F_OK), status == WLM_OK ? 0 : -1);
+        }
+        assert_true(k > 50);
+    }
 }
 
 int main(void)
@@ -402,7 +472,8 @@ int main(void)
         cmocka_unit_test(a_damaged_capture_gives_what_was_readable),
         cmocka_unit_test(mistakes_have_a_line),
         cmocka_unit_test(only_an_import_is_replaced),
-        cmocka_unit_test(an_import_is_deterministic),
+        cmocka_unit_test(an_import_is_the_same_for_any_number_of_threads),
+        cmocka_unit_test(an_import_ends_early_with_readers_at_work),
         cmocka_unit_test(out_of_memory_leaves_nothing),
     };
     return cmocka_run_group_tests_name("import", tests, make_captures, NULL);

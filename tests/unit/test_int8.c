@@ -48,7 +48,7 @@ static void factors_close(factors *f)
 }
 
 static const int sizes[][3] = {{1, 1, 1},   {1, 5, 7},    {3, 33, 50},  {5, 64, 64},  {6, 65, 3},
-                               {7, 128, 9}, {97, 70, 41}, {130, 64, 32}, {200, 300, 257}};
+                               {7, 128, 9}, {97, 70, 41}, {130, 64, 32}, {200, 300, 257}, {256, 200, 96}};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* Rows of whole numbers whose largest is 127 have scale 1: nothing is rounded, and sums below 2^24 are exact. */
@@ -98,7 +98,7 @@ static float row_scale(const float *row, int K)
     return most / 127;
 }
 
-/* Each value is at most half a scale off. And a row's bits depend on no other row. */
+/* Each value is at most half a scale off. And a row's bits depend neither on another row nor on the number of threads. */
 static void errors_stay_within_the_rounding(void **state)
 {
     (void)state;
@@ -106,13 +106,19 @@ static void errors_stay_within_the_rounding(void **state)
         factors f;
         factors_open(&f, sizes[i][0], sizes[i][1], sizes[i][2]);
         const int M = f.M, N = f.N, K = f.K;
-        float *y = malloc((size_t)M * N * 4), *alone = malloc((size_t)N * 4);
+        float *y = malloc((size_t)M * N * 4), *other = malloc((size_t)M * N * 4), *alone = malloc((size_t)N * 4);
         for (int j = 0; j < M * K; j++)
             f.x[j] = j / K == 2 ? 0 : (float)(wlmi_rng_normal(&rng) * pow(10, j / K % 9 - 4));
         for (int j = 0; j < N * K; j++)
             f.w[j] = j / K == 1 ? 0 : (float)wlmi_rng_normal(&rng);
         factors_take(&f);
         cpu->matmul_forward_onto(R(y), NULL, f.act, f.weight, M, N, K);
+        for (int threads = 1; threads <= 5; threads++) {
+            cpu->set_threads(threads);
+            cpu->matmul_forward_onto(R(other), NULL, f.act, f.weight, M, N, K);
+            assert_memory_equal(other, y, (size_t)M * N * 4);
+        }
+        cpu->set_threads(0);
         for (int m = 0; m < M; m++) {
             const float *x = f.x + m * K;
             const double sx = (double)row_scale(x, K);
@@ -130,7 +136,7 @@ static void errors_stay_within_the_rounding(void **state)
                 assert_true(fabs((double)y[m * N + n] - exact) <= bound * (1 + 1e-5));
             }
         }
-        free(y), free(alone);
+        free(y), free(other), free(alone);
         factors_close(&f);
     }
 }

@@ -13,7 +13,7 @@
 #include "tensor/cpu/simd.h"
 
 /* w's rows stand in panels of 64, which a tile of a few rows of x is multiplied by at a time. */
-enum { PANEL = 64, STEP = 4, TILE = 6, CHUNK = 16 * TILE, ZERO = 128 };
+enum { PANEL = 64, STEP = 4, TILE = 6, MOST_TILES = 16, ZERO = 128 };
 enum { MOST_K = INT32_MAX / (255 * 127) };
 
 struct wlmi_int8 {
@@ -172,7 +172,16 @@ typedef struct product {
     const float *x_scale; /* [M] */
     const wlmi_int8 *w;
     int M, first, last;
+    int chunk;            /* rows that a thread takes at a time: whole tiles */
 } product;
+
+/* At most MOST_TILES, and as many chunks for each thread as for the others where there are tiles enough. */
+static int rows_of_chunk(int M, int threads)
+{
+    const int tiles = (M + TILE - 1) / TILE, least = (tiles + MOST_TILES - 1) / MOST_TILES;
+    const int chunks = (least + threads - 1) / threads * threads;
+    return (tiles + chunks - 1) / chunks * TILE;
+}
 
 /* Columns [from, to) of one row's sums of a panel; `at`: where the first of them belongs in y. */
 INLINE void put_columns(const product *p, const int32_t *restrict sum, const int32_t *restrict excess,
@@ -212,9 +221,9 @@ static void put(const product *p, const int32_t *sum, int m, int panel)
 static void multiply(const product *p, int panel, int chunk)
 {
     const wlmi_int8 *w = p->w;
-    const int end = (chunk + 1) * CHUNK < p->M ? (chunk + 1) * CHUNK : p->M;
+    const int end = (chunk + 1) * p->chunk < p->M ? (chunk + 1) * p->chunk : p->M;
     const int8_t *values = w->value + (size_t)panel * w->steps * PANEL * STEP;
-    for (int m = chunk * CHUNK; m < end; m += TILE) {
+    for (int m = chunk * p->chunk; m < end; m += TILE) {
         const int rows = end - m < TILE ? end - m : TILE;
         int32_t sum[TILE * PANEL];
         tile_of(sum, p->x + (size_t)m * w->steps * STEP, values, w->steps, rows);
@@ -237,20 +246,21 @@ static void take_x(uint8_t *q, float *scale, float *row, const wlmi_act *x, cons
 void LEVEL(int8_product)(void *y, int to_act, const float *base, const wlmi_act *x, const wlmi_int8 *w, int M, int first,
                          int last)
 {
-    const int panels = (last - 1) / PANEL + 1, before = first / PANEL, chunks = (M + CHUNK - 1) / CHUNK;
+    const int panels = (last - 1) / PANEL + 1, before = first / PANEL;
     const int threads = wlmi_cpu_threads((double)M * (last - first) * w->K / 64);
+    const int chunk = rows_of_chunk(M, threads), chunks = (M + chunk - 1) / chunk;
     const size_t width = (size_t)w->steps * STEP;
     size_t step;
     uint8_t *q = (uint8_t *)wlmi_cpu_scratch(1, ((size_t)M * width + 3) / 4, &step);
     float *scale = wlmi_cpu_scratch(1, (size_t)M, &step);
     float *row = wlmi_cpu_scratch(chunks, (size_t)w->K, &step);
     if (q && scale && row) {
-        const product p = {y, to_act, base, q, scale, w, M, first, last};
+        const product p = {y, to_act, base, q, scale, w, M, first, last, chunk};
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp for schedule(static)
             for (int c = 0; c < chunks; c++)
-                for (int m = c * CHUNK; m < (c + 1) * CHUNK && m < M; m++)
+                for (int m = c * chunk; m < (c + 1) * chunk && m < M; m++)
                     take_x(q, scale, row + (size_t)c * step, x, w, m);
 #pragma omp for collapse(2) schedule(static)
             for (int panel = before; panel < panels; panel++)

@@ -94,9 +94,37 @@ void show_progress(void *user, const wlm_progress *progress);
 /* Ends the bar's line. */
 void end_progress(void);
 
+typedef struct found_file {
+    char *path;
+    size_t name; /* where in the path its name begins: below the folder that was given, or the last part */
+} found_file;
+
+typedef struct file_list { /* zero-initialise */
+    found_file *item;
+    size_t count, capacity;
+} file_list;
+
+/* Adds the files of paths and folders, in order; 0 where one is not there, which is then told. */
+int find_files(file_list *found, const list *in);
+void free_files(file_list *found);
+
+/* What is done with each of many files. */
+typedef struct file_work {
+    size_t result_size;
+    void (*work)(void *user, size_t i, void *result);      /* several at a time; result comes zeroed */
+    int (*tell)(void *user, size_t i, const void *result); /* one at a time, in order; 0: nothing more is to be done */
+    void *user;
+} file_work;
+
+/* Files 0 .. count - 1 on so many threads (0: one per processor), each on one. 0: it ended early, and why was told. */
+int each_file(const file_work *work, size_t count, uint32_t threads);
+
 /* What happened to a capture, as a JSON object with "file"; NULL where memory is short. */
 struct json_t;
 struct json_t *token_report_json(const char *file, const wlm_token_report *report);
+/* Adds what is counted to a sum, and the sum's fields to a JSON object. */
+void add_token_report(wlm_token_report *sum, const wlm_token_report *report);
+struct json_t *token_sum_json(struct json_t *object, const wlm_token_report *sum);
 /* One line on stderr where the capture was damaged. */
 void report_damage(const char *file, const wlm_token_report *report);
 

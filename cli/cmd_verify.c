@@ -1,6 +1,5 @@
 /* cmd_verify.c: wirelm verify. */
 #include <jansson.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,42 +13,28 @@ typedef struct result { /* of one file */
 
 typedef struct verification {
     wlm_token_options options;
-    char **path;                /* [paths] */
-    size_t paths, capacity;
-    result **done;              /* [paths] what was verified and not yet told */
-    size_t told;
-    wlm_error error;            /* that ended it early */
+    file_list found;
     uint64_t files, exact, lossy;
     wlm_token_report sum;
     wlm_token_counter *counter; /* with --stats */
 } verification;
 
-static wlm_status no_memory(wlm_error *error)
+static void verify(void *user, size_t i, void *of)
 {
-    *error = (wlm_error){.status = WLM_ERR_MEMORY, .offset = WLM_NO_OFFSET, .cause = "out of memory"};
-    return WLM_ERR_MEMORY;
+    const verification *v = user;
+    result *r = of;
+    r->report.damage_offset = WLM_NO_OFFSET;
+    r->status = wlm_verify_file(v->found.item[i].path, &v->options, &r->report, &r->error);
 }
 
-static wlm_status add_path(void *user, const char *path, wlm_error *error)
+static int tell(void *user, size_t i, const void *of)
 {
     verification *v = user;
-    if (v->paths == v->capacity) {
-        size_t capacity = v->capacity ? 2 * v->capacity : 64;
-        char **larger = realloc(v->path, capacity * sizeof *larger);
-        if (!larger)
-            return no_memory(error);
-        v->path = larger;
-        v->capacity = capacity;
-    }
-    v->path[v->paths] = strdup(path);
-    return v->path[v->paths++] ? WLM_OK : no_memory(error);
-}
-
-static wlm_status tell(verification *v, const char *path, const result *r)
-{
+    const result *r = of;
     const wlm_token_report *report = &r->report;
-    wlm_error error;
+    const char *path = v->found.item[i].path;
     json_t *line;
+    wlm_error error;
     v->files++;
     if (r->status != WLM_OK) {
         report_error(&r->error);
@@ -57,84 +42,22 @@ static wlm_status tell(verification *v, const char *path, const result *r)
     } else {
         report_damage(path, report);
         if (v->counter && wlm_token_counter_add(v->counter, path, &error) != WLM_OK) {
-            v->error = error;
-            return error.status;
+            report_error(&error);
+            return 0;
         }
         *(report->lossy ? &v->lossy : &v->exact) += 1;
-        v->sum.packets += report->packets;
-        v->sum.flows += report->flows;
-        v->sum.tokens += report->tokens;
-        v->sum.capture_bytes += report->capture_bytes;
-        v->sum.token_file_bytes += report->token_file_bytes;
+        add_token_report(&v->sum, report);
         line = token_report_json(path, report);
         if (line && !report->lossy)
             json_object_set_new(line, "exact", json_true());
     }
-    return print_json(line) == EXIT_DONE ? WLM_OK : no_memory(&v->error);
-}
-
-/* Tells what is ready, in the order of the paths. */
-static void tell_ready(verification *v)
-{
-    for (; v->told < v->paths && v->done[v->told]; v->told++) {
-        if (v->error.status == WLM_OK)
-            tell(v, v->path[v->told], v->done[v->told]);
-        free(v->done[v->told]);
-    }
-}
-
-static void verify(verification *v, size_t i)
-{
-    result *r = calloc(1, sizeof *r);
-    if (r) {
-        r->report.damage_offset = WLM_NO_OFFSET;
-        r->status = wlm_verify_file(v->path[i], &v->options, &r->report, &r->error);
-    }
-#pragma omp critical
-    {
-        v->done[i] = r;
-        if (!r)
-            no_memory(&v->error);
-        tell_ready(v);
-    }
-}
-
-/* Verifies all paths on so many threads, each file on one of them. */
-static void verify_all(verification *v, int threads)
-{
-    v->done = calloc(v->paths + 1, sizeof(result *));
-    if (!v->done) {
-        no_memory(&v->error);
-        return;
-    }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (size_t i = 0; i < v->paths; i++) {
-        int ended;
-#pragma omp critical
-        ended = v->error.status != WLM_OK;
-        if (!ended)
-            verify(v, i);
-    }
-}
-
-static void release(verification *v)
-{
-    for (size_t i = 0; i < v->paths; i++)
-        free(v->path[i]);
-    for (size_t i = v->told; v->done && i < v->paths; i++)
-        free(v->done[i]);
-    free(v->path);
-    free(v->done);
-    wlm_token_counter_free(v->counter);
+    return print_json(line) == EXIT_DONE;
 }
 
 static json_t *sum_json(const verification *v)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)v->files, "files_exact",
-                     (json_int_t)v->exact, "files_lossy", (json_int_t)v->lossy, "packets",
-                     (json_int_t)v->sum.packets, "flows", (json_int_t)v->sum.flows, "tokens",
-                     (json_int_t)v->sum.tokens, "capture_bytes", (json_int_t)v->sum.capture_bytes,
-                     "token_file_bytes", (json_int_t)v->sum.token_file_bytes);
+    return token_sum_json(json_pack("{s:I, s:I, s:I}", "files", (json_int_t)v->files, "files_exact",
+                                    (json_int_t)v->exact, "files_lossy", (json_int_t)v->lossy), &v->sum);
 }
 
 static double ratio(double a, uint64_t b)
@@ -194,6 +117,7 @@ static int run(const command *self, int argc, char **argv)
 {
     list in = {NULL, 0}, rest = {NULL, 0};
     verification v = {.options = wlm_token_options_default()};
+    const file_work work = {sizeof(result), verify, tell, &v};
     wlm_error error;
     uint32_t threads = 0;
     int failed = 0, stats = 0;
@@ -221,22 +145,16 @@ static int run(const command *self, int argc, char **argv)
         exit_status = report_error(&error);
     if (exit_status < 0 && threads > 4096)
         exit_status = usage_error(self, "option '--threads' cannot be '%u'", threads);
-    for (size_t i = 0; i < in.count && exit_status < 0; i++)
-        if (wlm_walk(in.item[i], add_path, &v, &error) != WLM_OK) {
-            failed = 1;
-            report_error(&error);
-        }
-    if (exit_status < 0)
-        verify_all(&v, threads ? (int)threads : omp_get_max_threads());
-    if (v.error.status != WLM_OK) {
-        failed = 1;
-        report_error(&v.error);
+    if (exit_status < 0) {
+        failed = !find_files(&v.found, &in);
+        failed |= !each_file(&work, v.found.count, threads);
     }
     if (exit_status < 0 && v.files > 1)
         failed |= print_json(sum_json(&v)) != EXIT_DONE;
     if (exit_status < 0 && v.counter)
         failed |= print_json(stats_json(v.counter)) != EXIT_DONE;
-    release(&v);
+    free_files(&v.found);
+    wlm_token_counter_free(v.counter);
     if (exit_status >= 0)
         return exit_status;
     if (v.files == 0)

@@ -28,3 +28,25 @@ void report_damage(const char *file, const wlm_token_report *report)
         fprintf(stderr, "wirelm: %s: offset %llu: %s; carried as it is from there on\n", file,
                 (unsigned long long)report->damage_offset, report->damage);
 }
+
+void add_token_report(wlm_token_report *sum, const wlm_token_report *report)
+{
+    sum->packets += report->packets;
+    sum->flows += report->flows;
+    sum->tokens += report->tokens;
+    sum->capture_bytes += report->capture_bytes;
+    sum->token_file_bytes += report->token_file_bytes;
+}
+
+json_t *token_sum_json(json_t *object, const wlm_token_report *sum)
+{
+    json_t *counts = json_pack("{s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)sum->packets, "flows",
+                               (json_int_t)sum->flows, "tokens", (json_int_t)sum->tokens, "capture_bytes",
+                               (json_int_t)sum->capture_bytes, "token_file_bytes", (json_int_t)sum->token_file_bytes);
+    if (object && json_object_update(object, counts) != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    json_decref(counts);
+    return object;
+}

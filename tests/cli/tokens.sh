@@ -45,6 +45,32 @@ cmp threads.1 threads.3 || fail "verify --threads changes what verify prints"
 
 # What breaks off is exact, and reported in one line.
 head -c 60 a.pcap > cut.pcap
+
+# Many captures, damaged ones and none among them, become a folder; the same in the same order for any number of threads.
+mkdir -p many/sub
+for i in 1 2 3 4 5 6 7 8; do cp a.pcap many/$i.pcap && cp a.pcap.gz many/sub/$i.pcap.gz; done
+cp cut.pcap many/4.pcap
+echo 'no capture at all, whatever its name' | tee many/2.pcap > many/sub/7.pcap.gz
+for threads in 1 2 3; do
+    for work in "encode -w out.$threads" verify; do
+        status=0
+        "$WIRELM" ${work%% *} -r many $(echo "$work" | cut -s -d' ' -f2-) --threads $threads \
+            > ${work%% *}.json.$threads 2> ${work%% *}.stderr.$threads || status=$?
+        [ $status = 1 ] || fail "$work with what is no capture: exit $status"
+    done
+done
+for threads in 2 3; do
+    diff -r out.1 out.$threads || fail "encode --threads $threads writes other files"
+    for file in encode.json encode.stderr verify.json verify.stderr; do
+        cmp $file.1 $file.$threads || fail "$file with $threads threads"
+    done
+done
+[ "$(find out.1 -type f | wc -l)" = 14 ] && [ ! -e out.1/2.pcap.tok ] || fail "encode wrote: $(find out.1)"
+cmp out.1/1.pcap.tok a.tok && cmp out.1/sub/3.pcap.gz.tok a.tok || fail "one of many is another file than alone"
+tail -1 encode.json.1 | grep -q '^{"files":16,"files_encoded":14,"packets":40,' || fail "the sum: $(tail -1 encode.json.1)"
+[ "$(cut -d: -f2 encode.stderr.1 | tr -d '\n')" = ' many/2.pcap many/4.pcap many/sub/7.pcap.gz' ] ||
+    fail "told in another order: $(cat encode.stderr.1)"
+mkdir one && "$WIRELM" encode -r a.pcap -w one > /dev/null && cmp one/a.pcap.tok a.tok || fail "one capture into a folder"
 "$WIRELM" encode -r cut.pcap -w cut.tok > /dev/null 2> stderr
 "$WIRELM" decode -r cut.tok -w - 2> /dev/null | cmp - cut.pcap || fail "a cut capture"
 [ "$(wc -l < stderr)" = 1 ] && grep -q 'cut.pcap: offset 44:' stderr || fail "damage reported as: $(cat stderr)"
@@ -178,6 +204,9 @@ encode -r a.pcap
 decode -w x
 verify
 encode -r a.pcap -w x.tok --codec nothing
+encode -r a.pcap many/1.pcap many/sub/../1.pcap -w x
+encode -r a.pcap - -w x
+encode -r a.pcap cut.pcap --text
 verify -r a.pcap --codec nothing
 END
 echo passed

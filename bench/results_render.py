@@ -15,8 +15,9 @@ TEXT = {
     "Labels": """
     Macro-F1 under policy `ids` of the model that ships, which sees so many payload bytes of so many packets, with a
     95 % interval by resampling captures, beside the best shallow baseline (128 payload bytes of 32 packets under the
-    same policy), what always guessing the most common label scores, and the same model taught the same way from
-    random values. ECE: expected calibration error, the temperature fitted on the dev part (so none there).""",
+    same policy), what always guessing the most common label scores, and a model that begins with random values and is
+    taught as in the last of the two stages, in as many steps as the command below says. ECE: expected calibration
+    error, the temperature fitted on the dev part (so none there).""",
     "Less to see": """
     The same under `implicit`, and under `shape`: sizes and times alone.""",
     "Controls": """
@@ -170,6 +171,7 @@ def labels(page):
             given_away = [s["macro_f1"] for s in (at(shallow, "shortcut") or {}).values()]
             controls.append([t, number(f1), *(number(at(c, k, "macro_f1")) for k in ("probe", "nearest", "shortcut")),
                              number(max(given_away, default=None))])
+        page.load("train-random-start")
         judge(page, t, f1, scored, majority, start_f1, ece)
         page.verdict(1, f"{t}, shape", "above shallow by .02, or .99", at(shape, "macro_f1") is not None and by_shape
                      and f"{number(shape['macro_f1'])}, shallow {number(by_shape)}",

@@ -1,9 +1,16 @@
 # Everything wirelm stands on, as one interface library. All of it comes from distribution packages: see ./packages.
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
-# Debian's dnnl-config.cmake asks for OpenCL, which wirelm has no use for.
-find_library(DNNL_LIBRARY dnnl REQUIRED)
-find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h REQUIRED)
+option(WLM_ONEDNN "Matrix products by oneDNN; OFF: by our own kernels, in float, slower" ON)
+if(WLM_ONEDNN)
+  # Debian's dnnl-config.cmake asks for OpenCL, which wirelm has no use for.
+  find_library(DNNL_LIBRARY dnnl)
+  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
+  if(NOT DNNL_LIBRARY OR NOT DNNL_INCLUDE)
+    message(FATAL_ERROR "oneDNN is not there: install it (libdnnl-dev), or do without it, slower: -DWLM_ONEDNN=OFF")
+  endif()
+  set(WLM_LIBS_ONEDNN -ldnnl)
+endif()
 pkg_check_modules(PCAP REQUIRED IMPORTED_TARGET libpcap)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
@@ -16,9 +23,12 @@ if(WLM_MPI)
 endif()
 
 add_library(wirelm_dependencies INTERFACE)
-target_include_directories(wirelm_dependencies INTERFACE ${DNNL_INCLUDE})
-target_link_libraries(wirelm_dependencies INTERFACE ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::PCAP PkgConfig::ZLIB
-                      PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::JANSSON PkgConfig::MD m)
+target_link_libraries(wirelm_dependencies INTERFACE OpenMP::OpenMP_C PkgConfig::PCAP PkgConfig::ZLIB PkgConfig::ZSTD
+                      PkgConfig::LZMA PkgConfig::JANSSON PkgConfig::MD m)
+if(WLM_ONEDNN)
+  target_include_directories(wirelm_dependencies INTERFACE ${DNNL_INCLUDE})
+  target_link_libraries(wirelm_dependencies INTERFACE ${DNNL_LIBRARY})
+endif()
 if(WLM_MPI AND MPI_C_FOUND)
   target_link_libraries(wirelm_dependencies INTERFACE MPI::MPI_C)
   target_compile_definitions(wirelm_dependencies INTERFACE WLM_HAVE_MPI)

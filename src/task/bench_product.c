@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "tensor/onednn.h"
+#include "tensor/products.h"
 
 static wlmi_product product_of(const wlmi_noted_product *p, int bf16)
 {
@@ -43,7 +43,7 @@ wlm_status wlmi_bench_products_new(wlmi_bench_products *p, const wlmi_meter *ste
     size_t a = 1, b = 1, c = 1, size;
     memset(p, 0, sizeof *p);
     p->step = *step;
-    p->bf16 = wlmi_onednn_has_bf16();
+    p->bf16 = wlmi_products_have_bf16();
     size = p->bf16 ? sizeof(uint16_t) : sizeof(float);
     for (int i = 0; i < step->count; i++) {
         const wlmi_product o = product_of(&step->product[i], p->bf16);
@@ -69,7 +69,7 @@ wlm_status wlmi_bench_products_run(wlmi_bench_products *p, int threads, double *
         const wlmi_product o = product_of(&p->step.product[i], p->bf16);
         double start_s = wlmi_clock();
         for (uint64_t call = 0; call < p->step.product[i].calls; call++)
-            WLMI_TRY(wlmi_onednn_product(&o, p->c, p->a, p->b, NULL, threads, error));
+            WLMI_TRY(wlmi_multiply(&o, p->c, p->a, p->b, NULL, threads, error));
         p->seconds[i] = wlmi_clock() - start_s;
         *seconds += p->seconds[i];
     }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "tensor/onednn.h"
+#include "tensor/products.h"
 
 extern const wlmi_backend wlmi_table_baseline;
 #ifdef __x86_64__
@@ -28,7 +28,7 @@ static int has_avx512(void)
 static int has_bf16(void)
 {
     return has_avx512() && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") &&
-           wlmi_onednn_has_bf16();
+           wlmi_products_have_bf16();
 }
 #endif
 
@@ -79,9 +79,8 @@ void wlmi_cpu_set_threads(int threads)
 const char *wlmi_cpu_describe(const char *level, const char *type)
 {
     static _Thread_local char text[96];
-    int major, minor, patch, threads = all_threads();
-    wlmi_onednn_version(&major, &minor, &patch);
-    snprintf(text, sizeof text, "%s, oneDNN %d.%d.%d, %s, %d thread%s", level, major, minor, patch, type, threads,
+    const int threads = all_threads();
+    snprintf(text, sizeof text, "%s, %s, %s, %d thread%s", level, wlmi_products_library(), type, threads,
              threads == 1 ? "" : "s");
     return text;
 }

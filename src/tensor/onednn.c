@@ -2,10 +2,11 @@
  *
  * A primitive is compiled for its shape, which takes some tenths of a millisecond: a bounded cache keeps those in use.
  * Cache and oneDNN's stream are shared by the whole process, under one lock: a product uses all threads anyway. */
-#include "tensor/onednn.h"
+#include "tensor/products.h"
 
 #include <omp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <oneapi/dnnl/dnnl.h>
@@ -50,17 +51,17 @@ static dnnl_stream_t stream;
 static entry cache[CACHE];
 static uint64_t now;
 
-int wlmi_onednn_has_bf16(void)
+int wlmi_products_have_bf16(void)
 {
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
-void wlmi_onednn_version(int *major, int *minor, int *patch)
+const char *wlmi_products_library(void)
 {
+    static _Thread_local char text[48];
     const dnnl_version_t *version = dnnl_version();
-    *major = version->major;
-    *minor = version->minor;
-    *patch = version->patch;
+    snprintf(text, sizeof text, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
+    return text;
 }
 
 /* oneDNN takes its thread count from the calling thread's setting: returns the one to go back to. */
@@ -320,7 +321,7 @@ static dnnl_status_t execute(const key *k, void *c, const void *a, const void *b
     return s == dnnl_success ? dnnl_stream_wait(stream) : s;
 }
 
-wlm_status wlmi_onednn_product(const wlmi_product *p, void *c, const void *a, const void *b, const float *base,
+wlm_status wlmi_multiply(const wlmi_product *p, void *c, const void *a, const void *b, const float *base,
                                int threads, wlm_error *error)
 {
     const key k = {.product = *p, .based = base != NULL, .threads = threads};
@@ -330,7 +331,7 @@ wlm_status wlmi_onednn_product(const wlmi_product *p, void *c, const void *a, co
     return as_status(s, p->M, p->N, p->K, error);
 }
 
-wlm_status wlmi_onednn_packed_product(const wlmi_product *p, void *c, const void *a, const wlmi_packed *b,
+wlm_status wlmi_multiply_packed(const wlmi_product *p, void *c, const void *a, const wlmi_packed *b,
                                       const float *base, int threads, wlm_error *error)
 {
     key k = {.product = *p, .packed = 1, .based = base != NULL, .threads = threads};
@@ -405,7 +406,7 @@ static dnnl_status_t packed_fill(wlmi_packed *p, int N, int K, wlmi_number type,
     return s;
 }
 
-wlm_status wlmi_onednn_packed_new(wlmi_packed **packed, int N, int K, wlmi_number type, int b_transposed,
+wlm_status wlmi_packed_new(wlmi_packed **packed, int N, int K, wlmi_number type, int b_transposed,
                                   wlm_error *error)
 {
     wlmi_packed *p = wlmi_alloc_zero(1, sizeof *p);
@@ -419,11 +420,11 @@ wlm_status wlmi_onednn_packed_new(wlmi_packed **packed, int N, int K, wlmi_numbe
     if (s == dnnl_success)
         *packed = p;
     else
-        wlmi_onednn_packed_free(p);
+        wlmi_packed_free(p);
     return as_status(s, TYPICAL_ROWS, N, K, error);
 }
 
-wlm_status wlmi_onednn_pack(wlmi_packed *p, const float *b, int threads, wlm_error *error)
+wlm_status wlmi_pack(wlmi_packed *p, const float *b, int threads, wlm_error *error)
 {
     const int callers = enter(threads);
     dnnl_status_t s = make_reorder(p, threads);
@@ -441,7 +442,7 @@ wlm_status wlmi_onednn_pack(wlmi_packed *p, const float *b, int threads, wlm_err
     return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "oneDNN cannot pack a matrix (%d)", (int)s);
 }
 
-void wlmi_onednn_packed_free(wlmi_packed *p)
+void wlmi_packed_free(wlmi_packed *p)
 {
     if (!p)
         return;

@@ -1,9 +1,9 @@
-/* product.c: matrix products through oneDNN: of bf16 as it is where the processor multiplies it, else of the same
- * values as floats. */
+/* product.c: matrix products (products.h): of bf16 as it is where that can be multiplied, else of the same values as
+ * floats. */
 #include "base/alloc.h"
 #include "tensor/cpu/int8.h"
 #include "tensor/cpu/ops.h"
-#include "tensor/onednn.h"
+#include "tensor/products.h"
 
 #ifdef __AVX512BF16__
 static const wlmi_number type = WLMI_BF16;
@@ -68,7 +68,7 @@ wlmi_weight *LEVEL(weight_new)(int N, int K)
     if (weight) {
         weight->N = N;
         weight->K = K;
-        status = wlmi_onednn_packed_new(&weight->forward, N, K, type, 1, &error);
+        status = wlmi_packed_new(&weight->forward, N, K, type, 1, &error);
     }
     if (status == WLM_OK)
         return weight;
@@ -83,11 +83,11 @@ void LEVEL(weight_set)(wlmi_weight *weight, const wlmi_real *w, int backward)
     wlm_error error;
     weight->w = (const float *)w;
     LEVEL(weight_quantise)(weight, 0);
-    note(wlmi_onednn_pack(weight->forward, weight->w, threads, &error), &error);
+    note(wlmi_pack(weight->forward, weight->w, threads, &error), &error);
     if (backward && !weight->backward)
-        note(wlmi_onednn_packed_new(&weight->backward, weight->K, weight->N, type, 0, &error), &error);
+        note(wlmi_packed_new(&weight->backward, weight->K, weight->N, type, 0, &error), &error);
     if (weight->backward)
-        note(wlmi_onednn_pack(weight->backward, weight->w, threads, &error), &error);
+        note(wlmi_pack(weight->backward, weight->w, threads, &error), &error);
 }
 
 void LEVEL(weight_quantise)(wlmi_weight *weight, int on)
@@ -100,8 +100,8 @@ void LEVEL(weight_free)(wlmi_weight *weight)
 {
     if (!weight)
         return;
-    wlmi_onednn_packed_free(weight->forward);
-    wlmi_onednn_packed_free(weight->backward);
+    wlmi_packed_free(weight->forward);
+    wlmi_packed_free(weight->backward);
     LEVEL(int8_free)(weight->int8);
     wlmi_free(weight);
 }
@@ -115,7 +115,7 @@ static void multiply(void *c, wlmi_number out, const wlmi_act *a, const wlmi_pac
     float *room;
     const void *x = operand(a, (size_t)M * K, &room);
     if (x)
-        note(wlmi_onednn_packed_product(&p, c, x, b, p.accumulate ? NULL : base, threads_for(M, N, K), &error), &error);
+        note(wlmi_multiply_packed(&p, c, x, b, p.accumulate ? NULL : base, threads_for(M, N, K), &error), &error);
     wlmi_cpu_release(room);
 }
 
@@ -172,7 +172,7 @@ void LEVEL(matmul_forward_rows)(wlmi_real *y, const wlmi_act *x, const wlmi_weig
     a = operand(x, (size_t)M * K, &a_room);
     b = rounded(w->w + (size_t)first * K, (size_t)p.N * K, &b_room);
     if (a && b)
-        note(wlmi_onednn_product(&p, y, a, b, NULL, threads_for(M, p.N, K), &error), &error);
+        note(wlmi_multiply(&p, y, a, b, NULL, threads_for(M, p.N, K), &error), &error);
     wlmi_cpu_release(a_room);
     wlmi_cpu_release(b_room);
 }
@@ -194,7 +194,7 @@ void LEVEL(matmul_backward_weight)(wlmi_real *dw, const wlmi_act *dy, const wlmi
     float *dy_room, *x_room;
     const void *a = operand(dy, (size_t)M * N, &dy_room), *b = operand(x, (size_t)M * K, &x_room);
     if (a && b)
-        note(wlmi_onednn_product(&p, dw, a, b, NULL, threads_for(M, N, K), &error), &error);
+        note(wlmi_multiply(&p, dw, a, b, NULL, threads_for(M, N, K), &error), &error);
     wlmi_cpu_release(dy_room);
     wlmi_cpu_release(x_room);
 }
@@ -208,7 +208,7 @@ void LEVEL(product)(wlmi_real *c, const wlmi_real *a_, int a_transposed, const w
     const void *a = rounded((const float *)a_, (size_t)M * K, &a_room);
     const void *b = rounded((const float *)b_, (size_t)K * N, &b_room);
     if (a && b)
-        note(wlmi_onednn_product(&p, c, a, b, NULL, threads_for(M, N, K), &error), &error);
+        note(wlmi_multiply(&p, c, a, b, NULL, threads_for(M, N, K), &error), &error);
     wlmi_cpu_release(a_room);
     wlmi_cpu_release(b_room);
 }

@@ -2,12 +2,13 @@
 """torch_peer.py: does with PyTorch what `wirelm bench train` and `wirelm bench stream` do, from their --dump.
 
   torch_peer.py losses PREFIX [--steps N] [--compile]   one line of JSON: the loss of each training step
-  torch_peer.py agree PREFIX                            largest difference of stepped and chunked logits
+  torch_peer.py agree PREFIX [--chunk N]                largest difference of stepped (or fed N at once) and chunked logits
   torch_peer.py train PREFIX --runs N                   timed steps, and
-  torch_peer.py stream PREFIX --runs N                  timed calls of 16 steps, in turn with another program: says
+  torch_peer.py stream PREFIX --runs N [--chunk N] [--ask]   timed calls of 16 steps, in turn with another program: says
       "ready", then for each line on standard input does one run and answers with a line of JSON; details at the end
 """
 import argparse
+import functools
 import json
 import sys
 import time
@@ -54,22 +55,39 @@ class Training:
 
 
 class Streaming:
-    def __init__(self, prefix, compiled):
+    """chunk: tokens that each stream takes in a step; ask: labels are read by a peek of two more, 0 and 1."""
+
+    def __init__(self, prefix, compiled, chunk=1, ask=False):
         model = Model(prefix + ".safetensors")
         tokens = torch.from_numpy(np.load(prefix + ".npy")).long()[0]
         self.streams = Streams(model, len(tokens))
         if compiled:
             self.streams.compile()
-        self.tokens, self.losses = tokens, []
+        self.tokens, self.losses, self.chunk, self.ask, self.fed = tokens, [], chunk, ask, 0
+        self.question = torch.tensor([0, 1]).expand(len(tokens), 2)
         for t in range(tokens.shape[1] - 1):
             self.streams.step(tokens[:, t], LABELS)
 
+    def next_tokens(self):
+        at = torch.arange(self.fed, self.fed + self.chunk) % self.tokens.shape[1]
+        self.fed += self.chunk
+        return self.tokens[:, at]
+
+    def take(self, ids):
+        columns = 0 if self.ask else LABELS
+        if self.chunk > 1:
+            self.streams.feed(ids, columns)
+        else:
+            self.streams.step(ids[:, 0], LABELS)
+        if self.ask:
+            self.streams.feed(self.question, LABELS, keep=False)
+
     def step(self):
-        for i in range(STEPS):
-            self.streams.step(self.tokens[:, i % self.tokens.shape[1]], LABELS)
+        for _ in range(STEPS):
+            self.take(self.next_tokens())
 
     def amount(self):
-        return len(self.tokens) * STEPS
+        return len(self.tokens) * STEPS * self.chunk
 
 
 def timed(work):
@@ -119,13 +137,18 @@ def serve(kind, prefix, runs, modes):
 
 
 @torch.no_grad()
-def agree(prefix):
-    """The first columns' logits behind the last token: stepped, and by the chunked model."""
+def agree(prefix, chunk):
+    """The first columns' logits behind the last token: stepped, or fed some at once, and by the chunked model. A peek
+    before it changes nothing."""
     tokens = torch.from_numpy(np.load(prefix + ".npy")).long()[0]
     model = Model(prefix + ".safetensors")
     streams = Streams(model, len(tokens))
-    for t in range(tokens.shape[1] - 1):
-        logits = streams.step(tokens[:, t], LABELS)
+    for t in range(0, tokens.shape[1] - 1, chunk):
+        if chunk > 1:
+            streams.feed(tokens[:, :2], LABELS, keep=False)
+            logits = streams.feed(tokens[:, t : min(t + chunk, tokens.shape[1] - 1)], LABELS)
+        else:
+            logits = streams.step(tokens[:, t], LABELS)
     angles = rotary_angles(torch.arange(tokens.shape[1] - 1), model.config["head_width"])
     with torch.autocast("cpu", torch.bfloat16):
         x = model.embed(tokens[:, :-1], torch.arange(tokens.shape[1] - 1))
@@ -145,6 +168,8 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--chunk", type=int, default=1, help="stream, agree: tokens that each stream takes at once")
+    parser.add_argument("--ask", action="store_true", help="stream: labels are read by a peek behind each chunk")
     parser.add_argument("--modes", default="eager,compile")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -154,9 +179,10 @@ def main():
             work.step()
         print(json.dumps({"losses": work.losses}))
     elif args.work == "agree":
-        agree(args.prefix)
+        agree(args.prefix, args.chunk)
     else:
-        serve(Training if args.work == "train" else Streaming, args.prefix, args.runs, args.modes.split(","))
+        streaming = functools.partial(Streaming, chunk=args.chunk, ask=args.ask)
+        serve(Training if args.work == "train" else streaming, args.prefix, args.runs, args.modes.split(","))
 
 
 if __name__ == "__main__":

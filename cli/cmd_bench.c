@@ -55,7 +55,7 @@ static void wait_for_turn(void *user, const wlm_progress *p)
         return;
 }
 
-enum { COMMON = 9, OWN_MOST = 6 };
+enum { COMMON = 9, OWN_MOST = 7 };
 
 /* own: the command's further options, ending in a NULL name. */
 static int run_model(const command *self, int argc, char **argv, wlm_bench_model_options *options, const option *own,
@@ -141,10 +141,25 @@ static int run_stream(const command *self, int argc, char **argv)
         {0, "preset", OPTION_TEXT, "NAME", &options.preset, "(wire-tiny)", 0},
         {0, "context", OPTION_U32, "N", &options.context, "tokens that each stream holds at first (256)", 0},
         {0, "streams", OPTION_U32, "N", &options.streams, "stepped together (256)", 0},
+        {0, "chunk", OPTION_U32, "N", &options.chunk, "tokens that each takes at once, as a packet's (1)", 0},
+        {0, "ask", OPTION_FLAG, NULL, &options.ask, "read labels by a peek behind each chunk, as classify does", 0},
         {0, "dump", OPTION_TEXT, "PREFIX", &options.dump, "write first values and tokens, for others to do the same", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     return run_model(self, argc, argv, &options, own, wlm_bench_stream);
+}
+
+static int run_drift(const command *self, int argc, char **argv)
+{
+    wlm_bench_model_options options = wlm_bench_model_options_default();
+    const option own[] = {
+        {'m', "model", OPTION_TEXT, "MODEL", &options.model, "checkpoint (a new model)", 0},
+        {0, "preset", OPTION_TEXT, "NAME", &options.preset, "of a new model (wire-tiny)", 0},
+        {0, "steps", OPTION_U32, "N", &options.steps, "that a new model is trained first (none)", 0},
+        {0, "tokens", OPTION_U32, "N", &options.tokens, "that both streams take in (65536)", 0},
+        {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
+    };
+    return run_model(self, argc, argv, &options, own, wlm_bench_drift);
 }
 
 static int run_quantised(const command *self, int argc, char **argv)
@@ -202,8 +217,10 @@ static const command parts[] = {
      "[--preset P] [--context N] [--tokens-per-batch N] [--threads N]", run_threads},
     {"bench length", "what a token costs in a long sequence against a short one, in training and in use",
      "[--preset P] [--context N] [--short N] [--recompute]", run_length},
-    {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N]",
-     run_stream},
+    {"bench stream", "tokens per second of many flows stepped together", "[--preset P] [--streams N] [--context N] "
+     "[--chunk N] [--ask]", run_stream},
+    {"bench drift", "what remembering keys and values in bf16 does to a long stream",
+     "[-m MODEL | --preset P] [--tokens N] [-r IN...]", run_drift},
     {"bench quantised", "what matrix products in int8 cost in bits per token and save in time",
      "[-m MODEL -d DIR | --preset P] [--steps N] [--threads N]", run_quantised},
     {"bench ablate", "kinds of heads, codecs and role embeddings compared in bits per captured byte",

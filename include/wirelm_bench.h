@@ -33,14 +33,17 @@ typedef struct wlm_bench_model_options {
     const char *backend;           /* NULL: cpu */
     const char *const *paths;      /* captures and folders whose tokens are trained on; none: drawn from the seed */
     size_t path_count;
-    const char *model;             /* quantised: a checkpoint, in the place of preset and codec; NULL: a new model */
+    const char *model;             /* quantised, drift: a checkpoint, in the place of preset and codec; NULL: a new model */
     const char *data;              /* quantised: imported folder that the checkpoint is measured on */
-    uint32_t steps;                /* quantised: that a new model is trained; 0: 64 */
+    uint32_t steps;                /* quantised: that a new model is trained; 0: 64. drift: 0: none */
+    uint32_t tokens;               /* drift: 0: 65536 */
     const char *dump;              /* train: writes DUMP.safetensors, the first values, and DUMP.npy, the tokens of all
                                       steps, int32 [steps, segments, context + 1]; NULL: neither */
     uint32_t context;              /* tokens per segment; 0: the preset's */
     uint32_t short_context;        /* length: the shorter sequences, of which the context is a multiple; 0: 2048 */
     uint32_t streams;              /* stream: 0: 256 */
+    uint32_t chunk;                /* stream: tokens that each takes at once, as those of a packet are; 0: 1 */
+    int ask;                       /* stream: labels are read by a peek behind each chunk, not behind its last token */
     uint32_t tokens_per_batch;     /* a step has as many whole segments as fit, one at least; 0: 2048 */
     int recompute;                 /* train, length: as in training */
     uint32_t runs;
@@ -62,8 +65,13 @@ WLM_API wlm_status wlm_bench_threads(const wlm_bench_model_options *options, cha
 /* *json: what a token costs in sequences of `context` tokens (0: 65536) over what it costs in shorter ones, in training
  * and in use, and the memory for activations. */
 WLM_API wlm_status wlm_bench_length(const wlm_bench_model_options *options, char **json, wlm_error *error);
-/* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take one token more at a time. */
+/* *json: tokens/s where many streams, of `context` tokens (0: 256) each, take `chunk` tokens more at a time. */
 WLM_API wlm_status wlm_bench_stream(const wlm_bench_model_options *options, char **json, wlm_error *error);
+
+/* *json: how far apart two streams are that take the same `tokens` (0: 65536) in, one with keys and values in the rounded
+ * form in which window heads remember them, the other with all of them in float: the difference of the logits and of the
+ * bits per token, at positions 1024, 2048, 4096 and so on. */
+WLM_API wlm_status wlm_bench_drift(const wlm_bench_model_options *options, char **json, wlm_error *error);
 
 /* *json: what int8 costs in bits per token and saves in time: on the test part of `data` with a checkpoint, or on
  * batches kept back with a new model that is trained for a few steps. */

@@ -47,6 +47,9 @@ assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fiel
 "$WIRELM" bench length --preset wire-nano --context 64 --short 16 > length.json 2> progress || fail "bench length: $(cat progress)"
 yes | "$WIRELM" bench stream --preset wire-nano --context 20 --streams 5 --paced --dump s > stream.json 2> turns ||
     fail "bench stream: $(cat turns)"
+"$WIRELM" bench stream --preset wire-nano --context 20 --streams 5 --chunk 7 --ask > packets.json 2> progress ||
+    fail "bench stream --chunk --ask: $(cat progress)"
+"$WIRELM" bench drift --preset wire-nano --tokens 2048 > drift.json 2> progress || fail "bench drift: $(cat progress)"
 python3 - <<'PYTHON'
 import json, struct
 def in_order(r):
@@ -71,6 +74,11 @@ assert report["streams"] == 5 and report["tokens_before"] == 20 and report["stat
 in_order(report["tokens_per_s"])
 assert open("turns").read().split() == ["1/5", "2/5", "3/5", "4/5", "5/5"]
 assert b"'shape': (1, 5, 21)" in open("s.npy", "rb").read(128)
+report = json.load(open("packets.json"))
+assert report["chunk"] == 7 and report["ask"] is True, report
+assert abs(report["tokens_per_s"]["median"] / report["chunks_per_s"]["median"] - 7) < 1e-3, report
+report = json.load(open("drift.json"))
+assert [p["position"] for p in report["points"]] == [1024, 2048] and report["tokens"] == 2048, report
 report = json.load(open("train.json"))
 assert report["bench"] == "train" and report["preset"] == "trafficgpt-nano" and report["data"] == "synthetic", report
 assert (report["context"], report["segments"], report["tokens_per_step"], report["runs"]) == (48, 2, 96, 6), report

@@ -114,7 +114,7 @@ void LEVEL(conv_backward)(wlmi_real *dx, wlmi_real *dw, const wlmi_real *dy, int
     wlmi_block *blocks = LEVEL(block_cut)(segments, &count);
     float *room, *taps = wlmi_cpu_scratch(1, all + (size_t)C, &shared), *zeros;
     tasks = (count + SPAN - 1) / SPAN;
-    room = wlmi_cpu_scratch(tasks, 2 * all, &step); /* sums and d of each */
+    room = blocks ? wlmi_cpu_scratch(tasks, 2 * all, &step) : NULL; /* sums and d of each */
     if (blocks && taps && room) {
         zeros = taps + all;
         turn_taps(taps, (const float *)w, C);

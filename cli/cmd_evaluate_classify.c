@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "html.h"
 #include "wirelm_evaluate.h"
 
 enum { POLICIES = 4 };
@@ -18,6 +18,7 @@ typedef struct asked {
     int int8;
     char **report; /* [models, policies], so far */
     size_t reports;
+    const char *page; /* NULL: none */
 } asked;
 
 /* "ids,shape". */
@@ -70,7 +71,7 @@ static int print_reports(const asked *a)
     if (a->reports == 1) {
         value = json_incref(json_array_get(runs, 0));
         json_decref(runs);
-        return print_json(value);
+        return print_report(a->page, &html_classify, value);
     }
     if (wlm_evaluate_summary((const char *const *)a->report, a->reports, &summary, &error) != WLM_OK) {
         json_decref(runs);
@@ -78,7 +79,7 @@ static int print_reports(const asked *a)
     }
     value = json_pack("{s:o,s:o}", "summary", json_loads(summary, 0, NULL), "runs", runs);
     wlm_text_free(summary);
-    return print_json(value);
+    return print_report(a->page, &html_classify, value);
 }
 
 static int run_all(asked *a)
@@ -132,6 +133,7 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
         {0, "stress", OPTION_TEXT, "NAME,..|all", &o->stress,
          "also with every flow altered so: docs/ALTERATIONS.md", 0},
         {0, "predictions", OPTION_TEXT, "OUT", &o->predictions, "write a line of JSON for each flow", 0},
+        {0, "html", OPTION_TEXT, "FILE", &a.page, "also write the report as a page with charts", 0},
         {0, "draws", OPTION_U32, "N", &draws, "resampled captures for intervals (%default)", 0},
         {0, "seed", OPTION_U64, "N", &o->seed, "seed of these (%default)", 0},
         {0, "max-packets", OPTION_U32, "N", &o->max_packets, "packets of a flow to look at (0: as trained)", 0},
@@ -147,6 +149,7 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
         {0, "threads", OPTION_U32, "N", &a.threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
+    html_remember_command(self, argc, argv);
     exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
@@ -156,6 +159,8 @@ int run_evaluate_classify(const command *self, int argc, char **argv)
         return usage_error(self, "--calibrate-on takes val, train, test or none");
     if (o->predictions && a.models.count * a.policies > 1)
         return usage_error(self, "--predictions is for one model and one policy at a time");
+    if (!html_possible(a.page))
+        return EXIT_FAILED;
     o->data = data.item;
     o->data_count = data.count;
     o->strangers = strangers.item;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "html.h"
 #include "wirelm_evaluate.h"
 #include "programs.h"
 
@@ -19,6 +19,7 @@ typedef struct request {
     char **made;       /* [label.count, or 1]: captures that the model wrote */
     size_t made_count;
     int no_programs;
+    const char *page; /* NULL: none */
 } request;
 
 /* ---------------------------------------------------------------- sources */
@@ -167,7 +168,7 @@ static int report(request *q, wlm_error *error)
     value = json_loads(text, 0, NULL);
     wlm_text_free(text);
     ask_programs(q, value);
-    return print_json(value);
+    return print_report(q->page, &html_generate, value);
 }
 
 int run_evaluate_generate(const command *self, int argc, char **argv)
@@ -198,12 +199,16 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
         {0, "neural", OPTION_U64, "STEPS", &q.options.neural_steps,
          "also train a small model to tell them by their bytes, five times so many steps (0: do not)", 0},
         {0, "no-programs", OPTION_FLAG, NULL, &q.no_programs, "do not ask tshark, ndpiReader and tcptrace", 0},
+        {0, "html", OPTION_TEXT, "FILE", &q.page, "also write the report as a page with charts", 0},
         {0, "threads", OPTION_U32, "N", &q.threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
+    html_remember_command(self, argc, argv);
     exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
+    if (!html_possible(q.page))
+        return EXIT_FAILED;
     exit_status = prepare(self, &q, &error);
     if (exit_status < 0)
         exit_status = report(&q, &error);

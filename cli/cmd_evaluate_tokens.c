@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "cli.h"
+#include "html.h"
 #include "wirelm_evaluate.h"
 
 enum { CONTEXTS = 64 };
@@ -31,11 +31,10 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
     wlm_model *model = NULL;
     wlm_error error;
     wlm_status status;
-    const char *model_path = NULL, *contexts = NULL;
+    const char *model_path = NULL, *contexts = NULL, *page = NULL;
     list in = {NULL, 0}, data = {NULL, 0};
     uint32_t threads = 0, context[CONTEXTS];
     char *text = NULL;
-    json_t *value;
     int int8 = 0, exit_status;
     const option table[] = {
         {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
@@ -59,9 +58,11 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
          "payload bytes per packet to show: full, none or a number (as trained)", 0},
         {0, "force", OPTION_FLAG, NULL, &options.force, "allow what to hide or show to differ from training", 0},
         {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
+        {0, "html", OPTION_TEXT, "FILE", &page, "also write the report as a page with charts", 0},
         {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
+    html_remember_command(self, argc, argv);
     exit_status = parse_options(self, table, argc, argv, NULL);
     if (exit_status >= 0)
         return exit_status;
@@ -69,6 +70,8 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
         return usage_error(self, "either -r or -d");
     if (contexts && !(options.context_count = parse_contexts(contexts, context)))
         return usage_error(self, "option '--context' cannot be '%s'", contexts);
+    if (!html_possible(page))
+        return EXIT_FAILED;
     options.contexts = context;
     options.paths = in.item;
     options.path_count = in.count;
@@ -87,7 +90,7 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
     }
     if (status != WLM_OK)
         return report_error(&error);
-    value = json_loads(text, 0, NULL);
+    exit_status = print_report(page, &html_tokens, json_loads(text, 0, NULL));
     wlm_text_free(text);
-    return print_json(value);
+    return exit_status;
 }

@@ -270,7 +270,7 @@ static wlm_status classify_path(run *r, const char *path, wlm_error *error)
 {
     struct stat st;
     r->in_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    return r->in_folder ? wlmi_walk(path, each_file, r, error) : classify_file(r, path, error);
+    return wlmi_walk(path, each_file, r, error);
 }
 
 static void release(run *r)

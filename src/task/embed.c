@@ -177,7 +177,7 @@ static wlm_status embed_path(run *r, const char *path, wlm_error *error)
 {
     struct stat st;
     r->in_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    return r->in_folder ? wlmi_walk(path, each_file, r, error) : embed_capture(r, path, error);
+    return wlmi_walk(path, each_file, r, error);
 }
 
 /* ---------------------------------------------------------------- imported folders */

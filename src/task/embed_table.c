@@ -2,14 +2,12 @@
 #include "task/embed_table.h"
 
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/io.h"
 #include "capture/flow.h"
+#include "task/json.h"
 
 enum { NPY_HEADER = 128 };
 
@@ -55,18 +53,6 @@ static json_t *address_json(const uint8_t *address, uint8_t size)
     return json_string(text);
 }
 
-/* Paths are bytes: what is no UTF-8 shows as '?'. */
-static json_t *path_json(const char *path)
-{
-    json_t *value = json_string(path);
-    char *plain = value ? NULL : wlmi_strdup(path);
-    for (char *c = plain; c && *c; c++)
-        *c = (unsigned char)*c < 128 ? *c : '?';
-    value = plain ? json_string(plain) : value;
-    wlmi_free(plain);
-    return value;
-}
-
 static json_t *flow_json(const wlmi_embed_table *t, const wlmi_embedded *f, int with_vector)
 {
     char community_id[40];
@@ -74,7 +60,7 @@ static json_t *flow_json(const wlmi_embed_table *t, const wlmi_embedded *f, int 
     wlmi_community_id(&f->key, community_id);
     for (size_t i = 0; vector && i < t->width; i++)
         json_array_append_new(vector, json_real((double)vector_of(t, f)[i]));
-    object = json_pack("{s:o,s:I,s:s,s:o,s:i,s:o,s:i,s:i,s:I,s:I,s:I}", "file", path_json(f->file), "flow_id",
+    object = json_pack("{s:o,s:I,s:s,s:o,s:i,s:o,s:i,s:i,s:I,s:I,s:I}", "file", wlmi_json_text(f->file), "flow_id",
                        (json_int_t)f->flow_id, "community_id", community_id, "src_ip",
                        address_json(f->key.src, f->key.addr_len), "src_port", f->key.src_port, "dest_ip",
                        address_json(f->key.dst, f->key.addr_len), "dest_port", f->key.dst_port, "proto", f->key.proto,
@@ -94,15 +80,8 @@ static json_t *flow_json(const wlmi_embed_table *t, const wlmi_embedded *f, int 
 static wlm_status write_json(const wlmi_embed_table *t, wlmi_embedded *const *order, int with_vector, wlmi_output *out,
                              wlm_error *error)
 {
-    for (size_t i = 0; i < t->count; i++) {
-        json_t *object = flow_json(t, order[i], with_vector);
-        char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-        wlm_status status = text ? wlmi_output_write(out, text, strlen(text), error) : WLMI_NO_MEMORY(error);
-        json_decref(object);
-        free(text);
-        WLMI_TRY(status);
-        WLMI_TRY(wlmi_output_write(out, "\n", 1, error));
-    }
+    for (size_t i = 0; i < t->count; i++)
+        WLMI_TRY(wlmi_json_line(out, flow_json(t, order[i], with_vector), 9, error));
     return WLM_OK;
 }
 

@@ -3,11 +3,10 @@
 #ifndef WLMI_EVALUATE_H
 #define WLMI_EVALUATE_H
 
-#include <jansson.h>
-
 #include "capture/alter.h"
 #include "capture/stratum.h"
 #include "task/calibration.h"
+#include "task/json.h"
 #include "task/metrics.h"
 #include "task/score.h"
 #include "wirelm_evaluate.h"
@@ -50,8 +49,7 @@ typedef struct wlmi_evaluation {
     double start_s, shown_s;
 } wlmi_evaluation;
 
-/* New references, for the report; NULL where memory ran out. A figure that has no value is null. */
-json_t *wlmi_real_or_null(double value);
+/* New references, for the report; NULL where memory ran out. */
 json_t *wlmi_report_head(const wlmi_evaluation *e);        /* what was asked, and of what */
 json_t *wlmi_report_scores(const wlmi_evaluation *e);      /* accuracy, macro-F1, labels, confusion, majority */
 json_t *wlmi_report_intervals(const wlmi_evaluation *e);

@@ -1,8 +1,4 @@
 /* evaluate_predictions.c: a line of JSON for each flow, from which all scores can be computed anew. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/io.h"
 #include "capture/flow.h"
 #include "task/evaluate.h"
 
@@ -15,20 +11,6 @@ static json_t *curve_json(const wlmi_evaluation *e, const wlmi_sample *s, size_t
             json_array_append_new(
                 array, json_string(e->cohort.label[s->scores.at[i * (size_t)s->scores.points + (size_t)p]]));
     return array;
-}
-
-/* Names of files are bytes: what is no UTF-8 shows as '?'. */
-static json_t *text_json(const char *text)
-{
-    json_t *value = json_string(text);
-    char *plain = value ? NULL : strdup(text);
-    if (!plain)
-        return value;
-    for (char *c = plain; *c; c++)
-        *c = (unsigned char)*c < 128 ? *c : '?';
-    value = json_string(plain);
-    free(plain);
-    return value;
 }
 
 static json_t *line_json(const wlmi_evaluation *e, const wlmi_sample *s, wlmi_kin kin, size_t i)
@@ -48,7 +30,7 @@ static json_t *line_json(const wlmi_evaluation *e, const wlmi_sample *s, wlmi_ki
         truth = wlmi_dataset_label(data, flow.label);
     wlmi_free_energy(s->scores.logit + i * (size_t)s->scores.labels, 1, s->scores.labels, e->temperature, &energy);
     line = json_pack("{s:o,s:o,s:I,s:s,s:s,s:i,s:s,s:i,s:i,s:s?,s:b,s:s,s:f,s:f,s:f}", "folder",
-                     text_json(s->cohort->path[pick->folder]), "file", text_json(wlmi_dataset_file(data, flow.file)),
+                     wlmi_json_text(s->cohort->path[pick->folder]), "file", wlmi_json_text(wlmi_dataset_file(data, flow.file)),
                      "first_packet", (json_int_t)flow.first_packet, "community_id", community_id, "src_ip", src,
                      "src_port", flow.key.src_port, "dest_ip", dst, "dest_port", flow.key.dst_port, "proto",
                      flow.key.proto, "truth", truth, "stranger", kin != WLMI_KIN_LABELLED, "predicted",
@@ -66,17 +48,6 @@ static json_t *line_json(const wlmi_evaluation *e, const wlmi_sample *s, wlmi_ki
     return line;
 }
 
-static wlm_status write_line(wlmi_output *out, json_t *line, wlm_error *error)
-{
-    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    wlm_status status = text ? wlmi_output_write(out, text, strlen(text), error) : WLMI_NO_MEMORY(error);
-    if (status == WLM_OK)
-        status = wlmi_output_write(out, "\n", 1, error);
-    free(text);
-    json_decref(line);
-    return status;
-}
-
 wlm_status wlmi_predictions_write(const wlmi_evaluation *e, wlm_error *error)
 {
     wlmi_output *out;
@@ -84,7 +55,7 @@ wlm_status wlmi_predictions_write(const wlmi_evaluation *e, wlm_error *error)
     WLMI_TRY(wlmi_output_open(&out, e->options->predictions, error));
     for (int k = 0; k < WLMI_KINS; k++)
         for (size_t i = 0; status == WLM_OK && i < e->own[k].picks.count; i++)
-            status = write_line(out, line_json(e, &e->own[k], (wlmi_kin)k, i), error);
+            status = wlmi_json_line(out, line_json(e, &e->own[k], (wlmi_kin)k, i), 9, error);
     if (status == WLM_OK)
         return wlmi_output_finish(out, error);
     wlmi_output_discard(out);

@@ -1,15 +1,9 @@
 /* evaluate_report.c: what was asked, the scores, and what guessing would score. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "task/evaluate.h"
-
-json_t *wlmi_real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 /* ---------------------------------------------------------------- what was asked */
 

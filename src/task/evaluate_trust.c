@@ -7,7 +7,7 @@
 
 static json_t *range_json(const double range[2])
 {
-    return json_pack("[o,o]", wlmi_real_or_null(range[0]), wlmi_real_or_null(range[1]));
+    return json_pack("[o,o]", wlmi_json_real(range[0]), wlmi_json_real(range[1]));
 }
 
 json_t *wlmi_report_intervals(const wlmi_evaluation *e)
@@ -103,9 +103,9 @@ json_t *wlmi_report_accepted(const wlmi_evaluation *e)
     wlmi_free(confidence);
     return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", task->temperature, "threshold", task->threshold,
                      "coverage", (double)kept[WLMI_KIN_LABELLED] / flows, "accuracy",
-                     wlmi_real_or_null((double)right[WLMI_KIN_LABELLED] / (double)kept[WLMI_KIN_LABELLED]),
+                     wlmi_json_real((double)right[WLMI_KIN_LABELLED] / (double)kept[WLMI_KIN_LABELLED]),
                      "strangers_accepted",
-                     wlmi_real_or_null((double)(kept[WLMI_KIN_LEFT_OUT] + kept[WLMI_KIN_FOREIGN]) / (double)strangers));
+                     wlmi_json_real((double)(kept[WLMI_KIN_LEFT_OUT] + kept[WLMI_KIN_FOREIGN]) / (double)strangers));
 }
 
 /* ---------------------------------------------------------------- strangers */
@@ -164,7 +164,7 @@ static wlm_status tell_apart(const wlmi_evaluation *e, const wlmi_sample *s, rul
 
 static json_t *detection_json(const wlmi_detection *d)
 {
-    return json_pack("{s:o,s:o}", "auroc", wlmi_real_or_null(d->auroc), "fpr_at_95", wlmi_real_or_null(d->fpr));
+    return json_pack("{s:o,s:o}", "auroc", wlmi_json_real(d->auroc), "fpr_at_95", wlmi_json_real(d->fpr));
 }
 
 /* The ruler with the greater area on the part that is calibrated on, confidence where that has no strangers. */
@@ -203,7 +203,7 @@ json_t *wlmi_report_open_set(const wlmi_evaluation *e)
     root = json_pack("{s:s,s:o,s:I,s:I,s:o,s:o}", "score", ruler_name[chosen], "chosen_on",
                      by_data ? json_string(wlm_part_name(e->options->calibrate_on)) : json_null(), "known",
                      (json_int_t)said->knowns, "strangers", (json_int_t)said->strangers[WLMI_KIN_LABELLED], "auroc",
-                     wlmi_real_or_null(said->all.auroc), "fpr_at_95", wlmi_real_or_null(said->all.fpr));
+                     wlmi_json_real(said->all.auroc), "fpr_at_95", wlmi_json_real(said->all.fpr));
     for (int r = 0; root && r < RULERS; r++)
         json_object_set_new(root, ruler_name[r], detection_json(&s[r].all));
     for (int k = WLMI_KIN_LEFT_OUT; root && k < WLMI_KINS; k++) {

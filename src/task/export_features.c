@@ -1,15 +1,14 @@
 /* export_features.c: features of imported flows as JSON Lines. */
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "capture/alter.h"
 #include "task/features.h"
+#include "task/json.h"
 
 typedef struct run {
     const wlm_features_options *options;
@@ -128,16 +127,10 @@ static json_t *flow_json(const run *r, int folder, const wlmi_dataset *data, con
 static wlm_status write_flow(run *r, int folder, const wlmi_dataset *data, const wlmi_shard_flow *flow,
                              wlm_error *error)
 {
-    json_t *object = flow_json(r, folder, data, flow);
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
-    wlm_status status = text ? wlmi_output_write(r->out, text, strlen(text), error) : WLMI_NO_MEMORY(error);
-    if (status == WLM_OK)
-        status = wlmi_output_write(r->out, "\n", 1, error);
-    json_decref(object);
-    free(text);
+    WLMI_TRY(wlmi_json_line(r->out, flow_json(r, folder, data, flow), 10, error));
     r->report.flows++;
     r->report.packets += (uint64_t)r->features.packets;
-    return status;
+    return WLM_OK;
 }
 
 static void show(run *r)

@@ -1,7 +1,6 @@
 /* report_draws.c: draws the samples. */
 #include "task/report_draws.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -55,9 +54,4 @@ void wlmi_draws_free(wlmi_draws *draws)
         wlmi_free(draws->draw[i].fake);
         wlmi_free(draws->draw[i].train);
     }
-}
-
-json_t *wlmi_json_real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
 }

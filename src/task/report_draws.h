@@ -3,8 +3,7 @@
 #ifndef WLMI_REPORT_DRAWS_H
 #define WLMI_REPORT_DRAWS_H
 
-#include <jansson.h>
-
+#include "task/json.h"
 #include "task/report_columns.h"
 
 enum { WLMI_DRAWS = 9 };
@@ -40,8 +39,5 @@ wlm_status wlmi_report_features(const wlmi_draws *draws, json_t **report, wlm_er
 
 /* How sizes and gaps of packets depend on those before them. */
 wlm_status wlmi_report_rhythm(const wlmi_draws *draws, json_t **report, wlm_error *error);
-
-/* null where it is not finite */
-json_t *wlmi_json_real(double value);
 
 #endif

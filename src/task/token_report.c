@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "task/json.h"
+
 static double ratio(double a, double b)
 {
     return b > 0 ? a / b : 0;
@@ -173,12 +175,10 @@ static json_t *compressors_json(const wlmi_sizes *sizes, uint64_t bytes)
 
 static json_t *row_json(const wlmi_token_report *r, const wlmi_file_row *row)
 {
-    json_t *name = json_string(row->name), *bits = json_array(), *object;
-    if (!name)
-        name = json_string("(a name that is not UTF-8)");
+    json_t *bits = json_array(), *object;
     for (size_t c = 0; c < r->contexts; c++)
         json_array_append_new(bits, json_real(ratio(row->bits[c] + 8 * (double)row->beside, (double)row->bytes)));
-    object = json_pack("{s:o, s:I, s:I, s:I, s:I, s:o}", "file", name, "bytes", (json_int_t)row->bytes, "packets",
+    object = json_pack("{s:o, s:I, s:I, s:I, s:I, s:o}", "file", wlmi_json_text(row->name), "bytes", (json_int_t)row->bytes, "packets",
                        (json_int_t)row->packets, "flows", (json_int_t)row->flows, "beside_bytes",
                        (json_int_t)row->beside, "bits_per_byte", bits);
     if (object && row->sizes[WLMI_BY_FILE].plain)
@@ -207,11 +207,9 @@ static void set_reading(json_t *root, const wlmi_recordings_report *read)
     set_count(root, "files", read->files);
     set_count(root, "files_skipped", read->skipped);
     set_count(root, "files_damaged", read->damaged);
-    if (read->damaged) {
-        json_t *file = json_string(read->damage.file);
-        set(root, "damage", json_pack("{s:o, s:I, s:s}", "file", file ? file : json_null(), "offset",
+    if (read->damaged)
+        set(root, "damage", json_pack("{s:o, s:I, s:s}", "file", wlmi_json_text(read->damage.file), "offset",
                                       (json_int_t)read->damage.offset, "cause", read->damage.cause));
-    }
     set_count(root, "flows", read->flows);
     set_count(root, "packets", read->packets);
     set_count(root, "bytes_before_hiding", read->bytes);

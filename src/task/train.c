@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "task/json.h"
 #include "task/run.h"
 
 static const double progress_every_s = 0.2;
@@ -94,11 +95,6 @@ static void tell(const loop *l, const char *note)
     o->progress(o->user, &p);
 }
 
-static json_t *real_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* validated: this step ended in a loss on the val parts. */
 static wlm_status log_step(const loop *l, const wlmi_step_report *r, int validated, wlm_error *error)
 {
@@ -108,14 +104,14 @@ static wlm_status log_step(const loop *l, const wlmi_step_report *r, int validat
     if (!l->log)
         return WLM_OK;
     line = json_pack("{s:I, s:I, s:o, s:o, s:o, s:f, s:o, s:f, s:f}", "step", (json_int_t)t->step, "tokens",
-                     (json_int_t)t->tokens, "loss", real_or_null(wlmi_loss_mean(&r->loss)), "loss_plain",
-                     real_or_null(r->loss.tokens / r->loss.tokens_weight), "loss_classify",
-                     real_or_null(r->loss.labels / r->loss.labels_weight), "learning_rate", l->rate, "grad_norm",
-                     real_or_null(r->grad_norm), "tokens_per_s", tokens_per_s(l), "elapsed_s", t->elapsed_s);
+                     (json_int_t)t->tokens, "loss", wlmi_json_real(wlmi_loss_mean(&r->loss)), "loss_plain",
+                     wlmi_json_real(r->loss.tokens / r->loss.tokens_weight), "loss_classify",
+                     wlmi_json_real(r->loss.labels / r->loss.labels_weight), "learning_rate", l->rate, "grad_norm",
+                     wlmi_json_real(r->grad_norm), "tokens_per_s", tokens_per_s(l), "elapsed_s", t->elapsed_s);
     if (!line)
         return WLMI_NO_MEMORY(error);
     if (validated)
-        json_object_set_new(line, "loss_val", real_or_null(l->loss_val));
+        json_object_set_new(line, "loss_val", wlmi_json_real(l->loss_val));
     failed = json_dumpf(line, l->log, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, l->log) != 1 ||
              fflush(l->log) != 0;
     json_decref(line);

@@ -10,12 +10,10 @@ void LEVEL(own_product)(const wlmi_own_product *product);
 /* A task is CHUNK rows by GROUP panels: how tasks are cut, and so every sum, does not depend on the threads. */
 enum { TILE = 6, TILES = 10, CHUNK = TILE * TILES, GROUP = 8, DEPTH = 256, PANEL = WLMI_OWN_PANEL /* = LANES */ };
 
-/* sum [TILE] rows of PANEL += a [depth, TILE] times b [depth, PANEL]. */
+/* sum [TILE] rows of PANEL = a [depth, TILE] times b [depth, PANEL]. */
 INLINE void tile(lanes sum[TILE], const float *restrict a, const float *restrict b, int depth)
 {
-    lanes s[TILE];
-    for (int r = 0; r < TILE; r++)
-        s[r] = sum[r];
+    lanes s[TILE] = {{0}};
     for (int k = 0; k < depth; k++, a += TILE, b += PANEL) {
         const lanes column = LANES_OF(b);
 #pragma GCC unroll 6
@@ -41,14 +39,14 @@ static int columns_of(const wlmi_own_product *p, int panel)
     return p->N - panel * PANEL < PANEL ? p->N - panel * PANEL : PANEL;
 }
 
-/* What a tile's sums begin with. */
-static void begin(lanes sum[TILE], const wlmi_own_product *p, const float *from, int m, int panel)
+/* What stood there before, last: every sum that begins with something large would lose digits at each step. */
+static void add(lanes sum[TILE], const wlmi_own_product *p, const float *from, int m, int panel)
 {
     const size_t size = (size_t)columns_of(p, panel) * sizeof(float);
-    for (int r = 0; r < TILE; r++) {
-        sum[r] = (lanes){0};
-        if (from && m + r < p->M)
-            memcpy(&sum[r], from + (size_t)(m + r) * (size_t)p->N + (size_t)panel * PANEL, size);
+    for (int r = 0; r < TILE && m + r < p->M; r++) {
+        lanes before = {0};
+        memcpy(&before, from + (size_t)(m + r) * (size_t)p->N + (size_t)panel * PANEL, size);
+        sum[r] += before;
     }
 }
 
@@ -69,9 +67,10 @@ static void task(const wlmi_own_product *p, int m, int first, int last)
         for (int panel = first; panel < last; panel++)
             for (int t = 0; t < TILES && m + t * TILE < p->M; t++) {
                 lanes sum[TILE];
-                begin(sum, p, from, m + t * TILE, panel);
                 tile(sum, a + (size_t)t * TILE * (size_t)depth,
                      p->b + ((size_t)panel * (size_t)p->K + (size_t)k) * PANEL, depth);
+                if (from)
+                    add(sum, p, from, m + t * TILE, panel);
                 end(sum, p, m + t * TILE, panel);
             }
     }

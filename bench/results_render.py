@@ -102,7 +102,8 @@ def both(*answers):
 
 class Page:
     """The sections, and what each says of the figures that were asked for."""
-    def __init__(self, a):
+    def __init__(self, a, model):
+        self.model = model  # digest of the one that ships: what was measured with another is left out
         self.a, self.lines, self.verdicts, self.commands = a, [], [], {}
 
     def load(self, name):
@@ -111,6 +112,8 @@ class Page:
             return None
         with open(path) as f:
             got = json.load(f)
+        if got["model"] not in ("", self.model):
+            return None
         self.commands.setdefault(name.split("-")[0], got["commands"])
         return got["result"]
 
@@ -368,8 +371,8 @@ def ablation(page):
                                      for r in rows]))
 
 
-def render(a):
-    page = Page(a)
+def render(a, model):
+    page = Page(a, model)
     for part in (labels, few_labels, stress, open_set, tokens, generate, curves, size, ablation):
         part(page)
     where = ("the given held-out parts (`test` of the imported folders)" if a.split == "test" else

@@ -190,6 +190,16 @@ wlm_status wlmi_mix_read(wlmi_mixture *mix, const wlmi_record *r, wlm_error *err
     return WLM_OK;
 }
 
+uint32_t wlmi_mix_packets(const wlmi_mixture *mix, wlm_hide policy)
+{
+    uint32_t most = mix->packets.value[0];
+    if (policy == WLM_HIDE_SHAPE)
+        for (int i = 0; i < mix->packets.count; i++)
+            if (most && (!mix->packets.value[i] || mix->packets.value[i] > most))
+                most = mix->packets.value[i];
+    return most;
+}
+
 uint32_t wlmi_mix_longest(const wlmi_record *record)
 {
     uint32_t longest = record->payload;

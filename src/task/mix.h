@@ -34,6 +34,9 @@ wlm_status wlmi_mix_ask(wlmi_record *record, const wlm_train_options *options, w
 /* hides, payloads and packets have at least one value, the record's own first. WLM_ERR_FORMAT: the record's text makes
  * no sense. */
 wlm_status wlmi_mix_read(wlmi_mixture *mix, const wlmi_record *record, wlm_error *error);
+/* Packets per flow that are shown under a policy unless asked otherwise: the primary limit, but under shape, where
+ * packets are short, the most of all (0, as many as fit, is more than any). */
+uint32_t wlmi_mix_packets(const wlmi_mixture *mix, wlm_hide policy);
 /* The longest of the payload limits: what generate prompts show, and a model writes. */
 uint32_t wlmi_mix_longest(const wlmi_record *record);
 

@@ -5,10 +5,11 @@
 #include "base/rng.h"
 #include "capture/alter.h"
 
-static const float default_flow_weight = 0.1f, default_label_weight = 50;
+static const float default_flow_weight = 0.1f, default_label_weight = 50, along_weight = 0.5f; /* of a label's */
+enum { FLOW_ONE_IN = 8 }; /* in drawn classify prompts */
 
 enum { LEAST_PACKET = 4 }; /* tokens */
-static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572; /* of chance, apart from what to show */
+static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572, ask_stream = 0x61736b; /* of chance, apart from what to show */
 
 typedef struct manner { /* in which one flow is shown */
     wlmi_hider *hider;
@@ -37,6 +38,7 @@ uint64_t wlmi_prompt_alter_seed(uint64_t hide_key)
 typedef struct shown { /* what of a flow went into the tokens */
     uint64_t packets;
     int whole; /* its last packet is among them, and none is cut */
+    int along; /* questions stand between them */
 } shown;
 
 wlmi_view wlmi_view_default(const wlmi_codec *codec)
@@ -143,6 +145,7 @@ static manner choose(const wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi
 {
     const wlmi_mixture *mix = &p->view.mix;
     int hide = 0, payload = 0, packets = 0, alter = -1;
+    uint32_t most;
     uint64_t seed = wlmi_mix2(draw, alter_stream);
     wlmi_rng rng;
     if (prompt == WLMI_PROMPT_GENERATE) {
@@ -159,7 +162,9 @@ static manner choose(const wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi
         alter = p->view.alter;
         seed = wlmi_prompt_alter_seed(flow->hide_key);
     }
-    return (manner){p->hider[hide][payload], mix->payloads.value[payload], mix->packets.value[packets], alter, seed};
+    most = draw && mix->hides.value[hide] == WLM_HIDE_SHAPE ? wlmi_mix_packets(mix, WLM_HIDE_SHAPE)
+                                                            : mix->packets.value[packets];
+    return (manner){p->hider[hide][payload], mix->payloads.value[payload], most, alter, seed};
 }
 
 /* The flow as what befell it left it; `to` is of the prompter's memory, until the next. */
@@ -247,7 +252,8 @@ static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_pro
     WLMI_TRY(encode(p, flow, &m, 0, draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_PLAIN && !s->whole && flow->packets > 1 && wlmi_rng_below(&rng, 4) == 0)
         WLMI_TRY(encode(p, flow, &m, 1 + wlmi_rng_below(&rng, flow->packets - 1), draw, room, s, error));
-    if (draw && prompt == WLMI_PROMPT_CLASSIFY && s->packets > 1 && wlmi_rng_below(&rng, 2) == 0) {
+    s->along = draw && prompt == WLMI_PROMPT_CLASSIFY && wlmi_rng_below(&rng, 4) != 0;
+    if (draw && prompt == WLMI_PROMPT_CLASSIFY && !s->along && s->packets > 1) {
         s->packets = 1 + wlmi_rng_below(&rng, s->packets);
         keep_packets(&p->tokens, s->packets);
     }
@@ -283,6 +289,42 @@ void wlmi_prompt_tokens(wlmi_rows *rows, const wlmi_tokens *tokens, int32_t voca
     }
 }
 
+/* <ask> <task>, and the label if it is known. */
+static void put_question(const wlmi_prompter *p, const wlmi_task *t, int label, uint64_t packets, float weight,
+                         wlmi_rows *rows)
+{
+    const int32_t outside = (int32_t)p->view.codec->roles;
+    wlmi_rows_put(rows, p->net->config.vocabulary + WLMI_ASK_ROW, (int32_t)packets, outside);
+    wlmi_rows_put(rows, t->row, (int32_t)packets, outside);
+    if (label >= 0)
+        wlmi_rows_aim(rows, t->row + 1 + label, t->row + 1, t->row + 1 + t->labels, weight);
+}
+
+/* The flow of a drawn classify prompt. A few of its tokens stand for all: labels alone teach as well, and logits over
+ * the vocabulary are a third of a small model's work. Along it, the label is asked after 1, 2, 4, 8 ... packets, as
+ * often as not, while the context has room; what comes behind a question is not predicted from it. */
+static void put_drawn(const wlmi_prompter *p, const wlmi_task *t, int label, int along, uint64_t draw, wlmi_rows *rows)
+{
+    const int32_t V = p->net->config.vocabulary;
+    const wlmi_tokens *k = &p->tokens;
+    int room = along && label >= 0 ? p->view.context - 3 - (int)k->count : 0, asked = 0;
+    wlmi_rng rng;
+    wlmi_rng_seed(&rng, wlmi_mix2(draw, ask_stream));
+    for (size_t i = 0; i < k->count; i++) {
+        const uint64_t before = k->packet[i];
+        if (room >= 2 && i && before != k->packet[i - 1] && (before & (before - 1)) == 0 &&
+            wlmi_rng_below(&rng, 10) < 7) {
+            put_question(p, t, label, before, along_weight * p->view.label_weight, rows);
+            room -= 2;
+            asked = 1;
+        }
+        if (p->view.flow_weight > 0 && !asked && wlmi_rng_below(&rng, FLOW_ONE_IN) == 0)
+            wlmi_rows_aim(rows, k->token[i], 0, V, p->view.flow_weight * FLOW_ONE_IN);
+        asked = 0;
+        wlmi_rows_put(rows, k->token[i], (int32_t)before, k->role[i]);
+    }
+}
+
 wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_prompt prompt, int task, int label,
                               uint64_t draw, wlmi_rows *rows, uint64_t *packets_used, wlm_error *error)
 {
@@ -294,7 +336,7 @@ wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, w
     shown s;
     WLMI_TRY(check(p, flow, prompt, task, label, error));
     WLMI_TRY(show(p, flow, prompt, draw, (size_t)(p->view.context - head - tail), &s, error));
-    WLMI_TRY(wlmi_rows_reserve(rows, p->tokens.count + (size_t)(head + tail), error));
+    WLMI_TRY(wlmi_rows_reserve(rows, (size_t)p->view.context, error));
     t = prompt == WLMI_PROMPT_PLAIN ? NULL : &p->net->task[task];
     if (prompt == WLMI_PROMPT_GENERATE) {
         wlmi_rows_put(rows, t->row, 0, outside);
@@ -302,13 +344,12 @@ wlm_status wlmi_prompter_flow(wlmi_prompter *p, const wlmi_flow_packets *flow, w
     } else {
         wlmi_rows_put(rows, V + WLMI_FLOW_ROW, 0, p->first_role);
     }
-    wlmi_prompt_tokens(rows, &p->tokens, V, weight);
-    if (prompt == WLMI_PROMPT_CLASSIFY) {
-        wlmi_rows_put(rows, V + WLMI_ASK_ROW, (int32_t)s.packets, outside);
-        wlmi_rows_put(rows, t->row, (int32_t)s.packets, outside);
-        if (label >= 0)
-            wlmi_rows_aim(rows, t->row + 1 + label, t->row + 1, t->row + 1 + t->labels, p->view.label_weight);
-    }
+    if (prompt == WLMI_PROMPT_CLASSIFY && draw)
+        put_drawn(p, t, label, s.along, draw, rows);
+    else
+        wlmi_prompt_tokens(rows, &p->tokens, V, weight);
+    if (prompt == WLMI_PROMPT_CLASSIFY)
+        put_question(p, t, label, s.packets, p->view.label_weight, rows);
     wlmi_rows_close(rows);
     if (packets_used)
         *packets_used = s.packets;

@@ -50,7 +50,8 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
 /* Appends one segment for a flow; on failure rows are as before. task, label: indices in the net (label -1: a query
  * without a known answer, no loss on it; generate needs both).
  * draw: 0 shows the flow from its start, as much as fits. Anything else seeds a choice of what to show, in training:
- * classify: half of the time a random number of packets (so that a label can be asked for after any packet);
+ * classify, so that a label can be asked for after any packet: a quarter of the time a random number of packets, else
+ * questions also behind the first, second, fourth ... packet (docs/DATA.md); one flow token in eight has a loss;
  * plain: a quarter of the time from a random packet on (so that the middle of long flows is seen).
  * Only then are fields shuffled, and hide policy, limits and alteration drawn, where the view says so: what is evaluated
  * or asked stands in the codec's own order and as the view's own policy and limits have it. What generate shows is what a

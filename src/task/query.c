@@ -57,7 +57,7 @@ wlm_status wlmi_query_shown(const wlm_model *model, const wlmi_wish *wish, wlmi_
     *view = wlmi_view_default(model->codec);
     view->hide = policy;
     view->payload = payload;
-    view->max_packets = wish->max_packets ? wish->max_packets : record->max_packets;
+    view->max_packets = wish->max_packets ? wish->max_packets : wlmi_mix_packets(&mix, policy);
     view->context = model->net->config.context;
     view->unit = record->unit;
     return WLM_OK;

@@ -226,24 +226,83 @@ static void max_packets_is_a_bound(void **state)
     wlmi_tokens_free(&tokens);
 }
 
+/* Without the questions that stand between packets, rows are those of the flow so far; how many such there were. */
+static int check_drawn(const wlmi_rows *r, const wlmi_view *v, const wlmi_tokens *tokens, int task, int label)
+{
+    int at = 1, asked = 0, aimed = 0;
+    assert_int_equal(r->id[0], V + WLMI_FLOW_ROW);
+    for (int i = 0; i < (int)tokens->count; i++, at++) {
+        if (r->id[at] == V + WLMI_ASK_ROW) {
+            const int packets = r->packet[at];
+            assert_true(i > 0 && tokens->packet[i] != tokens->packet[i - 1]);
+            assert_int_equal(packets, tokens->packet[i]);
+            assert_int_equal(packets & (packets - 1), 0);
+            assert_int_equal(r->id[at + 1], net->task[task].row);
+            assert_int_equal(r->target[at + 1], net->task[task].row + 1 + label);
+            assert_true(r->weight[at + 1] > 0 && r->weight[at + 1] < v->label_weight);
+            check_no_target(r, at);
+            asked++;
+            at += 2;
+        } else if (r->target[at - 1] >= 0) {
+            assert_int_equal(r->target[at - 1], tokens->token[i]);
+            assert_true(r->weight[at - 1] > v->flow_weight);
+            aimed++;
+        }
+        assert_int_equal(r->id[at], tokens->token[i]);
+        assert_int_equal(r->packet[at], tokens->packet[i]);
+    }
+    assert_int_equal(at + 2, r->tokens);
+    assert_true(r->tokens <= v->context);
+    assert_true(aimed <= (int)tokens->count / 2 + 8);
+    assert_int_equal(r->target[r->tokens - 1], net->task[task].row + 1 + label);
+    assert_true(r->weight[r->tokens - 1] == v->label_weight);
+    return asked;
+}
+
 static void a_draw_asks_after_any_packet(void **state)
 {
     wlmi_rows rows = {0};
     wlmi_tokens tokens = {0};
-    int seen[20] = {0}, different = 0;
+    int seen[20] = {0}, different = 0, along = 0, after[20] = {0};
     (void)state;
     for (uint64_t draw = 1; draw <= 1000; draw++) {
         uint64_t used = build(&view, 0, WLMI_PROMPT_CLASSIFY, 0, 1, draw, &rows);
         seen[used]++;
         encode(0, 0, used, 0, &tokens);
-        assert_int_equal(rows.tokens, 3 + (int)tokens.count);
-        check_tokens(&rows, 1, &tokens, view.flow_weight);
+        along += check_drawn(&rows, &view, &tokens, 0, 1) > 0;
+        for (int i = 0; i < rows.tokens - 2; i++)
+            after[rows.packet[i]] += rows.id[i] == V + WLMI_ASK_ROW;
         assert_int_equal(rows.packet[rows.tokens - 1], used);
     }
     for (int i = 1; i < 19; i++)
         different += seen[i] > 0;
     assert_int_equal(different, 18);
-    assert_in_range(seen[19], 400, 650);
+    assert_in_range(seen[19], 650, 850);
+    assert_in_range(along, 600, 850);
+    for (int i = 1; i <= 16; i *= 2)
+        assert_in_range(after[i], 350, 650);
+    wlmi_rows_free(&rows);
+    wlmi_tokens_free(&tokens);
+}
+
+static void questions_keep_to_the_context(void **state)
+{
+    wlmi_rows rows = {0};
+    wlmi_tokens tokens = {0};
+    wlmi_view v = view;
+    int most = 0;
+    (void)state;
+    encode(0, 0, 19, 0, &tokens);
+    for (int spare = 0; spare <= 6; spare++) {
+        v.context = (int)tokens.count + 3 + spare;
+        for (uint64_t draw = 1; draw <= 100; draw++)
+            if (build(&v, 0, WLMI_PROMPT_CLASSIFY, 0, 1, draw, &rows) == 19) {
+                const int asked = check_drawn(&rows, &v, &tokens, 0, 1);
+                assert_true(asked <= spare / 2);
+                most = asked > most ? asked : most;
+            }
+    }
+    assert_int_equal(most, 3);
     wlmi_rows_free(&rows);
     wlmi_tokens_free(&tokens);
 }
@@ -504,6 +563,7 @@ int main(void)
         cmocka_unit_test(what_fits_is_whole_packets),
         cmocka_unit_test(max_packets_is_a_bound),
         cmocka_unit_test(a_draw_asks_after_any_packet),
+        cmocka_unit_test(questions_keep_to_the_context),
         cmocka_unit_test(a_draw_shows_the_middle_of_long_flows),
         cmocka_unit_test(segments_are_packed_as_they_are_alone),
         cmocka_unit_test(hidden_addresses_do_not_reach_the_rows),

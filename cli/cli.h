@@ -41,6 +41,29 @@ typedef struct option {
     int required;
 } option;
 
+/* Rows that several tables have, in the same words. */
+#define ROW_MODEL(target) \
+    {'m', "model", OPTION_TEXT, "MODEL", target, "checkpoint to use (the one that ships)", 0}
+#define ROW_CODEC(target) \
+    {0, "codec", OPTION_TEXT, "NAME", target, "codec that the model must have (the model's)", 0}
+#define ROW_HIDE(target) \
+    {0, "hide", OPTION_HIDE, "POLICY", target, \
+     "what to hide from the model: none, ids, implicit, shape (%default)", 0}
+#define ROW_PAYLOAD(target) \
+    {0, "payload", OPTION_PAYLOAD, "N", target, \
+     "payload bytes per packet to show: full, none or a number (as trained)", 0}
+#define ROW_MAX_PACKETS(target) \
+    {0, "max-packets", OPTION_U32, "N", target, \
+     "packets of a flow to look at (0: as trained)", 0}
+#define ROW_FORCE(target) \
+    {0, "force", OPTION_FLAG, NULL, target, "allow what to hide or show to differ from training", 0}
+#define ROW_INT8(target) \
+    {0, "int8", OPTION_FLAG, NULL, target, "matrix products in int8: faster, a little less exact", 0}
+#define ROW_HTML(target) \
+    {0, "html", OPTION_TEXT, "FILE", target, "also write the report as a page with charts", 0}
+#define ROW_THREADS(target) \
+    {0, "threads", OPTION_U32, "N", target, "processor threads (0: all)", 0}
+
 typedef struct command {
     const char *name;
     const char *summary;

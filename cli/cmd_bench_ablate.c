@@ -31,7 +31,7 @@ int run_bench_ablate(const command *self, int argc, char **argv)
         {0, "learning-rate", OPTION_REAL, "X", &options.learning_rate, "peak (%default)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide, "none, ids, implicit or shape (%default)", 0},
         {0, "split", OPTION_PART, "PART", &options.part, "part to measure on (%default)", 0},
-        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        ROW_THREADS(&threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, NULL);

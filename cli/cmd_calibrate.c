@@ -42,13 +42,11 @@ static int run(const command *self, int argc, char **argv)
         {0, "split", OPTION_PART, "PART", &o.part, "flows to calibrate on (%default)", 0},
         {0, "give-up", OPTION_REAL, "SHARE", &o.give_up,
          "of the right answers: the threshold for 'unknown' lies above so many (%default)", 0},
-        {0, "hide", OPTION_HIDE, "POLICY", &o.hide,
-         "what to hide from the model: none, ids, implicit, shape (%default)", 0},
-        {0, "payload", OPTION_PAYLOAD, "N", &o.payload,
-         "payload bytes per packet to show: full, none or a number (as trained)", 0},
-        {0, "max-packets", OPTION_U32, "N", &o.max_packets, "packets of a flow to look at (0: as trained)", 0},
-        {0, "force", OPTION_FLAG, NULL, &o.force, "allow what to hide or show to differ from training", 0},
-        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        ROW_HIDE(&o.hide),
+        ROW_PAYLOAD(&o.payload),
+        ROW_MAX_PACKETS(&o.max_packets),
+        ROW_FORCE(&o.force),
+        ROW_THREADS(&threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     int exit_status = parse_options(self, table, argc, argv, NULL);

@@ -25,7 +25,7 @@ static int run(const command *self, int argc, char **argv)
     uint32_t threads = 0;
     int int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
+        ROW_MODEL(&model_path),
         {'r', "read", OPTION_LIST, "IN|DIR", &reads, "captures and folders of captures; - is standard input", 0},
         {'d', "data", OPTION_LIST, "DIR", &data, "or imported folders", 0},
         {'o', "out", OPTION_TEXT, "OUT", &options.out,
@@ -35,16 +35,14 @@ static int run(const command *self, int argc, char **argv)
          "mean of the flow's tokens, last token, or ask: at the question for a task (%default)", 0},
         {0, "task", OPTION_TEXT, "T", &options.task, "with --pool ask: the task (the model's first)", 0},
         {0, "split", OPTION_PARTS, "PART", &options.part, "of imported folders: train, val, test or all (%default)", 0},
-        {0, "max-packets", OPTION_U32, "N", &options.max_packets, "packets of a flow to look at (0: as trained)", 0},
-        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
+        ROW_MAX_PACKETS(&options.max_packets),
+        ROW_CODEC(&options.codec),
         {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "flow: vectors are of flows (the only one)", 0},
-        {0, "hide", OPTION_HIDE, "POLICY", &options.hide,
-         "what to hide from the model: none, ids, implicit, shape (%default)", 0},
-        {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
-         "payload bytes per packet to show: full, none or a number (as trained)", 0},
-        {0, "force", OPTION_FLAG, NULL, &options.force, "allow what to hide or show to differ from training", 0},
-        {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
-        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        ROW_HIDE(&options.hide),
+        ROW_PAYLOAD(&options.payload),
+        ROW_FORCE(&options.force),
+        ROW_INT8(&int8),
+        ROW_THREADS(&threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     exit_status = parse_options_filter(self, table, argc, argv, &options.filter);

@@ -37,7 +37,7 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
     char *text = NULL;
     int int8 = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
+        ROW_MODEL(&model_path),
         {'r', "read", OPTION_LIST, "PATH", &in, "captures and folders of captures; or", 0},
         {'d', "data", OPTION_LIST, "DIR", &data, "imported folders", 0},
         {0, "split", OPTION_PART, "PART", &options.part, "of imported folders: train, val or test (%default)", 0},
@@ -50,16 +50,15 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
         {0, "seed", OPTION_U64, "N", &options.seed, "of the sample (%default)", 0},
         {0, "by-file", OPTION_FLAG, NULL, &options.by_file, "also a row for each capture", 0},
         {0, "model-only", OPTION_FLAG, NULL, &options.models_only, "without gzip, zstd and xz", 0},
-        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
+        ROW_CODEC(&options.codec),
         {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "unit that the model must have (the model's)", 0},
         {0, "hide", OPTION_HIDE, "POLICY", &options.hide,
          "what to hide from the model: none, ids, implicit, shape (as trained)", 0},
-        {0, "payload", OPTION_PAYLOAD, "N", &options.payload,
-         "payload bytes per packet to show: full, none or a number (as trained)", 0},
-        {0, "force", OPTION_FLAG, NULL, &options.force, "allow what to hide or show to differ from training", 0},
-        {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
-        {0, "html", OPTION_TEXT, "FILE", &page, "also write the report as a page with charts", 0},
-        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        ROW_PAYLOAD(&options.payload),
+        ROW_FORCE(&options.force),
+        ROW_INT8(&int8),
+        ROW_HTML(&page),
+        ROW_THREADS(&threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     html_remember_command(self, argc, argv);

@@ -47,7 +47,7 @@ static int run(const command *self, int argc, char **argv)
     uint32_t threads = 0;
     int int8 = 0, complete = 0, exit_status;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &model_path, "checkpoint to use (the one that ships)", 0},
+        ROW_MODEL(&model_path),
         {'w', "write", OPTION_TEXT, "OUT", &options.out, "capture to write: .pcap or .pcapng, also .gz and .zst", 0},
         {0, "per-flow", OPTION_TEXT, "DIR", &options.per_flow, "folder for one file per flow, below its label", 0},
         {0, "truth", OPTION_TEXT, "CSV", &options.truth, "write what each flow is, as import --labels reads it", 0},
@@ -55,7 +55,7 @@ static int run(const command *self, int argc, char **argv)
         {0, "task", OPTION_TEXT, "T", &options.task, "task of the labels (the model's first)", 0},
         {0, "label", OPTION_TEXT, "L", &options.label, "what the flows should be (anything)", 0},
         {0, "labels", OPTION_TEXT, "L=N,L=N", &labels, "or so many flows of each label, mixed", 0},
-        {0, "codec", OPTION_TEXT, "NAME", &options.codec, "codec that the model must have (the model's)", 0},
+        ROW_CODEC(&options.codec),
         {0, "unit", OPTION_UNIT, "UNIT", &options.unit, "flow or capture: unit that the model must have (the model's)", 0},
         {0, "payload", OPTION_PAYLOAD, "N", &options.payload, "limit that the model must have (the model's)", 0},
         {0, "flows", OPTION_U64, "N", &options.flows, "how many (10, or as the labels, or rate and duration say)", 0},
@@ -72,8 +72,8 @@ static int run(const command *self, int argc, char **argv)
         {0, "prefix", OPTION_TEXT, "FILE", &options.prefix, "capture whose first flow begins every flow", 0},
         {0, "net", OPTION_TEXT, "CIDR", &options.net, "network of all addresses (documentation ranges)", 0},
         {0, "start", OPTION_TIME, "TIME", &options.start_ns, "time of the beginning (%default; with --merge its own)", 0},
-        {0, "int8", OPTION_FLAG, NULL, &int8, "matrix products in int8: faster, a little less exact", 0},
-        {0, "threads", OPTION_U32, "N", &threads, "processor threads (0: all)", 0},
+        ROW_INT8(&int8),
+        ROW_THREADS(&threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},
     };
     exit_status = parse_options(self, table, argc, argv, NULL);

@@ -55,23 +55,22 @@ static wlm_status open_sides(measurement *m, wlm_error *error)
     return WLM_OK;
 }
 
-/* Nats of the target. */
-static double surprise(const float *logits, int V, int32_t target)
-{
-    double top = (double)logits[0], total = 0;
-    for (int i = 1; i < V; i++)
-        top = fmax(top, (double)logits[i]);
-    for (int i = 0; i < V; i++)
-        total += exp((double)logits[i] - top);
-    return top + log(total) - (double)logits[target];
-}
-
 static int most_likely(const float *logits, int V)
 {
     int best = 0;
     for (int i = 1; i < V; i++)
         best = logits[i] > logits[best] ? i : best;
     return best;
+}
+
+/* Nats of the target. */
+static double surprise(const float *logits, int V, int32_t target)
+{
+    const double top = (double)logits[most_likely(logits, V)];
+    double total = 0;
+    for (int i = 0; i < V; i++)
+        total += exp((double)logits[i] - top);
+    return top + log(total) - (double)logits[target];
 }
 
 static void compare(const measurement *m, const wlmi_batch *batch, point *p)
@@ -84,7 +83,8 @@ static void compare(const measurement *m, const wlmi_batch *batch, point *p)
             const double error = fabs((double)rounded[i] - (double)exact[i]);
             p->squares += (double)exact[i] * (double)exact[i];
             p->errors += error * error;
-            p->largest = fmax(p->largest, error);
+            if (error > p->largest)
+                p->largest = error;
         }
         p->bits[ROUNDED] += surprise(rounded, V, batch->target[t]) / M_LN2;
         p->bits[EXACT] += surprise(exact, V, batch->target[t]) / M_LN2;

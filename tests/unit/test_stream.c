@@ -33,7 +33,8 @@ static double largest_difference(const float *x, const float *y, int n)
 {
     double worst = 0;
     for (int i = 0; i < n; i++)
-        worst = fmax(worst, fabs((double)x[i] - (double)y[i]));
+        if (fabs((double)x[i] - (double)y[i]) > worst)
+            worst = fabs((double)x[i] - (double)y[i]);
     return worst;
 }
 

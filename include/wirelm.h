@@ -310,6 +310,9 @@ WLM_API wlm_status wlm_model_load(wlm_model **model, const char *path, int threa
 /* on: the model's matrix products are done in int8 from now on, 8 bits for each weight and activation; off: as before.
  * docs/MODEL.md says how values are rounded and what it costs. On failure they are off. */
 WLM_API wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error);
+/* Moves the model this share of the way to another of the same shape, codec and tasks (else WLM_ERR_ARGUMENT): shares
+ * 1/2, 1/3, 1/4 ... make it the mean of so many. Calibrations are forgotten; all else is as the model has it. */
+WLM_API wlm_status wlm_model_average(wlm_model *model, const wlm_model *other, double share, wlm_error *error);
 typedef enum wlm_dtype { WLM_DTYPE_F32, WLM_DTYPE_BF16 } wlm_dtype;
 WLM_API const char *wlm_dtype_name(wlm_dtype dtype); /* f32, bf16 */
 /* WLM_OK and *dtype, or WLM_ERR_ARGUMENT. */

@@ -168,6 +168,9 @@ wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
 /* Makes the matrices ready for products again after their values have changed. A failure is for the backend's status()
  * to tell, as that of an op is. */
 void wlmi_net_refresh(wlmi_net *net);
+/* Moves each value by this share of the way to the other's: shares 1/2, 1/3, 1/4 ... give the mean of so many models.
+ * Calibrations are forgotten. WLM_ERR_ARGUMENT: the shapes, the codec or the tasks are not the same. */
+wlm_status wlmi_net_average(wlmi_net *net, const wlmi_net *other, double share, wlm_error *error);
 /* on: forward products take int8 copies of the matrices, until the next wlmi_net_refresh(); off: the matrices again.
  * WLM_ERR_UNSUPPORTED: the backend has no such products. On failure they are off. */
 wlm_status wlmi_net_quantise(wlmi_net *net, int on, wlm_error *error);

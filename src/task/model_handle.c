@@ -83,6 +83,11 @@ wlm_status wlm_model_quantise(wlm_model *model, int on, wlm_error *error)
     return wlmi_net_quantise(model->net, on, error);
 }
 
+wlm_status wlm_model_average(wlm_model *model, const wlm_model *other, double share, wlm_error *error)
+{
+    return wlmi_in_file(error, wlmi_net_average(model->net, other->net, share, error), other->path);
+}
+
 wlm_status wlm_model_save(const wlm_model *model, const char *path, wlm_dtype dtype, wlm_error *error)
 {
     return wlmi_checkpoint_save_as(model->net, path, dtype, error);

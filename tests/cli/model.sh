@@ -25,6 +25,22 @@ cmp half narrow || fail "bf16, f32, bf16 is not the same"
 [ "$(value full.json 'd["record"], d["tasks"]')" = "$(value half.json 'd["record"], d["tasks"]')" ] || fail "other words"
 [ "$(value half.json 'd["sha256"]')" = "$(sha256sum <half | cut -d' ' -f1)" ] || fail "another hash"
 if "$WIRELM" convert -m full -o other --dtype f16 2>note || ! grep -q "cannot be 'f16'" note; then fail "f16: $(cat note)"; fi
+# The mean: of a model and itself, that model; of two, half way; of models that differ in shape, none.
+"$WIRELM" train -d service -o more --init full --payload 16 --max-packets 4 --context 128 --steps 2 >/dev/null 2>&1
+"$WIRELM" convert -m full full -o same --dtype f32 >/dev/null && cmp same full || fail "the mean of a model and itself is another"
+"$WIRELM" convert -m full more full more -o mean --dtype f32 >/dev/null || fail "mean of four"
+python3 - <<'PY' || fail "the mean is not half way"
+import array, json, struct
+def values(path):
+    data = open(path, "rb").read()
+    n = struct.unpack("<Q", data[:8])[0]
+    return array.array("f", data[8 + n:])
+full, more, mean = map(values, ("full", "more", "mean"))
+assert any(a != b for a, b in zip(full, more))
+assert all(abs(m - (a + b) / 2) <= 1e-6 * (1 + abs(m)) for a, b, m in zip(full, more, mean))
+PY
+"$WIRELM" train -d service -o other --preset trafficgpt-nano --payload 16 --max-packets 4 --context 128 --steps 1 >/dev/null 2>&1
+if "$WIRELM" convert -m full other -o none 2>note || ! grep -q "different shapes" note; then fail "mean of two shapes: $(cat note)"; fi
 python3 - <<'PY'
 import json, struct
 data = open("half", "rb").read()

@@ -9,7 +9,8 @@ static const float default_flow_weight = 0.1f, default_label_weight = 50, along_
 enum { FLOW_ONE_IN = 8 }; /* in drawn classify prompts */
 
 enum { LEAST_PACKET = 4 }; /* tokens */
-static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572, ask_stream = 0x61736b; /* of chance, apart from what to show */
+/* of chance, apart from what to show */
+static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572, ask_stream = 0x61736b;
 
 typedef struct manner { /* in which one flow is shown */
     wlmi_hider *hider;
@@ -301,8 +302,8 @@ static void put_question(const wlmi_prompter *p, const wlmi_task *t, int label, 
 }
 
 /* The flow of a drawn classify prompt. A few of its tokens stand for all: labels alone teach as well, and logits over
- * the vocabulary are a third of a small model's work. Along it, the label is asked after 1, 2, 4, 8 ... packets, as
- * often as not, while the context has room; what comes behind a question is not predicted from it. */
+ * the vocabulary are a third of a small model's work. Along it, the label is mostly asked after 1, 2, 4, 8 ... packets
+ * too, while the context has room; what comes behind a question is not predicted from it. */
 static void put_drawn(const wlmi_prompter *p, const wlmi_task *t, int label, int along, uint64_t draw, wlmi_rows *rows)
 {
     const int32_t V = p->net->config.vocabulary;

@@ -16,7 +16,7 @@ TEXT = {
     Macro-F1 under policy `ids` of the model that ships, which sees so many payload bytes of so many packets, with a
     95 % interval by resampling captures, beside the best shallow baseline (128 payload bytes of 32 packets under the
     same policy), what always guessing the most common label scores, and a model that begins with random values and is
-    taught as in the last of the two stages, in as many steps as the command below says. ECE: expected calibration
+    taught as in stage `use` alone, in as many steps as the command below says. ECE: expected calibration
     error, the temperature fitted on the dev part (so none there).""",
     "Less to see": """
     The same under `implicit`, and under `shape`: sizes and times alone.""",

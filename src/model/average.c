@@ -2,7 +2,7 @@
  * "Averaging weights leads to wider optima and better generalization", 2018). */
 #include <string.h>
 
-#include "model/model.h"
+#include "model/params.h"
 
 static int same_task(const wlmi_task *a, const wlmi_task *b)
 {
@@ -14,10 +14,33 @@ static int same_task(const wlmi_task *a, const wlmi_task *b)
     return 1;
 }
 
+/* Parameters of the same names and sizes can belong to other heads, or to a window of another length. */
+static int same_plan(const wlmi_plan *a, const wlmi_plan *b)
+{
+    if (a->groups != b->groups)
+        return 0;
+    for (int g = 0; g < a->groups; g++)
+        if (a->group[g].kind != b->group[g].kind || a->group[g].heads != b->group[g].heads ||
+            a->group[g].window != b->group[g].window)
+            return 0;
+    return 1;
+}
+
+static int same_config(const wlmi_config *a, const wlmi_config *b)
+{
+    if (a->layers != b->layers || a->head_width != b->head_width || a->shift != b->shift ||
+        a->reversible != b->reversible)
+        return 0;
+    for (int l = 0; l < a->layers; l++)
+        if (!same_plan(wlmi_config_layer(a, l).plan, wlmi_config_layer(b, l).plan))
+            return 0;
+    return 1;
+}
+
 static int same_shape(const wlmi_net *a, const wlmi_net *b)
 {
     if (strcmp(a->record.codec_hash, b->record.codec_hash) || a->params != b->params || a->count != b->count ||
-        a->tasks != b->tasks)
+        a->tasks != b->tasks || !same_config(&a->config, &b->config))
         return 0;
     for (int i = 0; i < a->params; i++) {
         const wlmi_param *p = &a->param[i], *q = &b->param[i];

@@ -156,6 +156,38 @@ static void a_new_task_leaves_the_rest_alone(void **state)
     wlmi_net_free(net);
 }
 
+static void only_models_of_one_kind_have_a_mean(void **state)
+{
+    wlmi_config config;
+    wlmi_net *net[4];
+    wlm_error error;
+    float first, second, mean;
+    size_t at = 0;
+    (void)state;
+    assert_ok(wlmi_config_preset(&config, "wire-nano", &error), &error);
+    config.vocabulary = 64;
+    for (int i = 0; i < 4; i++) {
+        if (i == 2)
+            config.other.group[1].window = 64; /* parameters of the same names and sizes */
+        if (i == 3)
+            config.other.group[1] = (wlmi_head_group){WLMI_MIXER_FULL, config.other.group[1].heads, 0};
+        assert_ok(wlmi_net_new(&net[i], &config, &wlmi_backend_ref, (uint64_t)i + 1, &error), &error);
+    }
+    for (int i = 0; i < net[0]->params; i++)
+        if (net[0]->param[i].dims == 2) /* norms begin with the same values */
+            at = net[0]->param[i].offset;
+    wlmi_backend_ref.to_float(&first, wlmi_at(&wlmi_backend_ref, net[0]->value, at), 1);
+    wlmi_backend_ref.to_float(&second, wlmi_at(&wlmi_backend_ref, net[1]->value, at), 1);
+    assert_int_equal(wlmi_net_average(net[0], net[2], 0.5, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(wlmi_net_average(net[0], net[3], 0.5, &error), WLM_ERR_ARGUMENT);
+    assert_ok(wlmi_net_average(net[0], net[1], 0.5, &error), &error);
+    wlmi_backend_ref.to_float(&mean, wlmi_at(&wlmi_backend_ref, net[0]->value, at), 1);
+    assert_float_equal(mean, (first + second) / 2, 1e-7);
+    assert_true(first != second);
+    for (int i = 0; i < 4; i++)
+        wlmi_net_free(net[i]);
+}
+
 static void task_names_are_checked(void **state)
 {
     static const char *const good[] = {"x"}, *const empty[] = {""};
@@ -301,6 +333,7 @@ int main(void)
         cmocka_unit_test(task_names_are_checked),
         cmocka_unit_test(bad_batches_are_refused),
         cmocka_unit_test(same_seed_same_values),
+        cmocka_unit_test(only_models_of_one_kind_have_a_mean),
         cmocka_unit_test(presets_are_valid_and_of_their_size),
         cmocka_unit_test(wire_tiny_remembers_little),
         cmocka_unit_test(failed_allocations_leak_nothing),

@@ -332,6 +332,7 @@ typedef struct wlm_train_options {
     const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
     const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
     int roles;                /* a new model also sees the role of the token to come, as the codec's grammar gives it */
+    int levels;               /* and sizes and times on a log scale, as the codec gives them */
     uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
                                  0: as the preset has it */
     const char *init;         /* or a checkpoint to start from */
@@ -352,6 +353,7 @@ typedef struct wlm_train_options {
     uint32_t per_label;       /* use so many labelled training flows of each label; 0: all */
     uint64_t draw;            /* which ones */
     const char *leave_out;    /* "a,b": labels that the model is not taught; their flows stand in plain prompts only */
+    double mask;              /* share of the tokens of classify prompts that are withheld, on average: at most .5 */
     uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
                                  codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
                                  2304.09513) */
@@ -480,6 +482,8 @@ typedef struct wlm_input {
     int32_t packet;                /* index of its packet in the flow */
     int32_t role;                  /* of the token to come, as the codec names it; 0 will do for models without role
                                       embeddings */
+    int32_t level;                 /* of the token, as the codec gives it; 0: none, which will do for models without
+                                      level embeddings */
 } wlm_input;
 
 WLM_API wlm_status wlm_session_new(wlm_session **session, wlm_model *model, wlm_error *error);

@@ -39,8 +39,9 @@ static const struct {
     {"packet_rows", offsetof(wlmi_config, packet_rows)}, {"role_rows", offsetof(wlmi_config, role_rows)},
     {"context", offsetof(wlmi_config, context)},
     {"every", offsetof(wlmi_config, every)},           {"reversible", offsetof(wlmi_config, reversible)},
+    {"level_rows", offsetof(wlmi_config, level_rows)},
 };
-enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 2 }; /* others: absent where 0 */
+enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 3 }; /* others: absent where 0 */
 
 static json_t *plan_to_json(const wlmi_plan *plan)
 {

@@ -41,10 +41,11 @@ typedef struct wlmi_config {
     int reversible;      /* two residual streams, see net.c */
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
     int role_rows;       /* 0: none */
+    int level_rows;      /* 0: none */
     int context;         /* longest segment in training */
 } wlmi_config;
 
-/* Fills all but vocabulary (and role_rows, which follows the codec), or WLM_ERR_ARGUMENT. */
+/* Fills all but vocabulary (and role_rows and level_rows, which follow the codec), or WLM_ERR_ARGUMENT. */
 wlm_status wlmi_config_preset(wlmi_config *config, const char *name, wlm_error *error);
 const char *wlmi_preset_name(size_t i); /* NULL past the last */
 wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error);
@@ -152,6 +153,7 @@ typedef struct wlmi_batch {
     const int32_t *first, *last; /* columns of the softmax */
     const float *weight;    /* of this position's loss */
     wlmi_segments segments;
+    const int32_t *level;   /* may be NULL where the net has no level embedding */
 } wlmi_batch;
 
 wlm_status wlmi_net_new(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
@@ -209,7 +211,7 @@ wlm_status wlmi_stream_restore(wlmi_stream *stream, const wlmi_net *net, const c
                                size_t size, wlm_error *error);
 
 /* Forward without what backward needs, then logits of chosen positions only: out [n, last-first] floats for columns
- * first .. last-1. Of the batch only tokens, id, packet, role and segments are read.
+ * first .. last-1. Of the batch only tokens, id, packet, role, level and segments are read.
  * streams NULL: each segment is a stream of its own. Else [segments], all different: segment s goes on streams[s], at
  * the same cost wherever that stands (full heads: growing). keep: the streams take the rows in; else this is a peek,
  * which leaves them as they are. A failure of memory can leave streams without meaning: reset them.

@@ -1,6 +1,6 @@
 /* net.c: forward and backward of the whole model over packed rows.
  *
- * x = embed[id] (+ packet and role embeddings); in each layer
+ * x = embed[id] (+ packet, role and level embeddings); in each layer
  *   x += mixers(shift(norm(x)) Wqkv^T) Wout^T
  *   x += swiglu(shift(norm(x)) Wup^T) Wdown^T
  * then a final norm, and logits = x embed^T at the positions with a target.
@@ -316,6 +316,8 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
         b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx[0], w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
         b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx[0], batch->role, T, net->config.role_rows, D);
+    if (net->config.level_rows)
+        b->embed_backward(wlmi_grad(net, wlmi_level_param(net)), w->dx[0], batch->level, T, net->config.level_rows, D);
     tell_done(net, layers);
     return b->status(error);
 }

@@ -75,7 +75,8 @@ wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g)
 uint64_t wlmi_config_count(const wlmi_config *c)
 {
     uint64_t D = (uint64_t)c->width, F = (uint64_t)c->hidden;
-    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->vocabulary + WLMI_SPECIALS;
+    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->level_rows +
+                    (uint64_t)c->vocabulary + WLMI_SPECIALS;
     uint64_t count = D + rows * D;
     wlmi_own own;
     for (int l = 0; l < c->layers; l++) {
@@ -143,7 +144,7 @@ static void append_layer(wlmi_net *net, int layer)
 
 static int most_params(const wlmi_config *config)
 {
-    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 4;
+    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 5;
 }
 
 wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error)
@@ -170,6 +171,8 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
             append(net, "embed.packet", config->packet_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->role_rows)
             append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
+        if (config->level_rows)
+            append(net, "embed.level", config->level_rows, config->width, WLMI_EMBED_DEVIATION);
         append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION)->in_products = 1;
         if (net->count <= SIZE_MAX / backend->real_size)
             net->value = wlmi_alloc_aligned(net->count * backend->real_size);

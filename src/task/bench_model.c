@@ -93,6 +93,7 @@ wlm_status wlmi_bench_model_batch(wlmi_bench_model *m, int context, int segments
         for (int t = 0; t < context; t++) {
             int32_t id = m->sequence[t];
             wlmi_rows_put(&m->rows, id, t / PACKET_TOKENS, c->role_rows ? id % c->role_rows : 0);
+            wlmi_rows_level(&m->rows, c->level_rows ? id % c->level_rows : 0);
             wlmi_rows_aim(&m->rows, m->sequence[t + 1], 0, c->vocabulary, 1);
         }
         wlmi_rows_close(&m->rows);
@@ -119,7 +120,7 @@ static wlm_status make_net(wlmi_bench_model *m, const wlmi_backend *metered, wlm
             return wlmi_fail(error, WLM_ERR_FORMAT, o->model, WLM_NO_OFFSET, "%d rows for the %u tokens of its codec",
                              m->net->config.vocabulary, m->codec->vocabulary);
     } else {
-        WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0},
+        WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0, 0},
                                      m->codec, metered, o->seed, error));
     }
     if (o->context)

@@ -122,15 +122,27 @@ void wlmi_flow_sampler_free(wlmi_flow_sampler *s)
     wlmi_free(s);
 }
 
-/* A row for the model; those before it were given out if `s->given` says so. */
-static wlm_status put(wlmi_flow_sampler *s, int32_t id, int32_t packet, int32_t role, wlm_error *error)
+/* For a row that the model is to take in; those before it were given out if `s->given` says so. */
+static wlm_status make_room(wlmi_flow_sampler *s, wlm_error *error)
 {
     if (s->given == s->rows.tokens) {
         wlmi_rows_clear(&s->rows);
         s->given = 0;
     }
-    WLMI_TRY(wlmi_rows_reserve(&s->rows, 1, error));
-    wlmi_rows_put(&s->rows, id, packet, role);
+    return wlmi_rows_reserve(&s->rows, 1, error);
+}
+
+static wlm_status put(wlmi_flow_sampler *s, int32_t id, int32_t role, wlm_error *error)
+{
+    WLMI_TRY(make_room(s, error));
+    wlmi_rows_put(&s->rows, id, 0, role);
+    return WLM_OK;
+}
+
+static wlm_status put_token(wlmi_flow_sampler *s, size_t i, wlm_error *error)
+{
+    WLMI_TRY(make_room(s, error));
+    wlmi_rows_put_token(&s->rows, &s->tokens, i);
     return WLM_OK;
 }
 
@@ -183,10 +195,10 @@ static wlm_status begin(wlmi_flow_sampler *s, wlm_error *error)
     flow->out_of_tokens = 0;
     if (s->options.task >= 0) {
         int32_t row = net->task[s->options.task].row;
-        WLMI_TRY(put(s, row, 0, none, error));
-        WLMI_TRY(put(s, row + 1 + s->label, 0, first_role, error));
+        WLMI_TRY(put(s, row, none, error));
+        WLMI_TRY(put(s, row + 1 + s->label, first_role, error));
     } else {
-        WLMI_TRY(put(s, vocabulary + WLMI_FLOW_ROW, 0, first_role, error));
+        WLMI_TRY(put(s, vocabulary + WLMI_FLOW_ROW, first_role, error));
     }
     for (size_t i = 0; beginning && i < beginning->count; i++) {
         wlm_packet packet = wlmi_packet_list_at(beginning, i);
@@ -202,7 +214,7 @@ static wlm_status begin(wlmi_flow_sampler *s, wlm_error *error)
                          "the prefix takes %zu tokens and leaves nothing of %u", s->tokens.count,
                          s->options.max_tokens);
     for (size_t i = 0; i < s->tokens.count; i++)
-        WLMI_TRY(put(s, s->tokens.token[i], (int32_t)s->tokens.packet[i], s->tokens.role[i], error));
+        WLMI_TRY(put_token(s, i, error));
     return WLM_OK;
 }
 
@@ -227,7 +239,8 @@ static wlm_status judge(wlmi_flow_sampler *s, const wlm_packet *packet, size_t i
 static wlm_status step(wlmi_flow_sampler *s, const float *logits, wlmi_pushed *what, wlm_error *error)
 {
     wlmi_allowed allowed;
-    int32_t token, packet = (int32_t)s->codec->segment(s->coder);
+    const uint32_t packet = s->codec->segment(s->coder);
+    int32_t token;
     s->codec->allowed(s->coder, &allowed);
     token = wlmi_sample(&s->options.sampling, logits, s->codec->vocabulary, &allowed, s->banned, s->scratch,
                         &s->rng);
@@ -239,10 +252,11 @@ static wlm_status step(wlmi_flow_sampler *s, const float *logits, wlmi_pushed *w
         return WLMI_NO_MEMORY(error);
     s->tokens.token[s->tokens.count] = (wlmi_token)token;
     s->tokens.role[s->tokens.count] = s->codec->role(s->coder);
-    s->tokens.packet[s->tokens.count++] = (uint32_t)packet;
+    s->tokens.level[s->tokens.count] = wlmi_codec_level(s->codec, s->coder);
+    s->tokens.packet[s->tokens.count++] = packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
-    return put(s, token, packet, s->codec->role(s->coder), error);
+    return put_token(s, s->tokens.count - 1, error);
 }
 
 /* Whether the codec writes the flow's packets as other tokens than were sampled. Behind its own the sampled ones may
@@ -331,7 +345,8 @@ wlm_status wlmi_flow_sampler_next(wlmi_flow_sampler *s, const float *logits, wlm
     *over = s->over;
     if (s->over)
         return WLM_OK;
-    *row = (wlmi_sampler_row){s->rows.id[s->given], s->rows.packet[s->given], s->rows.role[s->given], s->afresh};
+    *row = (wlmi_sampler_row){s->rows.id[s->given], s->rows.packet[s->given], s->rows.role[s->given], s->rows.level[s->given],
+                              s->afresh};
     s->afresh = 0;
     s->given++;
     return WLM_OK;

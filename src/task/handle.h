@@ -18,6 +18,7 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
 /* What a preset leaves open. */
 typedef struct wlmi_embeddings {
     int roles;    /* an embedding of the role of the token to come, whatever the preset says */
+    int levels;   /* and one of sizes and times on a log scale, if the codec gives them */
     int segments; /* rows of an embedding of the packet's index in its flow; 0: as the preset has it */
 } wlmi_embeddings;
 

@@ -32,6 +32,8 @@ wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddin
         config.packet_rows = embeddings.segments;
     if (config.role_rows || embeddings.roles)
         config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
+    if (embeddings.levels)
+        config.level_rows = (int)codec->levels;
     WLMI_TRY(wlmi_net_new(net, &config, backend, seed, error));
     record = &(*net)->record;
     snprintf(record->codec, sizeof record->codec, "%s", codec->name);

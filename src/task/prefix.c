@@ -96,7 +96,7 @@ static int is_limited(const wlmi_prefixes *pool, const wlm_packet *packet)
 /* Room for exactly n tokens, those there are included; 0 on failure, which loses none. */
 static int resize(wlmi_tokens *t, size_t n)
 {
-    void *token, *role, *packet;
+    void *token, *role, *packet, *level;
     if (n == 0 || n == t->capacity)
         return 1;
     token = wlmi_realloc(t->token, n * sizeof *t->token);
@@ -105,7 +105,9 @@ static int resize(wlmi_tokens *t, size_t n)
     t->role = role ? role : t->role;
     packet = wlmi_realloc(t->packet, n * sizeof *t->packet);
     t->packet = packet ? packet : t->packet;
-    if (token && role && packet)
+    level = wlmi_realloc(t->level, n * sizeof *t->level);
+    t->level = level ? level : t->level;
+    if (token && role && packet && level)
         t->capacity = n;
     return t->capacity == n;
 }
@@ -120,6 +122,7 @@ static int append(wlmi_tokens *t, const wlmi_tokens *more)
         memcpy(t->token + t->count, more->token, more->count * sizeof *t->token);
         memcpy(t->role + t->count, more->role, more->count * sizeof *t->role);
         memcpy(t->packet + t->count, more->packet, more->count * sizeof *t->packet);
+        memcpy(t->level + t->count, more->level, more->count * sizeof *t->level);
     }
     t->count = need;
     return 1;
@@ -185,7 +188,7 @@ static void put(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from,
     if (from == 0)
         wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_FLOW_ROW, 0, prefix->first_role);
     for (size_t i = from ? from - 1 : 0; i + 1 < to; i++)
-        wlmi_rows_put(rows, t->token[i], (int32_t)t->packet[i], t->role[i]);
+        wlmi_rows_put_token(rows, t, i);
 }
 
 wlm_status wlmi_prefix_rows(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from, size_t to, wlmi_rows *rows,

@@ -23,8 +23,8 @@ wlm_status wlmi_rows_reserve(wlmi_rows *r, size_t tokens, wlm_error *error)
         room *= 2;
     if (room > (size_t)r->capacity) {
         float *weight;
-        if (!widen(&r->id, room) || !widen(&r->packet, room) || !widen(&r->role, room) || !widen(&r->target, room) ||
-            !widen(&r->first, room) || !widen(&r->last, room))
+        if (!widen(&r->id, room) || !widen(&r->packet, room) || !widen(&r->role, room) || !widen(&r->level, room) ||
+            !widen(&r->target, room) || !widen(&r->first, room) || !widen(&r->last, room))
             return WLMI_NO_MEMORY(error);
         weight = wlmi_realloc(r->weight, room * sizeof *weight);
         if (!weight)
@@ -47,9 +47,27 @@ void wlmi_rows_put(wlmi_rows *r, int32_t id, int32_t packet, int32_t role)
     r->id[i] = id;
     r->packet[i] = packet;
     r->role[i] = role;
+    r->level[i] = 0;
     r->target[i] = -1;
     r->first[i] = r->last[i] = 0;
     r->weight[i] = 0;
+}
+
+void wlmi_rows_put_token(wlmi_rows *r, const wlmi_tokens *t, size_t i)
+{
+    wlmi_rows_put(r, t->token[i], (int32_t)t->packet[i], t->role[i]);
+    wlmi_rows_level(r, t->level[i]);
+}
+
+void wlmi_rows_put_again(wlmi_rows *r, const wlmi_rows *others, int i)
+{
+    wlmi_rows_put(r, others->id[i], others->packet[i], others->role[i]);
+    wlmi_rows_level(r, others->level[i]);
+}
+
+void wlmi_rows_level(wlmi_rows *r, int32_t level)
+{
+    r->level[r->tokens - 1] = level;
 }
 
 void wlmi_rows_aim(wlmi_rows *r, int32_t target, int32_t first, int32_t last, float weight)
@@ -84,6 +102,7 @@ void wlmi_rows_free(wlmi_rows *r)
     wlmi_free(r->id);
     wlmi_free(r->packet);
     wlmi_free(r->role);
+    wlmi_free(r->level);
     wlmi_free(r->target);
     wlmi_free(r->first);
     wlmi_free(r->last);
@@ -95,6 +114,6 @@ void wlmi_rows_free(wlmi_rows *r)
 wlmi_batch wlmi_rows_batch(const wlmi_rows *r)
 {
     wlmi_batch batch = {r->tokens, r->id,   r->packet, r->role,   r->target,
-                        r->first,  r->last, r->weight, {r->segments, r->starts}};
+                        r->first,  r->last, r->weight, {r->segments, r->starts}, r->level};
     return batch;
 }

@@ -31,10 +31,12 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "training needs a file to write the model to");
     if (!o->data_count)
         return refuse(error, "training needs at least one imported folder");
-    if ((o->preset || o->roles || o->segments) && o->init)
+    if ((o->preset || o->roles || o->levels || o->segments) && o->init)
         return refuse(error, "either a preset or embeddings for a new model, or a model to start from, not both");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
+    if (!(o->mask >= 0 && o->mask <= 0.5))
+        return refuse(error, "at most half of the tokens can be withheld on average");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
         return refuse(error, "balance, of labels and of tasks, lies between 0 and 1");
     if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))
@@ -99,14 +101,14 @@ static json_t *asked_of_data(const wlmi_run *run)
     snprintf(draw, sizeof draw, "%llu", (unsigned long long)o->draw);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
-    asked = json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:s, s:I, s:I}",
+    asked = json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:f, s:s, s:I, s:I}",
                      "data", flows, "codec", text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain,
                      "classify", run->classify, "generate", run->generate, "hide",
                      text_or_number(o->hide_shares, o->hide), "payload", text_or_number(o->payload_shares, o->payload),
                      "max_packets", text_or_number(o->max_packets_shares, o->max_packets), "alter",
                      text_or_null(o->alter), "balance", o->balance, "task_balance", o->task_balance, "task_shares",
                      text_or_null(o->task_shares), "per_label", (json_int_t)o->per_label, "draw", draw,
-                     "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
+                     "mask", o->mask, "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
                      (json_int_t)o->context);
     if (asked && o->leave_out)
         json_object_set_new(asked, "leave_out", json_string(o->leave_out));
@@ -119,8 +121,8 @@ static json_t *asked_of_training(const wlmi_run *run)
     const wlm_train_options *o = run->options;
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
-    return json_pack("{s:o, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
-                     "preset", text_or_null(o->preset), "roles", o->roles, "segments", (json_int_t)o->segments, "init",
+    return json_pack("{s:o, s:b, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
+                     "preset", text_or_null(o->preset), "roles", o->roles, "levels", o->levels, "segments", (json_int_t)o->segments, "init",
                      text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds", o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
                      text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
                      "decay_embeddings", o->decay_embeddings, "optimiser", run->muon ? "muon" : "adamw", "clip",
@@ -147,7 +149,8 @@ static wlm_status make_net(wlmi_run *run, wlm_error *error)
     if (!codec)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
     return wlmi_handle_new_net(&run->net, o->preset ? o->preset : default_preset,
-                               (wlmi_embeddings){o->roles, (int)o->segments}, codec, run->backend, o->seed, error);
+                               (wlmi_embeddings){o->roles, o->levels, (int)o->segments}, codec, run->backend, o->seed,
+                               error);
 }
 
 static wlm_status load_net(wlmi_run *run, wlm_error *error)
@@ -257,6 +260,7 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     view.payload = record->payload;
     view.max_packets = record->max_packets;
     WLMI_TRY(wlmi_mix_read(&view.mix, record, error));
+    view.mask = (float)o->mask;
     view.shuffle_fields = record->shuffle_fields;
     view.unit = record->unit;
     if (record->unit == WLM_UNIT_CAPTURE && o->plain + o->classify + o->generate == 0) {

@@ -125,7 +125,7 @@ static wlm_status feed(run *r, int round, wlmi_stream **stream, wlm_error *error
             continue;
         WLMI_TRY(wlmi_rows_reserve(&r->part, (size_t)(a->stop[round].rows - a->fed), error));
         for (int i = from + a->fed; i < from + a->stop[round].rows; i++)
-            wlmi_rows_put(&r->part, r->rows.id[i], r->rows.packet[i], r->rows.role[i]);
+            wlmi_rows_put_again(&r->part, &r->rows, i);
         wlmi_rows_close(&r->part);
         a->fed = a->stop[round].rows;
         stream[n++] = &a->stream;

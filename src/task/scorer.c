@@ -249,7 +249,7 @@ static void put_row(wlmi_scorer *m, size_t i)
     if (i == 0)
         wlmi_rows_put(&m->rows, V + WLMI_FLOW_ROW, 0, m->role);
     else
-        wlmi_rows_put(&m->rows, t->token[i - 1], (int32_t)t->packet[i - 1], t->role[i - 1]);
+        wlmi_rows_put_token(&m->rows, t, i - 1);
     wlmi_rows_aim(&m->rows, t->token[i], 0, V, 1);
 }
 
@@ -271,7 +271,7 @@ static wlm_status wait_in_batch(wlmi_scorer *m, size_t n, wlm_error *error)
     m->piece[m->rows.segments] = m->at_hand;
     for (size_t i = 0; i < n; i++)
         put_row(m, i);
-    wlmi_rows_put(&m->rows, m->tokens.token[n - 1], (int32_t)m->tokens.packet[n - 1], m->tokens.role[n - 1]);
+    wlmi_rows_put_token(&m->rows, &m->tokens, n - 1);
     wlmi_rows_close(&m->rows);
     return WLM_OK;
 }
@@ -311,6 +311,7 @@ static wlm_status emit(wlmi_scorer *m, size_t n, wlm_error *error)
     memmove(t->token, t->token + n, t->count * sizeof *t->token);
     memmove(t->role, t->role + n, t->count * sizeof *t->role);
     memmove(t->packet, t->packet + n, t->count * sizeof *t->packet);
+    memmove(t->level, t->level + n, t->count * sizeof *t->level);
     memmove(m->mark, m->mark + n, t->count * sizeof *m->mark);
     return WLM_OK;
 }

@@ -221,6 +221,7 @@ typedef struct wlmi_flow_side {
     uint16_t vlan, fragment, id, id_step, id_before, window, syn_window, mss, ip_options_words;
     uint32_t label, next_seq, ack, tsval, hz, length;
     uint32_t ipsum, sum, pad, cut;
+    uint64_t total; /* payload bytes sent; of raw packets all that was captured */
     int64_t ts_ns; /* when tsval was told */
     uint32_t ts_first;
     int64_t ts_first_ns;
@@ -236,6 +237,7 @@ typedef struct wlmi_flow_state {
     uint8_t address[2][16]; /* forward source and destination */
     uint8_t raw_seen, raw_end[16]; /* raw packets: the forward one's link-layer source */
     uint16_t port[2];
+    int64_t first_ns; /* time of the first packet */
     wlmi_flow_side side[2];
 } wlmi_flow_state;
 

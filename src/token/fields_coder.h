@@ -6,6 +6,7 @@
 #include "token/fields_check.h"
 #include "token/fields_flows.h"
 #include "token/fields_raw.h"
+#include "token/level.h"
 
 enum { /* roles; those of digits say of which field and which digit */
     WLMI_R_BORDER,
@@ -34,6 +35,7 @@ enum { WLMI_ROWS = 3 * WLMI_FIELDS_NETS + 1 }; /* tag rows, by network and trans
 struct wlmi_coder {
     wlmi_coder_options options;
     uint8_t role;
+    uint16_t level;  /* of the token last pushed */
     wlmi_end end;
     int64_t time_ns;  /* of the last packet */
     uint64_t packets; /* complete ones */
@@ -78,6 +80,17 @@ struct wlmi_coder {
 static inline uint32_t wlmi_fields_segment(const wlmi_coder *c)
 {
     return c->flow ? c->flow->packets : 0;
+}
+
+/* The level of a kind, of the last token of a time, and of the last of a length. */
+static inline uint16_t wlmi_level_of_kind(const wlmi_coder *c, int direction)
+{
+    return wlmi_level_total(direction, c->flow->side[direction].total);
+}
+
+static inline uint16_t wlmi_level_of_time(const wlmi_coder *c, int64_t time_ns)
+{
+    return wlmi_level_elapsed(c->flow->opened ? (int64_t)((uint64_t)time_ns - (uint64_t)c->flow->first_ns) : 0);
 }
 
 static inline int wlmi_rows_index(const wlmi_values *h)
@@ -153,6 +166,7 @@ void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what); /* begi
 void wlmi_take_flow(wlmi_coder *c, int slot);
 void wlmi_take_link_type(wlmi_coder *c, uint32_t link_type);
 void wlmi_take_time(wlmi_coder *c, wlmi_token token);
+void wlmi_end_time(wlmi_coder *c);                     /* its step is told */
 void wlmi_begin_tags(wlmi_coder *c);                   /* the head is told */
 void wlmi_take_tag(wlmi_coder *c, wlmi_token token);
 void wlmi_take_option(wlmi_coder *c, int option);      /* of a list of TCP options; -1 ends it */

@@ -29,6 +29,7 @@ static void take_kind(wlmi_coder *c, int kind)
     kind %= WLMI_KINDS;
     c->raw = kind == WLMI_KIND_RAW;
     c->values.flags = 0;
+    c->level = wlmi_level_of_kind(c, c->values.direction);
     if (kind >= WLMI_KIND_TCP && kind < WLMI_KIND_OTHER)
         c->values.flags = wlmi_kind_flags[kind - WLMI_KIND_TCP];
     c->role = WLMI_R_TIME;
@@ -75,16 +76,21 @@ void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what)
     }
 }
 
+void wlmi_end_time(wlmi_coder *c)
+{
+    c->values.time_ns = wlmi_step_read(c->time_ns, &c->step);
+    c->level = wlmi_level_of_time(c, c->values.time_ns);
+    wlmi_begin_tags(c);
+}
+
 void wlmi_take_time(wlmi_coder *c, wlmi_token token)
 {
     uint32_t high;
     int digits = wlmi_step_digits(token, &high);
     c->step.token = token;
     c->step.count = (uint8_t)digits;
-    if (digits == 0) {
-        c->values.time_ns = wlmi_step_read(c->time_ns, &c->step);
-        wlmi_begin_tags(c);
-    } else {
+    if (digits == 0)
+        wlmi_end_time(c);
+    else
         wlmi_expect(c, WLMI_R_TIME_DIGIT + digits - 1, digits, 0, high);
-    }
 }

@@ -92,6 +92,7 @@ static void update_fields(wlmi_flow_state *s, const wlmi_values *h, int directio
     d->cut = h->v[WLMI_F_CUT];
     if (h->payload)
         d->length = h->payload;
+    d->total += h->payload;
     if (layers & WLMI_LAYER_TCP) {
         update_tcp(d, h);
     } else if (layers & WLMI_LAYER_ICMP) {
@@ -142,7 +143,10 @@ void wlmi_fields_update(wlmi_flow_state *s, const wlm_packet *p, int direction, 
         if (!s->opened || s->shape == WLMI_SHAPE_GENERIC || wlmi_shape_link_type(s->shape) != p->link_type)
             s->shape = WLMI_SHAPE_GENERIC;
         update_raw(s, p, direction);
+        s->side[direction].total += p->captured;
     }
+    if (!s->opened)
+        s->first_ns = p->time_ns;
     s->opened = 1;
     s->link_type = p->link_type;
     s->packets++;

@@ -48,6 +48,7 @@ wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
     wlmi_config config = test_config(preset);
     wlmi_net *net;
     wlm_error error;
+    config.level_rows = 5;
     assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
@@ -67,6 +68,7 @@ void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uin
             b->id[t] = (int32_t)wlmi_rng_below(&rng, (uint64_t)net->rows);
             b->packet[t] = i / 3;
             b->role[t] = (int32_t)wlmi_rng_below(&rng, 3);
+            b->level[t] = (int32_t)wlmi_rng_below(&rng, 5);
             b->first[t] = ends ? task->row + 1 : 0;
             b->last[t] = ends ? task->row + 1 + task->labels : V;
             b->target[t] = b->first[t] + (int32_t)wlmi_rng_below(&rng, (uint64_t)(b->last[t] - b->first[t]));
@@ -76,7 +78,7 @@ void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uin
         }
     }
     b->starts[s] = t;
-    b->batch = (wlmi_batch){t, b->id, b->packet, b->role, b->target, b->first, b->last, b->weight, {s, b->starts}};
+    b->batch = (wlmi_batch){t, b->id, b->packet, b->role, b->target, b->first, b->last, b->weight, {s, b->starts}, b->level};
 }
 
 wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])
@@ -85,5 +87,5 @@ wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])
     one_start[0] = 0;
     one_start[1] = b->starts[s + 1] - at;
     return (wlmi_batch){one_start[1], b->id + at, b->packet + at, b->role + at, b->target + at, b->first + at,
-                        b->last + at, b->weight + at, {1, one_start}};
+                        b->last + at, b->weight + at, {1, one_start}, b->level + at};
 }

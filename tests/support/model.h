@@ -13,7 +13,7 @@ wlmi_net *test_net(const char *preset, const wlmi_backend *backend);
 
 typedef struct test_batch {
     wlmi_batch batch;
-    int32_t id[256], packet[256], role[256], target[256], first[256], last[256], starts[17];
+    int32_t id[256], packet[256], role[256], level[256], target[256], first[256], last[256], starts[17];
     float weight[256];
 } test_batch;
 /* Segments of these lengths (0 ends the list) filled from the seed: random rows; next-token targets over the tokens,

@@ -13,6 +13,7 @@
 #include "support/packets.h"
 #include "support/roundtrip.h"
 #include "token/fields.h"
+#include "token/level.h"
 
 static const wlmi_codec *const codec = &wlmi_codec_fields;
 
@@ -104,6 +105,55 @@ static void segments_count_packets_of_flows(void **state)
             assert_int_equal(t->packet[i], segment[at] + 1);
     }
     assert_int_equal(at, 7);
+    roundtrip_drop(&w);
+    free(s);
+}
+
+/* A level never falls as its number grows, and leaves none out until it is the last. */
+static void levels_rise_with_numbers(void **state)
+{
+    (void)state;
+    for (int bits = 1; bits <= 2; bits++) {
+        for (uint64_t x = 0; x < 100000; x++) {
+            int step = wlmi_level_of(x + 1, bits, 1000) - wlmi_level_of(x, bits, 1000);
+            assert_true(step == 0 || step == 1);
+        }
+        assert_int_equal(wlmi_level_of(UINT64_MAX, bits, 20), 19);
+    }
+    assert_int_equal(wlmi_level_of(1024, 2, 1000) - wlmi_level_of(512, 2, 1000), 4);
+}
+
+static void levels_tell_sizes_and_times(void **state)
+{
+    static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 53};
+    static const uint8_t data[100];
+    static const struct {
+        int backward, size, us;
+    } sent[] = {{0, 4, 0}, {1, 100, 1000}, {0, 4, 3000}, {1, 0, 9000}};
+    const uint16_t expected[] = {
+        wlmi_level_total(0, 0), wlmi_level_elapsed(0),       wlmi_level_length(0, 4),
+        wlmi_level_total(1, 0), wlmi_level_elapsed(1000000), wlmi_level_length(1, 100),
+        wlmi_level_total(0, 4), wlmi_level_elapsed(3000000), wlmi_level_length(0, 4),
+        wlmi_level_total(1, 100), wlmi_level_elapsed(9000000), wlmi_level_length(1, 0),
+    };
+    hostile_packets *s = calloc(1, sizeof *s);
+    wlmi_coder_options options = {0};
+    roundtrip w;
+    size_t n = 0;
+    (void)state;
+    roundtrip_make(&w);
+    for (size_t i = 0; i < 4; i++) {
+        test_packet ip = test_udp(sent[i].backward ? b : a, sent[i].backward ? a : b, data, (size_t)sent[i].size);
+        wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 1000 * sent[i].us);
+        assert_true(hostile_keep(s, &p));
+    }
+    assert_null(roundtrip_try(&w, &options, s));
+    for (size_t i = 0; i < w.tokens.count; i++)
+        if (w.tokens.level[i]) {
+            assert_true(n < sizeof expected / sizeof *expected);
+            assert_int_equal(w.tokens.level[i], expected[n++]);
+        }
+    assert_int_equal(n, sizeof expected / sizeof *expected);
     roundtrip_drop(&w);
     free(s);
 }
@@ -283,6 +333,8 @@ int main(void)
         cmocka_unit_test(packets_come_back),
         cmocka_unit_test(tags_in_any_order_tell_the_same),
         cmocka_unit_test(segments_count_packets_of_flows),
+        cmocka_unit_test(levels_rise_with_numbers),
+        cmocka_unit_test(levels_tell_sizes_and_times),
         cmocka_unit_test(payload_can_be_left_out),
         cmocka_unit_test(drawn_payload_keeps_the_checksum_class),
         cmocka_unit_test(a_forbidden_token_changes_nothing),

@@ -210,7 +210,7 @@ static void bad_batches_are_refused(void **state)
     wlm_error error;
     (void)state;
     test_batch_fill(&good, net, lengths, 12);
-    for (int wrong = 0; wrong < 7; wrong++) {
+    for (int wrong = 0; wrong < 8; wrong++) {
         test_batch_fill(&b, net, lengths, 12);
         switch (wrong) {
         case 0: b.id[3] = net->rows; break;
@@ -219,6 +219,7 @@ static void bad_batches_are_refused(void **state)
         case 3: b.target[0] = b.last[0]; break;
         case 4: b.last[0] = net->rows + 1; break;
         case 5: b.starts[2] = b.starts[1]; break;
+        case 6: b.level[2] = 5; break;
         default: b.batch.tokens--; break;
         }
         assert_int_equal(wlmi_net_forward(net, &b.batch, &loss, &error), WLM_ERR_ARGUMENT);

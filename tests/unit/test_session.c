@@ -23,7 +23,7 @@ static wlm_model *load(void)
 static void fill(wlm_input *input)
 {
     for (int i = 0; i < LENGTH; i++)
-        input[i] = (wlm_input){i ? (i * 37) % 200 : WLM_TOKEN_FLOW, i / 10, 0};
+        input[i] = (wlm_input){i ? (i * 37) % 200 : WLM_TOKEN_FLOW, i / 10, 0, 0};
 }
 
 static float logit(const wlm_session *session, size_t i)
@@ -143,10 +143,10 @@ static void bad_input_takes_nothing_in(void **state)
     wlm_error error;
     (void)state;
     assert_ok(wlm_session_new(&session, model, &error), &error);
-    for (int wrong = 0; wrong < 4; wrong++) {
-        wlm_input input[2] = {{WLM_TOKEN_FLOW, 0, 0}, {5, 0, 0}};
-        *(wrong == 0 ? &input[1].token : wrong == 1 ? &input[1].token : wrong == 2 ? &input[1].packet : &input[1].role) =
-            wrong == 0 ? -2 : wrong == 1 ? 70000 : wrong == 2 ? -1 : 300;
+    for (int wrong = 0; wrong < 5; wrong++) {
+        wlm_input input[2] = {{WLM_TOKEN_FLOW, 0, 0, 0}, {5, 0, 0, 0}};
+        int32_t *const at[] = {&input[1].token, &input[1].token, &input[1].packet, &input[1].role, &input[1].level};
+        *at[wrong] = (const int32_t[]){-2, 70000, -1, 300, 100000}[wrong];
         assert_int_equal(wlm_session_feed(session, input, 2, &error), WLM_ERR_ARGUMENT);
         assert_int_equal(wlm_session_position(session), 0);
     }

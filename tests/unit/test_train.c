@@ -236,7 +236,7 @@ static void expect_refused(const wlm_train_options *o, wlm_status wanted, const 
     assert_true(access(o->out, F_OK) != 0);
 }
 
-static void a_new_model_can_see_roles_and_segments(void **state)
+static void a_new_model_can_see_roles_levels_and_segments(void **state)
 {
     const char *data = folder(), *out = test_path("seeing");
     wlm_train_options o = options_for(&data, out, "wire-nano");
@@ -245,12 +245,13 @@ static void a_new_model_can_see_roles_and_segments(void **state)
     wlm_error error;
     (void)state;
     o.codec = codec->name;
-    o.roles = 1;
+    o.roles = o.levels = 1;
     o.segments = 5;
     o.steps = 2;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
     assert_int_equal(model->net->config.role_rows, codec->roles + 1);
+    assert_int_equal(model->net->config.level_rows, codec->levels);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
     o = options_for(&data, test_path("seeing-more"), NULL);
@@ -412,7 +413,7 @@ int main(void)
         cmocka_unit_test(a_stopped_and_resumed_run_writes_the_same_file),
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
-        cmocka_unit_test(a_new_model_can_see_roles_and_segments),
+        cmocka_unit_test(a_new_model_can_see_roles_levels_and_segments),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(looking_on_the_way_changes_nothing),
         cmocka_unit_test(a_run_that_diverges_ends),

@@ -90,7 +90,6 @@ static int run(const command *self, int argc, char **argv)
         {0, "per-label", OPTION_U32, "N", &o.per_label, "use N labelled training flows of each label only (default: all)", 0},
         {0, "draw", OPTION_U64, "SEED", &o.draw, "which ones (default %default)", 0},
         {0, "leave-out", OPTION_TEXT, "L,L", &o.leave_out, "labels that the model is not taught (default: none)", 0},
-        {0, "mask", OPTION_REAL, "SHARE", &o.mask, "withhold tokens of classify prompts (default %default)", 0},
         {0, "shuffle-fields", OPTION_U64, "SEED", &o.shuffle_fields,
          "tags of each packet in a drawn order; codec fields only (default 0: as --init, or never)", 0},
         {0, "steps", OPTION_U64, "N", &o.steps, "length of the run (default: 1000 steps, without --time)", 0},

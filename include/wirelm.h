@@ -353,7 +353,6 @@ typedef struct wlm_train_options {
     uint32_t per_label;       /* use so many labelled training flows of each label; 0: all */
     uint64_t draw;            /* which ones */
     const char *leave_out;    /* "a,b": labels that the model is not taught; their flows stand in plain prompts only */
-    double mask;              /* share of the tokens of classify prompts that are withheld, on average: at most .5 */
     uint64_t shuffle_fields;  /* seed of the order in which the tags of a packet stand, another for every sequence;
                                  codec `fields` only; 0: as init has it, or never shuffled. Source: NetGPT (arXiv
                                  2304.09513) */

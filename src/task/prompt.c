@@ -10,8 +10,7 @@ enum { FLOW_ONE_IN = 8 }; /* in drawn classify prompts */
 
 enum { LEAST_PACKET = 4 }; /* tokens */
 /* of chance, apart from what to show */
-static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572, ask_stream = 0x61736b,
-                      mask_stream = 0x6d61736b;
+static const uint64_t mix_stream = 0x6d6978, alter_stream = 0x616c746572, ask_stream = 0x61736b;
 
 typedef struct manner { /* in which one flow is shown */
     wlmi_hider *hider;
@@ -310,11 +309,8 @@ static void put_drawn(const wlmi_prompter *p, const wlmi_task *t, int label, int
     const int32_t V = p->net->config.vocabulary;
     const wlmi_tokens *k = &p->tokens;
     int room = along && label >= 0 ? p->view.context - 3 - (int)k->count : 0, asked = 0;
-    wlmi_rng rng, mask_rng;
-    double masked;
+    wlmi_rng rng;
     wlmi_rng_seed(&rng, wlmi_mix2(draw, ask_stream));
-    wlmi_rng_seed(&mask_rng, wlmi_mix2(draw, mask_stream));
-    masked = 2 * (double)p->view.mask * wlmi_rng_uniform(&mask_rng);
     for (size_t i = 0; i < k->count; i++) {
         const uint64_t before = k->packet[i];
         if (room >= 2 && i && before != k->packet[i - 1] && (before & (before - 1)) == 0 &&
@@ -326,10 +322,7 @@ static void put_drawn(const wlmi_prompter *p, const wlmi_task *t, int label, int
         if (p->view.flow_weight > 0 && !asked && wlmi_rng_below(&rng, FLOW_ONE_IN) == 0)
             wlmi_rows_aim(rows, k->token[i], 0, V, p->view.flow_weight * FLOW_ONE_IN);
         asked = 0;
-        if (masked > 0 && wlmi_rng_uniform(&mask_rng) < masked)
-            wlmi_rows_put(rows, V + WLMI_FLOW_ROW, (int32_t)before, k->role[i]);
-        else
-            wlmi_rows_put_token(rows, k, i);
+        wlmi_rows_put_token(rows, k, i);
     }
 }
 

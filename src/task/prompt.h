@@ -23,7 +23,6 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     int context;          /* rows per sequence, at least WLMI_MIN_CONTEXT */
     float flow_weight;    /* classify: weight of the loss on each flow token */
     float label_weight;   /* classify: weight of the loss on the label; 0: the default */
-    float mask;           /* classify: share of a drawn flow's tokens that are withheld, on average */
     uint64_t shuffle_fields; /* seed of the order of tags within packets, another for each draw; 0: not shuffled */
     wlm_unit unit;        /* capture: only where batches are made, of pieces (pieces.h) */
     wlmi_mixture mix;         /* what is drawn instead, but for draw 0; what is empty there is as above */
@@ -54,8 +53,6 @@ wlm_status wlmi_prompter_new(wlmi_prompter **prompter, const wlmi_view *view, co
  * classify, so that a label can be asked for after any packet: a quarter of the time a random number of packets, else
  * questions also behind the first, second, fourth ... packet (docs/DATA.md); one flow token in eight has a loss;
  * plain: a quarter of the time from a random packet on (so that the middle of long flows is seen).
- * Of a classify prompt's tokens so many are withheld, <flow> in their place, as a share says that is drawn for the flow
- * between 0 and twice the view's.
  * Only then are fields shuffled, and hide policy, limits and alteration drawn, where the view says so: what is evaluated
  * or asked stands in the codec's own order and as the view's own policy and limits have it. What generate shows is what a
  * model is to write: unaltered, by the view's own policy, with the longest of the payload limits.

@@ -35,8 +35,6 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "either a preset or embeddings for a new model, or a model to start from, not both");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
-    if (!(o->mask >= 0 && o->mask <= 0.5))
-        return refuse(error, "at most half of the tokens can be withheld on average");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
         return refuse(error, "balance, of labels and of tasks, lies between 0 and 1");
     if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))
@@ -101,14 +99,14 @@ static json_t *asked_of_data(const wlmi_run *run)
     snprintf(draw, sizeof draw, "%llu", (unsigned long long)o->draw);
     for (size_t i = 0; i < o->data_count; i++)
         json_array_append_new(flows, json_integer((json_int_t)wlmi_dataset_flows(run->data[i])));
-    asked = json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:f, s:s, s:I, s:I}",
+    asked = json_pack("{s:o, s:o, s:I, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:s, s:s, s:I, s:I}",
                      "data", flows, "codec", text_or_null(o->codec), "unit", (json_int_t)o->unit, "plain", run->plain,
                      "classify", run->classify, "generate", run->generate, "hide",
                      text_or_number(o->hide_shares, o->hide), "payload", text_or_number(o->payload_shares, o->payload),
                      "max_packets", text_or_number(o->max_packets_shares, o->max_packets), "alter",
                      text_or_null(o->alter), "balance", o->balance, "task_balance", o->task_balance, "task_shares",
                      text_or_null(o->task_shares), "per_label", (json_int_t)o->per_label, "draw", draw,
-                     "mask", o->mask, "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
+                     "shuffle_fields", shuffle, "tokens_per_batch", (json_int_t)o->tokens_per_batch, "context",
                      (json_int_t)o->context);
     if (asked && o->leave_out)
         json_object_set_new(asked, "leave_out", json_string(o->leave_out));
@@ -260,7 +258,6 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
     view.payload = record->payload;
     view.max_packets = record->max_packets;
     WLMI_TRY(wlmi_mix_read(&view.mix, record, error));
-    view.mask = (float)o->mask;
     view.shuffle_fields = record->shuffle_fields;
     view.unit = record->unit;
     if (record->unit == WLM_UNIT_CAPTURE && o->plain + o->classify + o->generate == 0) {

@@ -241,34 +241,6 @@ static void generate_shows_the_first_policy_and_the_longest_payload(void **state
     }
 }
 
-/* <flow> in their place, as many as the view asks for on average; nothing else changes. */
-static void tokens_are_withheld(void **state)
-{
-    const int V = net->config.vocabulary;
-    const wlmi_view plain = view_of("ids", NULL, NULL, NULL);
-    wlmi_view some = plain;
-    uint64_t used;
-    int withheld = 0, of = 0;
-    (void)state;
-    some.mask = 0.25f;
-    for (uint64_t draw = 0; draw <= 60; draw++) {
-        wlmi_rows a = build(&some, WLMI_PROMPT_CLASSIFY, draw, &used), b = build(&plain, WLMI_PROMPT_CLASSIFY, draw, &used);
-        const size_t size = (size_t)b.tokens * sizeof *b.id;
-        assert_int_equal(a.tokens, b.tokens);
-        assert_memory_equal(a.role, b.role, size);
-        assert_memory_equal(a.packet, b.packet, size);
-        assert_memory_equal(a.target, b.target, size);
-        for (int i = 0; i < a.tokens; i++) {
-            assert_true(a.id[i] == b.id[i] || (draw && a.id[i] == V + WLMI_FLOW_ROW && b.id[i] < V));
-            withheld += a.id[i] != b.id[i];
-            of += b.id[i] < V;
-        }
-        wlmi_rows_free(&a);
-        wlmi_rows_free(&b);
-    }
-    assert_in_range(withheld, of / 5, of * 3 / 10);
-}
-
 static void alterations_take_their_share(void **state)
 {
     wlmi_view mixed = view_of("none", "full", NULL, "midstream=.25"), plain = view_of("none", "full", NULL, NULL);
@@ -444,7 +416,6 @@ int main(void)
         cmocka_unit_test(shape_shows_the_most_packets),
         cmocka_unit_test(what_is_not_drawn_is_the_first),
         cmocka_unit_test(generate_shows_the_first_policy_and_the_longest_payload),
-        cmocka_unit_test(tokens_are_withheld),
         cmocka_unit_test(alterations_take_their_share),
         cmocka_unit_test(a_view_can_alter_every_flow),
         cmocka_unit_test(failed_allocations_leak_nothing),

@@ -83,98 +83,179 @@ static void write_ring(const step *a, int s)
                     b ? 0 : before, b + 1 < blocks ? BLOCK : end - b * BLOCK);
 }
 
-/* score [BLOCK] = q [K] times keys [K, BLOCK]: four sums, which need not wait for each other. */
-INLINE void score_block(float *restrict score, const float *restrict q, const uint16_t *restrict keys, int K)
-{
-    lanes a = {0}, b = {0}, c = {0}, d = {0};
-    int i = 0;
-    for (; i + 3 < K; i += 4, keys += 4 * BLOCK) {
-        a += q[i] * WIDENED_LANES_OF(keys);
-        b += q[i + 1] * WIDENED_LANES_OF(keys + BLOCK);
-        c += q[i + 2] * WIDENED_LANES_OF(keys + 2 * BLOCK);
-        d += q[i + 3] * WIDENED_LANES_OF(keys + 3 * BLOCK);
-    }
-    for (; i < K; i++, keys += BLOCK)
-        a += q[i] * WIDENED_LANES_OF(keys);
-    a = (a + b) + (c + d);
-    memcpy(score, &a, sizeof a);
-}
+/* Up to MANY tokens of a stream are done together: what they see is read and widened once. Each has the sums that it
+ * would have by itself. Their partial sums fill the registers where there are 32. */
+#if defined __AVX512F__
+enum { MANY = 4 };
+#else
+enum { MANY = 1 };
+#endif
 
-/* o [K] += share [BLOCK] times values [BLOCK, K]; a token outside [from, to) has no share, and none of its is read. */
-INLINE void add_block(float *restrict o, const float *restrict share, const uint16_t *restrict values, int from, int to,
-                      int K)
+typedef struct asker { /* one of them */
+    const float *q;    /* [K] */
+    float *o;          /* [K] */
+    float top, total;  /* highest score, and the sum of shares */
+    float score[PIECE];
+} asker;
+
+/* score [BLOCK] from `at` on = q [K] times keys [K, BLOCK], for N of them: four sums, which need not wait for each
+ * other. */
+INLINE void score_block(asker *restrict of, int N, int at, const uint16_t *restrict keys, int K)
 {
+    lanes sum[MANY][4] = {{{0}}};
     int i = 0;
-    for (; i + LANES <= K; i += LANES, o += LANES) {
-        lanes a = LANES_OF(o), b = {0}, c = {0}, d = {0};
-        for (int j = 0; j < BLOCK; j += 4) {
-            const uint16_t *v[4];
-            for (int n = 0; n < 4; n++)
-                v[n] = values + (j + n < from ? from : j + n < to ? j + n : to - 1) * K + i;
-            a += share[j] * WIDENED_LANES_OF(v[0]);
-            b += share[j + 1] * WIDENED_LANES_OF(v[1]);
-            c += share[j + 2] * WIDENED_LANES_OF(v[2]);
-            d += share[j + 3] * WIDENED_LANES_OF(v[3]);
+    for (; i + 3 < K; i += 4, keys += 4 * BLOCK)
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            const lanes key = WIDENED_LANES_OF(keys + j * BLOCK);
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++)
+                sum[n][j] += of[n].q[i + j] * key;
         }
-        a = (a + b) + (c + d);
-        memcpy(o, &a, sizeof a);
-    }
-    for (; i < K; i++, o++)
-        for (int j = from; j < to; j++)
-            *o += share[j] * widen(values[j * K + i]);
+    for (; i < K; i++, keys += BLOCK)
+        for (int n = 0; n < N; n++)
+            sum[n][0] += of[n].q[i] * WIDENED_LANES_OF(keys);
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++)
+        *(lanes_at *)(of[n].score + at) = (sum[n][0] + sum[n][1]) + (sum[n][2] + sum[n][3]);
 }
 
-typedef struct softmax {
-    float top, total;
-} softmax;
+/* o [K] += shares [BLOCK] from `at` on times values [BLOCK, K], for N of them; a token outside [from, to) has no share,
+ * and none of its is read. */
+INLINE void add_block(asker *restrict of, int N, int at, const uint16_t *restrict values, int from, int to, int K)
+{
+    int i = 0;
+    for (; i + LANES <= K; i += LANES) {
+        lanes sum[MANY][4] = {{{0}}};
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++)
+            sum[n][0] = LANES_OF(of[n].o + i);
+        for (int j = 0; j < BLOCK; j += 4)
+#pragma GCC unroll 4
+            for (int m = 0; m < 4; m++) {
+                const lanes value =
+                    WIDENED_LANES_OF(values + (j + m < from ? from : j + m < to ? j + m : to - 1) * K + i);
+#pragma GCC unroll 4
+                for (int n = 0; n < N; n++)
+                    sum[n][m] += of[n].score[at + j + m] * value;
+            }
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++)
+            *(lanes_at *)(of[n].o + i) = (sum[n][0] + sum[n][1]) + (sum[n][2] + sum[n][3]);
+    }
+    for (; i < K; i++)
+        for (int n = 0; n < N; n++)
+            for (int j = from; j < to; j++)
+                of[n].o[i] += of[n].score[at + j] * widen(values[j * K + i]);
+}
 
 /* A piece's scores become shares; o fades by how much higher the highest score now is. */
-INLINE void share_piece(float *restrict o, float *restrict score, softmax *sum, int from, int to, float factor, int K)
+INLINE void share_piece(asker *restrict of, int from, int to, float factor, int K)
 {
-    float highest = sum->top, fade, total = 0;
+    float highest = of->top, fade, total = 0, *restrict score = of->score;
     for (int j = 0; j < PIECE; j++)
         score[j] = j >= from && j < to ? score[j] * factor : -FLT_MAX;
     for (int j = 0; j < PIECE; j++)
         highest = score[j] > highest ? score[j] : highest;
-    fade = exp_float(sum->top - highest);
+    fade = exp_float(of->top - highest);
     for (int j = 0; j < PIECE; j++)
         score[j] = j >= from && j < to ? exp_float(score[j] - highest) : 0;
 #pragma omp simd reduction(+ : total)
     for (int j = 0; j < PIECE; j++)
         total += score[j];
     for (int i = 0; i < K; i++)
-        o[i] *= fade;
-    *sum = (softmax){highest, sum->total * fade + total};
+        of->o[i] *= fade;
+    of->top = highest;
+    of->total = of->total * fade + total;
 }
 
-INLINE void attend(float *restrict o, const float *restrict q, const step *a, int s, int t, int h, int K)
+static uint64_t oldest_seen(const step *a, uint64_t now)
 {
-    const uint64_t now = a->ring[s].held + (uint64_t)t, own = a->ring[s].held / BLOCK;
-    const uint64_t oldest = now < (uint64_t)a->window ? 0 : now + 1 - (uint64_t)a->window;
+    return now < (uint64_t)a->window ? 0 : now + 1 - (uint64_t)a->window;
+}
+
+/* Head h of N tokens of segment s, the t-th and those behind it, all of one block, which see from one block on. */
+INLINE void attend(asker *restrict of, int N, const step *a, int s, int t, int h, int K)
+{
+    const uint64_t now = a->ring[s].held + (uint64_t)t, last = now + (uint64_t)N - 1, own = a->ring[s].held / BLOCK;
+    const uint64_t begin = oldest_seen(a, now) / BLOCK;
     const size_t part = 2 * (size_t)h * BLOCK * K;
     const float factor = 1 / sqrtf((float)K);
-    softmax sum = {-FLT_MAX, 0};
-    for (int i = 0; i < K; i++)
-        o[i] = 0;
-    for (uint64_t first = oldest / BLOCK; first <= now / BLOCK; first += BLOCKS) {
-        const int blocks = now / BLOCK - first < BLOCKS ? (int)(now / BLOCK - first) + 1 : BLOCKS;
-        const int from = first == oldest / BLOCK ? (int)(oldest % BLOCK) : 0;
-        const int to = now - first * BLOCK < PIECE ? (int)(now - first * BLOCK) + 1 : PIECE;
+    for (int n = 0; n < N; n++) {
+        of[n].top = -FLT_MAX;
+        of[n].total = 0;
+        for (int i = 0; i < K; i++)
+            of[n].o[i] = 0;
+    }
+    for (uint64_t first = begin; first <= last / BLOCK; first += BLOCKS) {
+        const int blocks = last / BLOCK - first < BLOCKS ? (int)(last / BLOCK - first) + 1 : BLOCKS;
+        const uint64_t end = (first + BLOCKS) * BLOCK;
         const uint16_t *block[BLOCKS];
-        float score[PIECE] = {0};
-        for (int b = 0; b < blocks; b++) {
-            block[b] = (first + (uint64_t)b < own ? ring_block(a, s, first + (uint64_t)b)
-                                                  : own_blocks(a, s) + (size_t)(first + (uint64_t)b - own) * a->size) +
-                       part;
-            score_block(score + b * BLOCK, q, block[b], K);
+        int from = 0, to = 0; /* that any of them sees */
+        for (int b = 0; b < BLOCKS; b++)
+            if (b < blocks) {
+                block[b] = (first + (uint64_t)b < own ? ring_block(a, s, first + (uint64_t)b)
+                                                      : own_blocks(a, s) + (size_t)(first + (uint64_t)b - own) * a->size) +
+                           part;
+                score_block(of, N, b * BLOCK, block[b], K);
+            } else {
+                for (int n = 0; n < N; n++)
+                    memset(of[n].score + b * BLOCK, 0, BLOCK * sizeof *of[n].score);
+            }
+        for (int n = 0; n < N; n++) {
+            const uint64_t oldest = oldest_seen(a, now + (uint64_t)n);
+            const int sees = first == begin ? (int)(oldest % BLOCK) : 0;
+            to = now + (uint64_t)n < end ? (int)(now + (uint64_t)n - first * BLOCK) + 1 : PIECE;
+            from = n ? from : sees;
+            share_piece(&of[n], sees, to, factor, K);
         }
-        share_piece(o, score, &sum, from, to, factor, K);
         for (int b = 0; b < blocks; b++)
-            add_block(o, score + b * BLOCK, block[b] + BLOCK * K, b ? 0 : from,
+            add_block(of, N, b * BLOCK, block[b] + BLOCK * K, b ? 0 : from,
                       to < (b + 1) * BLOCK ? to - b * BLOCK : BLOCK, K);
     }
-    for (int i = 0; i < K; i++)
-        o[i] /= sum.total;
+    for (int n = 0; n < N; n++)
+        for (int i = 0; i < K; i++)
+            of[n].o[i] /= of[n].total;
+}
+
+/* The bounds are such as the compiler knows. */
+static void attend_some(asker *of, int N, const step *a, int s, int t, int h)
+{
+    const int K = a->K;
+    if (N == MANY)
+        K == 32 ? attend(of, MANY, a, s, t, h, 32) : attend(of, MANY, a, s, t, h, K);
+    else if (N == 2)
+        K == 32 ? attend(of, MANY < 2 ? MANY : 2, a, s, t, h, 32) : attend(of, MANY < 2 ? MANY : 2, a, s, t, h, K);
+    else
+        K == 32 ? attend(of, 1, a, s, t, h, 32) : attend(of, 1, a, s, t, h, K);
+}
+
+/* How many of the `left` tokens from stream position `now` on are done together. */
+static int together(const step *a, uint64_t now, int left)
+{
+    const int inside = BLOCK - (int)(now % BLOCK);
+    for (int n = MANY; n > 1; n /= 2)
+        if (n <= left && n <= inside &&
+            oldest_seen(a, now) / BLOCK == oldest_seen(a, now + (uint64_t)n - 1) / BLOCK)
+            return n;
+    return 1;
+}
+
+/* All heads of tokens [t, t + count) of segment s. */
+static void attend_tokens(const step *a, int s, int t, int count, float *o, int o_stride, const float *q, int stride)
+{
+    const int K = a->K, row = a->rows.starts[s] + t;
+    asker of[MANY];
+    for (int done = 0, n; done < count; done += n) {
+        n = together(a, a->ring[s].held + (uint64_t)(t + done), count - done);
+        for (int h = 0; h < a->heads; h++) {
+            for (int i = 0; i < n; i++) {
+                of[i].q = q + (size_t)(row + done + i) * stride + h * K;
+                of[i].o = o + (size_t)(row + done + i) * o_stride + h * K;
+            }
+            attend_some(of, n, a, s, t + done, h);
+        }
+    }
 }
 
 /* Tokens that the rows see, all streams together: what the work grows with. */
@@ -219,15 +300,10 @@ void LEVEL(attention_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const
             take_tokens(&a, s, (const float *)k, (const float *)v, stride);
 #pragma omp for schedule(dynamic, 4)
         for (int row = 0; row < T; row++) {
-            const int s = segment_of(rows, row), t = row - rows.starts[s];
-            for (int h = 0; h < heads; h++) {
-                const float *of = (const float *)q + (size_t)row * stride + h * K;
-                float *to = (float *)o + (size_t)row * o_stride + h * K;
-                if (K == 32) /* bounds that the compiler knows */
-                    attend(to, of, &a, s, t, h, 32);
-                else
-                    attend(to, of, &a, s, t, h, K);
-            }
+            const int segment = segment_of(rows, row), t = row - rows.starts[segment];
+            const int left = rows.starts[segment + 1] - row, n = MANY - (int)((ring[segment].held + (uint64_t)t) % MANY);
+            if (t == 0 || n == MANY) /* others go with the row before */
+                attend_tokens(&a, segment, t, n < left ? n : left, (float *)o, o_stride, (const float *)q, stride);
         }
 #pragma omp for schedule(static)
         for (int s = 0; s < (keep ? rows.count : 0); s++)

@@ -234,14 +234,15 @@ static int whole_blocks(int slots)
 }
 
 /* Some tokens of three streams at a time against the scalar backend, and however they are cut, the same bits. */
-static void steps(void **state)
+static void steps_of_width(int K)
 {
-    enum { H = 2, K = 20, W = H * K, ROW = 3 * W + 3, O_ROW = W + 2, N = 160, S = 3 };
+    enum { H = 2, N = 160, S = 3 };
+    const int W = H * K, ROW = 3 * W + 3, O_ROW = W + 2;
     static const int32_t one_by_one[] = {0, 1, 2, 3};
     static const int windows[] = {LINEAR, 1, 70, N};
     float *x = test_randoms(S * N * ROW), *expected = calloc(S * N * O_ROW, sizeof *x);
-    float *o = test_copy(expected, S * N * O_ROW);
-    (void)state;
+    float *o = test_copy(expected, S * N * O_ROW), *gathered = calloc(S * ROW, sizeof *x);
+    float *scattered = calloc(S * O_ROW, sizeof *x);
     for (int i = 0; i < S * N * ROW; i++) /* rings hold bf16 */
         x[i] = wlmi_from_bf16(wlmi_to_bf16(x[i]));
     for (int w = 0; w < 4; w++) {
@@ -260,8 +261,8 @@ static void steps(void **state)
                 }
                 for (int s = 0; s < S; s += way == 2 ? 1 : S) { /* token t of stream s is row t * S + s, or s * N + t */
                     const wlmi_segments rows = way == 2 ? (wlmi_segments){1, pieces} : (wlmi_segments){S, one_by_one};
-                    float *q = x + (way == 2 ? s * N + t : t * S) * ROW, gathered[S * ROW];
-                    float *out = to + (s * N + t) * O_ROW, scattered[S * O_ROW];
+                    float *q = x + (way == 2 ? s * N + t : t * S) * ROW;
+                    float *out = to + (s * N + t) * O_ROW;
                     for (int i = 0; way < 2 && i < S; i++)
                         memcpy(gathered + i * ROW, x + (i * N + t) * ROW, ROW * sizeof *x);
                     q = way < 2 ? gathered : q;
@@ -285,7 +286,14 @@ static void steps(void **state)
             assert_same_bits("steps in pieces", o + r * O_ROW, expected + r * O_ROW, W);
     }
     assert_int_equal(cpu->status(NULL), WLM_OK);
-    free(x), free(expected), free(o);
+    free(x), free(expected), free(o), free(gathered), free(scattered);
+}
+
+static void steps(void **state)
+{
+    (void)state;
+    steps_of_width(20);
+    steps_of_width(32);
 }
 
 /* What fails for want of memory says so once, and works again later. */

@@ -48,7 +48,8 @@ static void factors_close(factors *f)
 }
 
 static const int sizes[][3] = {{1, 1, 1},   {1, 5, 7},    {3, 33, 50},  {5, 64, 64},  {6, 65, 3},
-                               {7, 128, 9}, {97, 70, 41}, {130, 64, 32}, {200, 300, 257}, {256, 200, 96}};
+                               {7, 128, 9}, {97, 70, 41}, {130, 64, 32}, {200, 300, 257}, {256, 200, 96},
+                               {510, 4160, 3}}; /* the last is written past the caches */
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* Rows of whole numbers whose largest is 127 have scale 1: nothing is rounded, and sums below 2^24 are exact. */
@@ -98,6 +99,11 @@ static float row_scale(const float *row, int K)
     return most / 127;
 }
 
+static float *aligned(size_t n)
+{
+    return aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64);
+}
+
 /* Each value is at most half a scale off. And a row's bits depend neither on another row nor on the number of threads. */
 static void errors_stay_within_the_rounding(void **state)
 {
@@ -106,7 +112,8 @@ static void errors_stay_within_the_rounding(void **state)
         factors f;
         factors_open(&f, sizes[i][0], sizes[i][1], sizes[i][2]);
         const int M = f.M, N = f.N, K = f.K;
-        float *y = malloc((size_t)M * N * 4), *other = malloc((size_t)M * N * 4), *alone = malloc((size_t)N * 4);
+        float *y = aligned((size_t)M * N), *other = aligned((size_t)M * N);
+        float *alone = malloc((size_t)N * 4);
         for (int j = 0; j < M * K; j++)
             f.x[j] = j / K == 2 ? 0 : (float)(wlmi_rng_normal(&rng) * pow(10, j / K % 9 - 4));
         for (int j = 0; j < N * K; j++)

@@ -14,6 +14,7 @@
 
 /* w's rows stand in panels of 64, which a tile of a few rows of x is multiplied by at a time. */
 enum { PANEL = 64, STEP = 4, TILE = 6, MOST_TILES = 16, ZERO = 128 };
+enum { STREAM_BYTES = 8 << 20 }; /* of a product: more than L2 holds */
 enum { MOST_K = INT32_MAX / (255 * 127) };
 
 struct wlmi_int8 {
@@ -173,6 +174,7 @@ typedef struct product {
     const wlmi_int8 *w;
     int M, first, last;
     int chunk;            /* rows that a thread takes at a time: whole tiles */
+    int stream;           /* y is larger than caches */
 } product;
 
 /* At most MOST_TILES, and as many chunks for each thread as for the others where there are tiles enough. */
@@ -181,6 +183,19 @@ static int rows_of_chunk(int M, int threads)
     const int tiles = (M + TILE - 1) / TILE, least = (tiles + MOST_TILES - 1) / MOST_TILES;
     const int chunks = (least + threads - 1) / threads * threads;
     return (tiles + chunks - 1) / chunks * TILE;
+}
+
+/* y [PANEL] = value, past the caches, which need not fetch what is written whole. */
+INLINE void stream_panel(float *y, const float *value)
+{
+#ifdef __AVX512VNNI__
+    if ((uintptr_t)y % 64 == 0) {
+        for (int i = 0; i < PANEL; i += 16)
+            _mm512_stream_ps(y + i, _mm512_loadu_ps(value + i));
+        return;
+    }
+#endif
+    memcpy(y, value, PANEL * sizeof *y);
 }
 
 /* Columns [from, to) of one row's sums of a panel; `at`: where the first of them belongs in y. */
@@ -200,6 +215,8 @@ INLINE void put_columns(const product *p, const int32_t *restrict sum, const int
         for (int i = from; i < to; i++)
             value[i] += base[i - from];
         memcpy(y, value + from, (size_t)(to - from) * sizeof *y);
+    } else if (p->stream && to - from == PANEL) {
+        stream_panel((float *)p->y + at, value);
     } else {
         memcpy((float *)p->y + at, value + from, (size_t)(to - from) * sizeof *value);
     }
@@ -230,6 +247,10 @@ static void multiply(const product *p, int panel, int chunk)
         for (int r = 0; r < rows; r++)
             put(p, sum + PANEL * r, m + r, panel);
     }
+#ifdef __AVX512VNNI__
+    if (p->stream)
+        _mm_sfence();
+#endif
 }
 
 static void take_x(uint8_t *q, float *scale, float *row, const wlmi_act *x, const wlmi_int8 *w, int m)
@@ -255,7 +276,8 @@ void LEVEL(int8_product)(void *y, int to_act, const float *base, const wlmi_act 
     float *scale = wlmi_cpu_scratch(1, (size_t)M, &step);
     float *row = wlmi_cpu_scratch(chunks, (size_t)w->K, &step);
     if (q && scale && row) {
-        const product p = {y, to_act, base, q, scale, w, M, first, last, chunk};
+        const product p = {y, to_act, base, q, scale, w, M, first, last, chunk,
+                           (double)M * (last - first) * sizeof(float) > STREAM_BYTES};
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp for schedule(static)

@@ -84,7 +84,7 @@ static void write_ring(const step *a, int s)
 }
 
 /* Up to MANY tokens of a stream are done together: what they see is read and widened once. Each has the sums that it
- * would have by itself. Their partial sums fill the registers where there are 32. */
+ * would have by itself, as far as values are finite. Their partial sums fill the registers where there are 32. */
 #if defined __AVX512F__
 enum { MANY = 4 };
 #else

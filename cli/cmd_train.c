@@ -65,7 +65,7 @@ static int run(const command *self, int argc, char **argv)
         {'d', "data", OPTION_LIST, "DIR...", &data, "imported folders", 1},
         {'o', "output", OPTION_TEXT, "MODEL", &o.out, "checkpoint to write (safetensors)", 1},
         {0, "preset", OPTION_TEXT, "NAME", &o.preset, "shape of a new model (default trafficgpt-nano); see info --build", 0},
-        {0, "roles", OPTION_FLAG, NULL, &o.roles, "a new model also sees the role of the token to come", 0},
+        {0, "roles", OPTION_FLAG, NULL, &o.roles, "the model also sees the role of the token to come", 0},
         {0, "levels", OPTION_FLAG, NULL, &o.levels, "and sizes and times on a log scale", 0},
         {0, "segments", OPTION_U32, "N", &o.segments,
          "and the index of the packet in its flow, N - 1 apart and the rest as one (default: as the preset has it)", 0},

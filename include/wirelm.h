@@ -331,7 +331,8 @@ typedef struct wlm_train_options {
     size_t data_count;
     const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
     const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
-    int roles;                /* a new model also sees the role of the token to come, as the codec's grammar gives it */
+    int roles;                /* the model also sees the role of the token to come, as the codec's grammar gives it;
+                                 like the next two: one that init lacks is added, of zeros */
     int levels;               /* and sizes and times on a log scale, as the codec gives them */
     uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
                                  0: as the preset has it */

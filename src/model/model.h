@@ -164,6 +164,9 @@ void wlmi_net_free(wlmi_net *net);
  * A-Z a-z 0-9 _ -; labels are not empty and differ from each other. Drops grad: call before wlmi_net_train_memory. */
 wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const *labels, int count, uint64_t seed,
                              wlm_error *error);
+/* Embeddings that the net was made without, so many rows each (0: as it is), all zero: it answers as before until it is
+ * taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int level_rows, wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);

@@ -70,6 +70,8 @@ static inline wlmi_real *wlmi_grad(const wlmi_net *net, const wlmi_param *param)
 
 /* A net without meaningful values: table, record zeroed, no tasks. */
 wlm_status wlmi_net_make(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error);
+/* Makes room for n rows before row `at` of the embedding, zero at first; what follows moves up. Drops grad. */
+wlm_status wlmi_net_add_rows(wlmi_net *net, int at, int n, wlm_error *error);
 /* Releases what a task points to. */
 void wlmi_task_clear(wlmi_task *task);
 /* Normal numbers with this deviation over n values; the stream is the seed's and the name's own. */

@@ -56,8 +56,7 @@ static wlm_status check(const char *name, const char *const *labels, int count, 
     return WLM_OK;
 }
 
-/* Makes room for n rows before row `at` of the embedding; what follows moves up. */
-static wlm_status insert_rows(wlmi_net *net, int at, int n, wlm_error *error)
+wlm_status wlmi_net_add_rows(wlmi_net *net, int at, int n, wlm_error *error)
 {
     const wlmi_backend *b = net->backend;
     wlmi_param *embed = &net->param[net->params - 1];
@@ -148,7 +147,7 @@ static wlm_status append_task(wlmi_net *net, const char *name, uint64_t seed, wl
     if (!grown)
         return WLMI_NO_MEMORY(error);
     net->task = grown;
-    WLMI_TRY(insert_rows(net, row, 1, error));
+    WLMI_TRY(wlmi_net_add_rows(net, row, 1, error));
     made.name = wlmi_strdup(name);
     made.row = row;
     if (!made.name)
@@ -178,7 +177,7 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
         status = wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "task '%s' would have more than %d labels",
                            name, WLMI_MAX_LABELS);
     if (status == WLM_OK && added)
-        status = insert_rows(net, task->row + 1 + had, added, error);
+        status = wlmi_net_add_rows(net, task->row + 1 + had, added, error);
     if (status != WLM_OK) {
         for (int i = had; i < had + added; i++)
             wlmi_free(task->label[i]);

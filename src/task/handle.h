@@ -25,5 +25,7 @@ typedef struct wlmi_embeddings {
 /* A new model of a preset for a codec, its record saying so; hide ids, full payload. */
 wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
                                const wlmi_backend *backend, uint64_t seed, wlm_error *error);
+/* The same for a model that is there: what it lacks of these is zero at first, so that it answers as before. */
+wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error);
 
 #endif

@@ -43,6 +43,14 @@ wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddin
     return WLM_OK;
 }
 
+wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error)
+{
+    if (!embeddings.segments && !embeddings.roles && !embeddings.levels)
+        return WLM_OK;
+    return wlmi_net_extend(net, embeddings.segments, embeddings.roles ? (int)codec->roles + 1 : 0,
+                           embeddings.levels ? (int)codec->levels : 0, error);
+}
+
 static wlm_status load(wlm_model *model, const char *path, int threads, wlm_error *error)
 {
     const wlmi_backend *backend = wlmi_backend_find(NULL);

@@ -31,8 +31,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "training needs a file to write the model to");
     if (!o->data_count)
         return refuse(error, "training needs at least one imported folder");
-    if ((o->preset || o->roles || o->levels || o->segments) && o->init)
-        return refuse(error, "either a preset or embeddings for a new model, or a model to start from, not both");
+    if (o->preset && o->init)
+        return refuse(error, "either a preset for a new model, or a model to start from, not both");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
@@ -160,7 +160,7 @@ static wlm_status load_net(wlmi_run *run, wlm_error *error)
     if (o->codec && strcmp(o->codec, codec->name))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET, "made with codec '%s', not '%s'", codec->name,
                          o->codec);
-    return WLM_OK;
+    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, o->levels, (int)o->segments}, codec, error);
 }
 
 static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *error)

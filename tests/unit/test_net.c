@@ -156,6 +156,41 @@ static void a_new_task_leaves_the_rest_alone(void **state)
     wlmi_net_free(net);
 }
 
+static void new_embeddings_change_nothing_until_taught(void **state)
+{
+    static const char *const labels[] = {"yes", "no"};
+    wlmi_config config = test_config("wire-nano");
+    wlmi_net *net;
+    test_batch b;
+    wlm_error error;
+    const int32_t at = 16;
+    float before[2], after[2];
+    (void)state;
+    config.role_rows = 0;
+    assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref64, 1, &error), &error);
+    assert_ok(wlmi_net_add_task(net, "t", labels, 2, 1, &error), &error);
+    assert_int_equal(config.packet_rows + config.level_rows, 0);
+    test_batch_fill(&b, net, lengths, 12);
+    assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, &at, 1, net->task->row + 1, net->task->row + 3, before, &error), &error);
+    assert_ok(wlmi_net_extend(net, 4, 3, 5, &error), &error);
+    assert_int_equal(net->tasks, 1);
+    assert_int_equal(net->rows, config.vocabulary + WLMI_SPECIALS + 3);
+    assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, &at, 1, net->task->row + 1, net->task->row + 3, after, &error), &error);
+    assert_memory_equal(before, after, sizeof before);
+
+    assert_ok(wlmi_net_train_memory(net, &error), &error);
+    loss_of(net, &b.batch);
+    assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
+    for (size_t i = 0; i < (size_t)(4 + 3 + 5); i++) { /* rows of packets, roles and levels follow each other */
+        const double *row = (const double *)wlmi_grad(net, wlmi_packet_param(net)) + i * (size_t)net->config.width;
+        assert_true(row[0] != 0);
+    }
+
+    assert_ok(wlmi_net_extend(net, 0, 3, 0, &error), &error);
+    assert_int_equal(wlmi_net_extend(net, 7, 0, 0, &error), WLM_ERR_ARGUMENT);
+    wlmi_net_free(net);
+}
+
 static void only_models_of_one_kind_have_a_mean(void **state)
 {
     wlmi_config config;
@@ -300,6 +335,8 @@ static wlm_status all_of_it(const wlmi_backend *backend, const char *kind, wlmi_
     wlmi_loss loss;
     WLMI_TRY(wlmi_net_new(net, &config, backend, 1, NULL));
     WLMI_TRY(wlmi_net_add_task(*net, "t", labels, 2, 1, NULL));
+    if (!(*net)->config.level_rows)
+        WLMI_TRY(wlmi_net_extend(*net, 0, 0, 5, NULL));
     WLMI_TRY(wlmi_net_train_memory(*net, NULL));
     test_batch_fill(&b, *net, lengths, 1);
     WLMI_TRY(wlmi_net_forward(*net, &b.batch, &loss, NULL));
@@ -331,6 +368,7 @@ int main(void)
         cmocka_unit_test(packed_segments_do_not_see_each_other),
         cmocka_unit_test(logits_are_those_of_the_loss),
         cmocka_unit_test(a_new_task_leaves_the_rest_alone),
+        cmocka_unit_test(new_embeddings_change_nothing_until_taught),
         cmocka_unit_test(task_names_are_checked),
         cmocka_unit_test(bad_batches_are_refused),
         cmocka_unit_test(same_seed_same_values),

@@ -254,10 +254,32 @@ static void a_new_model_can_see_roles_levels_and_segments(void **state)
     assert_int_equal(model->net->config.level_rows, codec->levels);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
-    o = options_for(&data, test_path("seeing-more"), NULL);
+}
+
+static void a_model_can_be_taught_to_see_more(void **state)
+{
+    const char *data = folder(), *before = test_path("seeing-less"), *out = test_path("seeing-more");
+    wlm_train_options o = options_for(&data, before, "wire-nano");
+    const wlmi_codec *codec = wlmi_codec_find(NULL);
+    wlm_model *model;
+    wlm_error error;
+    (void)state;
+    o.codec = codec->name;
+    o.steps = 2;
+    assert_ok(wlm_train(&o, NULL, &error), &error);
+    o = options_for(&data, out, NULL);
+    o.init = before;
+    o.levels = 1;
+    o.segments = 5;
+    assert_ok(wlm_train(&o, NULL, &error), &error);
+    assert_ok(wlm_model_load(&model, out, 1, &error), &error);
+    assert_int_equal(model->net->config.level_rows, codec->levels);
+    assert_int_equal(model->net->config.packet_rows, 5);
+    wlm_model_free(model);
     o.init = out;
-    o.roles = 1;
-    expect_refused(&o, WLM_ERR_ARGUMENT, "not both");
+    o.out = test_path("seeing-otherwise");
+    o.segments = 6;
+    expect_refused(&o, WLM_ERR_ARGUMENT, "5 rows of segments, not 6");
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -414,6 +436,7 @@ int main(void)
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
         cmocka_unit_test(a_new_model_can_see_roles_levels_and_segments),
+        cmocka_unit_test(a_model_can_be_taught_to_see_more),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(looking_on_the_way_changes_nothing),
         cmocka_unit_test(a_run_that_diverges_ends),

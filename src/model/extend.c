@@ -1,0 +1,56 @@
+/* extend.c: a net is given embeddings that it was made without. Their rows are zero, so that it answers as before until
+ * it is taught. */
+#include <string.h>
+
+#include "model/params.h"
+
+static wlm_status rows_wanted(int *rows, int wanted, const char *of, wlm_error *error)
+{
+    if (wanted && *rows && *rows != wanted)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "the model has %d rows of %s, not %d", *rows, of,
+                         wanted);
+    if (wanted)
+        *rows = wanted;
+    return WLM_OK;
+}
+
+/* Both have their parameters in the same order; `grown` has some more. */
+static void copy_values(wlmi_net *grown, const wlmi_net *net)
+{
+    const wlmi_backend *b = net->backend;
+    for (int i = 0, j = 0; j < net->params; i++)
+        if (!strcmp(grown->param[i].name, net->param[j].name)) {
+            b->zero(wlmi_value(grown, &grown->param[i]), grown->param[i].count);
+            b->add(wlmi_value(grown, &grown->param[i]), wlmi_value(net, &net->param[j]), net->param[j].count);
+            j++;
+        }
+}
+
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int level_rows, wlm_error *error)
+{
+    wlmi_config config = net->config;
+    wlmi_net *grown, old;
+    wlm_status status;
+    WLMI_TRY(rows_wanted(&config.packet_rows, packet_rows, "segments", error));
+    WLMI_TRY(rows_wanted(&config.role_rows, role_rows, "roles", error));
+    WLMI_TRY(rows_wanted(&config.level_rows, level_rows, "levels", error));
+    WLMI_TRY(wlmi_net_make(&grown, &config, net->backend, error));
+    status = wlmi_net_add_rows(grown, grown->rows, net->rows - grown->rows, error);
+    if (status == WLM_OK) {
+        copy_values(grown, net);
+        wlmi_net_refresh(grown);
+        status = net->backend->status(error);
+    }
+    if (status == WLM_OK) {
+        old = *net;
+        *net = *grown;
+        net->record = old.record;
+        net->task = old.task;
+        net->tasks = old.tasks;
+        *grown = old;
+        grown->task = NULL;
+        grown->tasks = 0;
+    }
+    wlmi_net_free(grown);
+    return status;
+}

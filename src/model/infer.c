@@ -1,5 +1,6 @@
 /* infer.c: forward for reading out alone: one layer's activations at a time, streams that go on, and no work in the
- * last layer's second half but for the rows that are asked for. */
+ * last layer's second half but for the rows that are asked for. Where there are enough segments, each thread takes some
+ * of them through the whole model (slices.h); else all threads share every op. */
 #include "model/infer.h"
 
 #include <string.h>
@@ -8,10 +9,14 @@
 #include "model/embed.h"
 #include "model/mixer.h"
 #include "model/params.h"
+#include "model/slices.h"
 #include "model/stream.h"
 
-/* T rows, D width, C columns of the widest input product, F hidden, N rows asked for, B segments. */
-struct wlmi_infer {
+/* Under so many multiplications with weights a thread does a call alone: waking others would take longer. */
+static const double alone_below = 1e8;
+
+/* Of one thread. T rows, D width, C columns of the widest input product, F hidden, N rows asked for, B segments. */
+typedef struct workspace {
     void *block;
     size_t size;          /* bytes */
     wlmi_real *x[2], *picked_x[2]; /* [T,D] residual streams, one and the same but of a reversible model, and room to
@@ -33,6 +38,12 @@ struct wlmi_infer {
     size_t *at;           /* values of the stream's block that layers before have used */
     wlmi_real **state;
     wlmi_ring *ring;
+} workspace;
+
+struct wlmi_infer {
+    workspace *worker; /* [workers] */
+    size_t workers;
+    wlmi_slices slices;
 };
 
 typedef struct run {
@@ -44,7 +55,7 @@ typedef struct run {
     int n;       /* N */
     size_t logits; /* of the largest part */
     int rows;    /* that x holds: T, or N once they are picked */
-    wlmi_infer *w;
+    workspace *w;
 } run;
 
 wlmi_infer *wlmi_infer_new(void)
@@ -54,14 +65,34 @@ wlmi_infer *wlmi_infer_new(void)
 
 void wlmi_infer_free(wlmi_infer *infer)
 {
-    if (infer)
-        wlmi_free(infer->block);
+    if (!infer)
+        return;
+    for (size_t i = 0; i < infer->workers; i++)
+        wlmi_free(infer->worker[i].block);
+    wlmi_free(infer->worker);
+    wlmi_slices_free(&infer->slices);
     wlmi_free(infer);
 }
 
 /* ---------------------------------------------------------------- memory */
 
-static void *carve(const wlmi_infer *w, size_t *used, size_t bytes)
+/* A workspace for each of so many threads. */
+static wlm_status hire(wlmi_infer *infer, int threads, wlm_error *error)
+{
+    const size_t n = (size_t)threads;
+    workspace *worker;
+    if (n <= infer->workers)
+        return WLM_OK;
+    worker = wlmi_realloc(infer->worker, n * sizeof *worker);
+    if (!worker)
+        return WLMI_NO_MEMORY(error);
+    memset(worker + infer->workers, 0, (n - infer->workers) * sizeof *worker);
+    infer->worker = worker;
+    infer->workers = n;
+    return WLM_OK;
+}
+
+static void *carve(const workspace *w, size_t *used, size_t bytes)
 {
     void *piece = w->block ? (char *)w->block + *used : NULL;
     *used += (bytes + 63) & ~(size_t)63;
@@ -87,7 +118,7 @@ static size_t most_kept(const run *r)
 /* Lays everything out in the block, or, while there is none, says how many bytes that takes. */
 static size_t lay_out(const run *r)
 {
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     const wlmi_config *c = &r->net->config;
     const wlmi_layer_shape widest = wlmi_config_widest(c);
     const size_t real = r->net->backend->real_size, act = r->net->backend->act_size, T = (size_t)r->batch->tokens;
@@ -124,7 +155,7 @@ static size_t lay_out(const run *r)
 
 static wlm_status make_room(const run *r, wlm_error *error)
 {
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     void *block = w->block;
     size_t need;
     w->block = NULL;
@@ -148,7 +179,7 @@ static wlm_status begin_streams(const run *r, wlm_error *error)
 {
     const wlmi_net *net = r->net;
     const int32_t *starts = r->batch->segments.starts;
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     for (int s = 0; s < r->batch->segments.count; s++) {
         wlmi_stream *stream = r->streams[s];
         if (r->keep)
@@ -166,7 +197,7 @@ static wlm_status begin_streams(const run *r, wlm_error *error)
 /* Points state at the next part of every stream's block: parts are asked for in the order in which they stand. */
 static void next_part(const run *r, int layer, int part)
 {
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     for (int s = 0; s < r->batch->segments.count; s++) {
         w->state[s] = wlmi_at(r->net->backend, r->streams[s]->block, w->at[s]);
         w->at[s] += wlmi_stream_part(r->net, layer, part, w->room[s]);
@@ -188,7 +219,7 @@ static wlmi_act *half_input(const run *r, int layer, int part, const wlmi_real *
     const wlmi_net *net = r->net;
     const wlmi_backend *b = net->backend;
     const wlmi_segments *shift = net->config.shift && !r->streams ? &r->batch->segments : NULL;
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     int D = net->config.width;
     b->rmsnorm_forward(w->normed, w->rstd, x, wlmi_value(net, gain), shift, r->rows, D);
     if (!r->streams)
@@ -204,7 +235,7 @@ static void mix_new(const run *r, const wlmi_layer_shape *shape, const wlmi_grou
                     int g)
 {
     const wlmi_backend *b = r->net->backend;
-    const wlmi_infer *w = r->w;
+    const workspace *w = r->w;
     wlmi_mixer_rows rows = {
         .backend = b, .group = &shape->plan->group[g], .head_width = r->net->config.head_width,
         .tokens = r->batch->tokens, .segments = r->batch->segments, .stride = shape->columns,
@@ -220,7 +251,7 @@ static void mix_on(const run *r, const wlmi_layer_shape *shape, const wlmi_group
                    int g)
 {
     const wlmi_backend *b = r->net->backend;
-    const wlmi_infer *w = r->w;
+    const workspace *w = r->w;
     wlmi_mixer_step step = {
         .backend = b, .group = &shape->plan->group[g], .head_width = r->net->config.head_width,
         .rows = r->batch->segments, .keep = r->keep, .held = w->held, .room = w->room, .state = w->state,
@@ -253,7 +284,7 @@ static void mix(const run *r, int layer, const wlmi_layer_shape *shape)
 static void pick(run *r, int inner)
 {
     const wlmi_backend *b = r->net->backend;
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     wlmi_real *o = w->o;
     for (int i = 0; i < 2; i++) {
         wlmi_real *x = w->x[i];
@@ -277,7 +308,7 @@ static void layer_forward(run *r, int layer)
     const wlmi_backend *b = net->backend;
     const wlmi_layer_shape shape = wlmi_config_layer(c, layer);
     const wlmi_param *const p = wlmi_layer_param(net, layer, 0);
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     int D = c->width;
     wlmi_act *in = half_input(r, layer, 0, w->x[1], &p[WLMI_SLOT_MIXER_NORM]);
     b->matmul_forward_onto(w->qkv, NULL, in, p[WLMI_SLOT_QKV].weight, r->rows, shape.columns, D);
@@ -296,16 +327,17 @@ static void layer_forward(run *r, int layer)
 
 /* ---------------------------------------------------------------- the whole */
 
-static wlm_status check(const run *r, int first, int last, wlm_error *error)
+static wlm_status check(const wlmi_net *net, const wlmi_batch *batch, const int32_t *positions, int n, int first,
+                        int last, wlm_error *error)
 {
-    WLMI_TRY(wlmi_batch_check(r->net, r->batch, error));
-    if (first < 0 || last > r->net->rows || first >= last)
+    WLMI_TRY(wlmi_batch_check(net, batch, error));
+    if (first < 0 || last > net->rows || first >= last)
         return wlmi_bad_batch(error, "columns outside the embedding asked for", first);
-    if (r->n < 0 || r->n > r->batch->tokens)
-        return wlmi_bad_batch(error, "more positions asked for than there are", r->n);
-    for (int i = 0; i < r->n; i++)
-        if (r->positions[i] < 0 || r->positions[i] >= r->batch->tokens)
-            return wlmi_bad_batch(error, "a position outside asked for", r->positions[i]);
+    if (n < 0 || n > batch->tokens)
+        return wlmi_bad_batch(error, "more positions asked for than there are", n);
+    for (int i = 0; i < n; i++)
+        if (positions[i] < 0 || positions[i] >= batch->tokens)
+            return wlmi_bad_batch(error, "a position outside asked for", positions[i]);
     return WLM_OK;
 }
 
@@ -314,7 +346,7 @@ static wlm_status read_out(run *r, wlm_error *error)
 {
     const wlmi_net *net = r->net;
     const wlmi_backend *b = net->backend;
-    wlmi_infer *w = r->w;
+    workspace *w = r->w;
     int D = net->config.width;
     WLMI_TRY(make_room(r, error));
     if (r->streams)
@@ -335,35 +367,102 @@ static wlm_status read_out(run *r, wlm_error *error)
     return WLM_OK;
 }
 
+/* A call, and how it is cut. */
+typedef struct call {
+    const wlmi_net *net;
+    const wlmi_batch *batch;
+    wlmi_stream *const *streams;
+    int keep;
+    const wlmi_logits *part;
+    int parts;
+} call;
+
+/* Logits of a slice's positions, to their places. */
+static void write_logits(const call *c, const run *r, const wlmi_slice *slice)
+{
+    const wlmi_backend *b = c->net->backend;
+    const int D = c->net->config.width;
+    for (int p = 0, done = 0; p < c->parts; done += slice->of_part[p++]) {
+        const wlmi_logits *part = &c->part[p];
+        const size_t columns = (size_t)(part->last - part->first);
+        const wlmi_act *in = (const wlmi_act *)((const char *)r->w->normed + (size_t)done * (size_t)D * b->act_size);
+        if (!slice->of_part[p])
+            continue;
+        b->matmul_forward_rows(r->w->logits, in, wlmi_embed_param(c->net)->weight, slice->of_part[p], part->first,
+                               part->last, D);
+        for (int i = 0, n; i < slice->of_part[p]; i += n) { /* rows side by side go together */
+            const int32_t *place = &slice->place[done + i];
+            for (n = 1; i + n < slice->of_part[p] && place[n] == place[0] + n; n++)
+                ;
+            b->to_float(part->out + (size_t)place[0] * columns, wlmi_at(b, r->w->logits, (size_t)i * columns),
+                        (size_t)n * columns);
+        }
+    }
+}
+
+static void take_slice(void *user, int i, int worker)
+{
+    const call *c = user;
+    wlmi_infer *infer = c->net->infer;
+    wlmi_slice *slice = &infer->slices.slice[i];
+    run r = {
+        .net = c->net, .batch = &slice->batch, .streams = c->streams ? c->streams + slice->segment : NULL,
+        .keep = c->keep, .positions = slice->position, .n = slice->n, .rows = slice->batch.tokens,
+        .w = &infer->worker[worker],
+    };
+    for (int p = 0; p < c->parts; p++) {
+        const size_t size = (size_t)slice->of_part[p] * (size_t)(c->part[p].last - c->part[p].first);
+        r.logits = size > r.logits ? size : r.logits;
+    }
+    slice->status = WLM_OK;
+    if (r.n > 0 || r.keep)
+        slice->status = read_out(&r, &slice->error);
+    if (slice->status == WLM_OK && r.n > 0)
+        write_logits(c, &r, slice);
+    if (slice->status == WLM_OK)
+        slice->status = c->net->backend->status(&slice->error);
+}
+
+/* Multiplications with the layers' weights, roughly. */
+static double work_of(const wlmi_net *net, const wlmi_batch *batch)
+{
+    return (double)(net->count - wlmi_embed_param(net)->count) * batch->tokens;
+}
+
+static wlm_status take_slices(call *c, const int32_t *positions, wlm_error *error)
+{
+    const wlmi_backend *b = c->net->backend;
+    wlmi_infer *infer = c->net->infer;
+    const int threads = b->threads(), small = work_of(c->net, c->batch) < alone_below;
+    const int count = small ? 1 : wlmi_slices_for(c->batch, threads);
+    WLMI_TRY(hire(infer, threads, error));
+    WLMI_TRY(wlmi_slices_cut(&infer->slices, c->batch, count, positions, c->part, c->parts, error));
+    if (small || count > 1)
+        b->each(take_slice, c, infer->slices.count);
+    else
+        take_slice(c, 0, 0);
+    for (int i = 0; i < infer->slices.count; i++)
+        if (infer->slices.slice[i].status != WLM_OK) {
+            if (error)
+                *error = infer->slices.slice[i].error;
+            return infer->slices.slice[i].status;
+        }
+    return WLM_OK;
+}
+
 wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                                  const int32_t *positions, const wlmi_logits *part, int parts, wlm_error *error)
 {
-    const wlmi_backend *b = net->backend;
-    const int D = net->config.width;
-    run r = {net, batch, streams, keep, positions, 0, 0, batch->tokens, net->infer};
-    int done = 0;
+    call c = {net, batch, streams, keep, part, parts};
+    int n = 0;
     for (int i = 0; i < parts; i++) {
-        const size_t size = (size_t)part[i].n * (size_t)(part[i].last - part[i].first);
-        if (part[i].n < 0 || part[i].n > batch->tokens - r.n)
+        if (part[i].n < 0 || part[i].n > batch->tokens - n)
             return wlmi_bad_batch(error, "more positions asked for than there are", part[i].n);
-        r.n += part[i].n;
-        r.logits = size > r.logits ? size : r.logits;
+        n += part[i].n;
     }
     for (int i = 0; i < parts; i++)
-        WLMI_TRY(check(&r, part[i].first, part[i].last, error));
-    if (r.n < 1 && !keep)
-        return WLM_OK;
-    WLMI_TRY(read_out(&r, error));
-    for (int i = 0; i < parts; done += part[i++].n) {
-        const size_t size = (size_t)part[i].n * (size_t)(part[i].last - part[i].first);
-        const wlmi_act *in = (const wlmi_act *)((const char *)r.w->normed + (size_t)done * (size_t)D * b->act_size);
-        if (!size)
-            continue;
-        b->matmul_forward_rows(r.w->logits, in, wlmi_embed_param(net)->weight, part[i].n, part[i].first, part[i].last,
-                               D);
-        b->to_float(part[i].out, r.w->logits, size);
-    }
-    return b->status(error);
+        WLMI_TRY(check(net, batch, positions, n, part[i].first, part[i].last, error));
+    return n < 1 && !keep ? WLM_OK : take_slices(&c, positions, error);
 }
 
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
@@ -378,10 +477,12 @@ wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t
 {
     const wlmi_backend *b = net->backend;
     const size_t size = (size_t)(n > 0 ? n : 0) * (size_t)net->config.width;
-    run r = {net, batch, NULL, 0, positions, n, 0, batch->tokens, net->infer};
-    WLMI_TRY(check(&r, 0, 1, error));
+    run r = {net, batch, NULL, 0, positions, n, 0, batch->tokens, NULL};
+    WLMI_TRY(check(net, batch, positions, n, 0, 1, error));
     if (n < 1)
         return WLM_OK;
+    WLMI_TRY(hire(net->infer, 1, error));
+    r.w = net->infer->worker;
     WLMI_TRY(read_out(&r, error));
     b->to_real(r.w->x[0], r.w->normed, size);
     b->to_float(out, r.w->x[0], size);

@@ -144,7 +144,8 @@ static wlm_status ask_packed(wlmi_queue *q, int task, float *out, wlm_error *err
     wlmi_batch batch;
     wlmi_rows_clear(&q->queries);
     for (size_t i = 0; i < q->count; i++)
-        WLMI_TRY(wlmi_prefix_ask(&q->waiting[i].watch->prefix, q->model->net, q->model->codec, task, &q->queries, error));
+        WLMI_TRY(wlmi_prefix_ask(&q->waiting[i].watch->prefix, q->model->net, q->model->codec, 0, task,
+                                 &q->queries, error));
     batch = wlmi_rows_batch(&q->queries);
     return wlmi_query_run(q->model, &batch, NULL, task, out, error);
 }
@@ -155,7 +156,7 @@ static wlm_status ask_streams(wlmi_queue *q, wlm_error *error)
         return WLMI_NO_MEMORY(error);
     for (size_t i = 0; i < q->count; i++)
         q->moment[i] = (wlmi_moment){q->waiting[i].watch, q->waiting[i].shown.tokens,
-                                     (int32_t)q->waiting[i].shown.packets};
+                                     (int32_t)q->waiting[i].shown.packets, q->waiting[i].shown.last};
     return wlmi_states_ask(q->states, q->moment, q->count, q->options.task, q->options.tasks, q->options.rows, q->part,
                            error);
 }
@@ -174,6 +175,20 @@ wlm_status wlmi_queue_ahead(wlmi_queue *q, wlmi_watch *w, wlm_error *error)
     return WLM_OK;
 }
 
+/* Of the next so many the flow that has shown the most packets comes first: it will be asked about the soonest. */
+static void bring_nearest(wlmi_queue *q)
+{
+    enum { NEXT = 256 };
+    const size_t end = q->ahead_count - q->first_ahead < NEXT ? q->ahead_count : q->first_ahead + NEXT;
+    size_t best = q->first_ahead;
+    wlmi_watch *first = q->ahead[best];
+    for (size_t i = best + 1; i < end; i++)
+        if (q->ahead[i]->prefix.packets > q->ahead[best]->prefix.packets)
+            best = i;
+    q->ahead[q->first_ahead] = q->ahead[best];
+    q->ahead[best] = first;
+}
+
 /* Those that ended or were answered meanwhile need no feeding. */
 wlm_status wlmi_queue_feed(wlmi_queue *q, size_t *rows, wlm_error *error)
 {
@@ -182,14 +197,16 @@ wlm_status wlmi_queue_feed(wlmi_queue *q, size_t *rows, wlm_error *error)
     wlm_status status = WLM_OK;
     *rows = 0;
     while (q->first_ahead < q->ahead_count && *rows < most) {
-        wlmi_watch *w = q->ahead[q->first_ahead++];
+        wlmi_watch *w;
+        bring_nearest(q);
+        w = q->ahead[q->first_ahead++];
         if (w->over || w->answered || w->fed == 1 + w->prefix.tokens.count)
             continue;
         if (!wlmi_grow(&q->moment, &q->moment_capacity, count + 1, sizeof *q->moment)) {
             status = WLMI_NO_MEMORY(error);
             break;
         }
-        q->moment[count++] = (wlmi_moment){w, w->prefix.tokens.count, 0};
+        q->moment[count++] = (wlmi_moment){w, w->prefix.tokens.count, 0, 0};
         *rows += 1 + w->prefix.tokens.count - w->fed;
     }
     if (status == WLM_OK && count)

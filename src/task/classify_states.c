@@ -123,7 +123,8 @@ static wlm_status choose(wlmi_states *s, const wlmi_moment *moment, size_t count
     return WLM_OK;
 }
 
-static wlm_status feed(wlmi_states *s, const wlmi_moment *moment, wlm_error *error)
+/* Moments after which no stream is needed are left to the peek where there is one, if `by_peek`. */
+static wlm_status feed(wlmi_states *s, const wlmi_moment *moment, int by_peek, wlm_error *error)
 {
     const wlmi_net *net = s->model->net;
     wlmi_batch batch;
@@ -131,7 +132,7 @@ static wlm_status feed(wlmi_states *s, const wlmi_moment *moment, wlm_error *err
     wlmi_rows_clear(&s->rows);
     for (size_t i = 0; i < s->taken_count; i++) {
         const wlmi_moment *m = &moment[s->taken[i]];
-        if (m->watch->fed == 1 + m->tokens)
+        if (m->watch->fed == 1 + m->tokens || (by_peek && m->last))
             continue;
         WLMI_TRY(wlmi_prefix_rows(&m->watch->prefix, s->model->codec, m->watch->fed, 1 + m->tokens, &s->rows, error));
         s->stream[streams++] = &m->watch->stream;
@@ -146,7 +147,8 @@ static wlm_status feed(wlmi_states *s, const wlmi_moment *moment, wlm_error *err
         WLMI_TRY(status);
     }
     for (size_t i = 0; i < s->taken_count; i++)
-        moment[s->taken[i]].watch->fed = 1 + moment[s->taken[i]].tokens;
+        if (!by_peek || !moment[s->taken[i]].last)
+            moment[s->taken[i]].watch->fed = 1 + moment[s->taken[i]].tokens;
     return WLM_OK;
 }
 
@@ -158,7 +160,11 @@ static wlm_status peek(wlmi_states *s, const wlmi_moment *moment, int task, floa
     wlmi_rows_clear(&s->rows);
     for (size_t i = 0; i < s->taken_count; i++) {
         const wlmi_moment *m = &moment[s->taken[i]];
-        WLMI_TRY(wlmi_query_rows(s->model, task, m->packets, &s->rows, error));
+        if (m->watch->fed == 1 + m->tokens)
+            WLMI_TRY(wlmi_query_rows(s->model, task, m->packets, &s->rows, error));
+        else
+            WLMI_TRY(wlmi_prefix_ask(&m->watch->prefix, s->model->net, s->model->codec, m->watch->fed, task, &s->rows,
+                                     error));
         s->stream[i] = &m->watch->stream;
     }
     if (!wlmi_grow(&s->share, &s->share_capacity, s->taken_count * labels, sizeof *s->share))
@@ -183,7 +189,7 @@ wlm_status wlmi_states_ask(wlmi_states *s, const wlmi_moment *moment, size_t cou
         s->done[i] = 0;
     while (answered < count) {
         WLMI_TRY(choose(s, moment, count, rows, error));
-        WLMI_TRY(feed(s, moment, error));
+        WLMI_TRY(feed(s, moment, tasks == 1, error));
         for (int i = 0; i < tasks; i++)
             WLMI_TRY(peek(s, moment, task[i], out[i], error));
         for (size_t i = 0; i < s->taken_count; i++)

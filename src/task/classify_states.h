@@ -18,10 +18,12 @@ typedef struct wlmi_moment {
     wlmi_watch *watch;
     size_t tokens;
     int32_t packets;
+    int last; /* all of its prefix, and nothing will be asked later */
 } wlmi_moment;
 
 wlm_status wlmi_states_new(wlmi_states **states, wlm_model *model, size_t budget, wlm_error *error);
-/* Brings the flows' streams to their moments, `rows` rows at a time, then peeks: for each task, out[task] [count,
+/* Brings the flows' streams to their moments, `rows` rows at a time, then peeks (at a flow's last moment, asked of one
+ * task, one pass does both and the stream stays behind): for each task, out[task] [count,
  * labels of the task] gets probabilities. Moments of one flow stand in order. */
 wlm_status wlmi_states_ask(wlmi_states *states, const wlmi_moment *moment, size_t count, const int *task, int tasks,
                            size_t rows, float *const *out, wlm_error *error);

@@ -90,7 +90,7 @@ static wlm_status append(wlmi_embedder *e, const wlmi_prefix *prefix, uint64_t n
         return WLMI_NO_MEMORY(error);
     e->name[e->rows.segments] = name;
     if (e->options.pool == WLM_POOL_ASK)
-        return wlmi_prefix_ask(prefix, e->model->net, codec, e->options.task, &e->rows, error);
+        return wlmi_prefix_ask(prefix, e->model->net, codec, 0, e->options.task, &e->rows, error);
     return wlmi_prefix_rows(prefix, codec, 0, 1 + prefix->tokens.count, &e->rows, error);
 }
 

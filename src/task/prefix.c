@@ -200,12 +200,12 @@ wlm_status wlmi_prefix_rows(const wlmi_prefix *prefix, const wlmi_codec *codec, 
     return WLM_OK;
 }
 
-wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, int task,
-                           wlmi_rows *rows, wlm_error *error)
+wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, size_t from,
+                           int task, wlmi_rows *rows, wlm_error *error)
 {
     int32_t none = (int32_t)codec->roles, packets = (int32_t)prefix->packets;
     WLMI_TRY(wlmi_rows_reserve(rows, prefix->tokens.count + WLMI_QUERY_ROWS, error));
-    put(prefix, codec, 0, 1 + prefix->tokens.count, rows);
+    put(prefix, codec, from, 1 + prefix->tokens.count, rows);
     wlmi_rows_put(rows, (int32_t)codec->vocabulary + WLMI_ASK_ROW, packets, none);
     wlmi_rows_put(rows, net->task[task].row, packets, none);
     wlmi_rows_close(rows);

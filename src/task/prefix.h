@@ -29,9 +29,9 @@ void wlmi_prefixes_free(wlmi_prefixes *pool);
 
 enum { WLMI_QUERY_ROWS = 3 }; /* rows of a query that are no tokens: <flow>, <ask>, <task> */
 
-/* Appends the classify prompt of a prefix as one segment. */
-wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, int task,
-                           wlmi_rows *rows, wlm_error *error);
+/* Appends the classify prompt of a prefix as one segment, or what of it stands behind its first `from` rows. */
+wlm_status wlmi_prefix_ask(const wlmi_prefix *prefix, const wlmi_net *net, const wlmi_codec *codec, size_t from,
+                           int task, wlmi_rows *rows, wlm_error *error);
 
 /* Appends rows [from, to) of <flow> and the tokens behind it as one segment. */
 wlm_status wlmi_prefix_rows(const wlmi_prefix *prefix, const wlmi_codec *codec, size_t from, size_t to, wlmi_rows *rows,

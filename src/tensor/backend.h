@@ -65,6 +65,10 @@ typedef struct wlmi_backend {
     /* Threads of every op called from now on, in all threads of the process; 0: as many as OpenMP would take by
      * itself. The caller's own OpenMP settings stay as they are. */
     void (*set_threads)(int threads);
+    int (*threads)(void); /* that ops called now would take, at most */
+    /* Does tasks 0 .. tasks - 1 at a time, each on one thread, as ops called in it are; worker is below threads(), and no
+     * two tasks at a time have the same. */
+    void (*each)(void (*task)(void *user, int i, int worker), void *user, int tasks);
     /* The first failure of an op in the calling thread since the last call of status(), which forgets it. */
     wlm_status (*status)(wlm_error *error);
 

@@ -60,15 +60,33 @@ static atomic_int wanted; /* threads asked for, 0: OpenMP's own count */
 static _Thread_local wlm_status failed;
 static _Thread_local wlm_error failure;
 
+static _Thread_local int alone; /* in a task of wlmi_cpu_each() */
+
 static int all_threads(void)
 {
     int n = atomic_load(&wanted);
     return n > 0 ? n : omp_get_max_threads();
 }
 
+int wlmi_cpu_all_threads(void)
+{
+    return alone ? 1 : all_threads();
+}
+
+void wlmi_cpu_each(void (*task)(void *user, int i, int worker), void *user, int tasks)
+{
+    const int all = wlmi_cpu_all_threads(), threads = tasks < 1 ? 1 : tasks < all ? tasks : all, before = alone;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int i = 0; i < tasks; i++) {
+        alone = 1;
+        task(user, i, omp_get_thread_num());
+        alone = before;
+    }
+}
+
 int wlmi_cpu_threads(double work)
 {
-    return work < 50000 ? 1 : all_threads();
+    return work < 50000 ? 1 : wlmi_cpu_all_threads();
 }
 
 void wlmi_cpu_set_threads(int threads)

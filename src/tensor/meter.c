@@ -5,10 +5,11 @@
 
 #include "base/io.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of whether there is a meter */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of whether there is a meter, and of what it notes */
 static wlmi_meter *running;
 static const wlmi_backend *below;
 static wlmi_backend table;
+static int sharing = 1; /* threads that take products at a time: each of them has such a part of the time */
 
 const char *wlmi_way_name(wlmi_way way)
 {
@@ -28,14 +29,24 @@ static void note(wlmi_way way, int M, int N, int K, double seconds)
 {
     wlmi_noted_product *p = running->product;
     int i = 0;
+    pthread_mutex_lock(&lock);
     while (i < running->count && (p[i].way != way || p[i].M != M || p[i].N != N || p[i].K != K))
         i++;
-    if (i == WLMI_METER_MOST)
-        return;
-    if (i == running->count)
-        p[running->count++] = (wlmi_noted_product){.way = way, .M = M, .N = N, .K = K};
-    p[i].calls++;
-    p[i].seconds += seconds;
+    if (i < WLMI_METER_MOST) {
+        if (i == running->count)
+            p[running->count++] = (wlmi_noted_product){.way = way, .M = M, .N = N, .K = K};
+        p[i].calls++;
+        p[i].seconds += seconds / sharing;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void each(void (*task)(void *user, int i, int worker), void *user, int tasks)
+{
+    const int threads = below->threads();
+    sharing = tasks < threads ? tasks : threads;
+    below->each(task, user, tasks);
+    sharing = 1;
 }
 
 static void matmul_forward(wlmi_act *y, const wlmi_act *x, const wlmi_weight *w, int M, int N, int K)
@@ -96,6 +107,7 @@ wlm_status wlmi_meter_start(wlmi_meter *meter, const wlmi_backend *under, const 
     meter->count = 0;
     below = under;
     table = *under;
+    table.each = each;
     table.matmul_forward = matmul_forward;
     table.matmul_forward_onto = matmul_forward_onto;
     table.matmul_forward_rows = matmul_forward_rows;

@@ -1,7 +1,8 @@
 /* onednn.c: matrix products through oneDNN's C API, version 2 or 3.
  *
  * A primitive is compiled for its shape, which takes some tenths of a millisecond: a bounded cache keeps those in use.
- * Cache and oneDNN's stream are shared by the whole process, under one lock: a product uses all threads anyway. */
+ * Each thread that calls has a workshop of its own, cache and oneDNN's stream: threads may take products at a time, and
+ * oneDNN's scratch memory belongs to the thread that a primitive was made in. */
 #include "tensor/products.h"
 
 #include <omp.h>
@@ -43,13 +44,20 @@ struct wlmi_packed {
     dnnl_memory_t from; /* view of what is packed */
     dnnl_primitive_t reorder;
     int threads;        /* that the reorder is made for, 0: there is none */
+    const struct workshop *in; /* of the thread that made it */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+typedef struct workshop {
+    dnnl_stream_t stream;
+    uint64_t now;
+    entry cache[CACHE];
+} workshop;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+static dnnl_status_t opened; /* how that went */
 static dnnl_engine_t engine;
-static dnnl_stream_t stream;
-static entry cache[CACHE];
-static uint64_t now;
+static _Thread_local workshop *own;
 
 int wlmi_products_have_bf16(void)
 {
@@ -68,7 +76,6 @@ const char *wlmi_products_library(void)
 static int enter(int threads)
 {
     const int callers = omp_get_max_threads();
-    pthread_mutex_lock(&lock);
     omp_set_num_threads(threads);
     return callers;
 }
@@ -76,7 +83,6 @@ static int enter(int threads)
 static void leave(int callers)
 {
     omp_set_num_threads(callers);
-    pthread_mutex_unlock(&lock);
 }
 
 static wlm_status as_status(dnnl_status_t s, int M, int N, int K, wlm_error *error)
@@ -87,16 +93,6 @@ static wlm_status as_status(dnnl_status_t s, int M, int N, int K, wlm_error *err
         return WLMI_NO_MEMORY(error);
     return wlmi_fail(error, WLM_ERR_UNSUPPORTED, NULL, WLM_NO_OFFSET, "oneDNN cannot multiply [%d,%d] by [%d,%d] (%d)",
                      M, K, K, N, (int)s);
-}
-
-static dnnl_status_t open_stream(void)
-{
-    dnnl_status_t s = dnnl_success;
-    if (!engine)
-        s = dnnl_engine_create(&engine, dnnl_cpu, 0);
-    if (s == dnnl_success && !stream)
-        s = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
-    return s;
 }
 
 /* ---------------------------------------------------------------- layouts */
@@ -247,6 +243,43 @@ static dnnl_status_t entry_fill(entry *e, const key *k, const layouts *l, known_
     return s;
 }
 
+/* ---------------------------------------------------------------- the thread's workshop */
+
+static void workshop_free(void *of)
+{
+    workshop *w = of;
+    for (int i = 0; i < CACHE; i++)
+        entry_clear(&w->cache[i]);
+    if (w->stream)
+        dnnl_stream_destroy(w->stream);
+    wlmi_free(w);
+}
+
+static void open_engine(void)
+{
+    opened = pthread_key_create(&at_exit, workshop_free) ? dnnl_runtime_error : dnnl_engine_create(&engine, dnnl_cpu, 0);
+}
+
+static dnnl_status_t enter_workshop(void)
+{
+    workshop *w;
+    dnnl_status_t s;
+    pthread_once(&once, open_engine);
+    if (own || opened != dnnl_success)
+        return opened;
+    w = wlmi_alloc_zero(1, sizeof *w);
+    if (!w)
+        return dnnl_out_of_memory;
+    s = dnnl_stream_create(&w->stream, engine, dnnl_stream_default_flags);
+    if (s == dnnl_success && pthread_setspecific(at_exit, w))
+        s = dnnl_out_of_memory;
+    if (s == dnnl_success)
+        own = w;
+    else
+        workshop_free(w);
+    return s;
+}
+
 /* packed: b's layout, or NULL: plain. */
 static dnnl_status_t entry_new(entry *e, const key *k, known_layout packed)
 {
@@ -276,10 +309,10 @@ static dnnl_status_t entry_new(entry *e, const key *k, known_layout packed)
 /* The cached primitive, or a new one in the place of the one unused for longest. */
 static dnnl_status_t entry_find(entry **found, const key *k, known_layout packed)
 {
-    dnnl_status_t s = open_stream();
-    entry *oldest = cache;
+    dnnl_status_t s = enter_workshop();
+    entry *cache = s == dnnl_success ? own->cache : NULL, *oldest = cache;
     *found = NULL;
-    for (int i = 0; i < CACHE && !*found; i++) {
+    for (int i = 0; cache && i < CACHE && !*found; i++) {
         if (cache[i].used && memcmp(&cache[i].key, k, sizeof *k) == 0)
             *found = &cache[i];
         else if (cache[i].used < oldest->used)
@@ -291,7 +324,7 @@ static dnnl_status_t entry_find(entry **found, const key *k, known_layout packed
         *found = oldest;
     }
     if (s == dnnl_success)
-        (*found)->used = ++now;
+        (*found)->used = ++own->now;
     return s;
 }
 
@@ -316,9 +349,9 @@ static dnnl_status_t execute(const key *k, void *c, const void *a, const void *b
         const dnnl_exec_arg_t arguments[] = {
             {DNNL_ARG_SRC, e->a}, {DNNL_ARG_WEIGHTS, e->b}, {DNNL_ARG_DST, e->c}, {ADDED, e->base},
         };
-        s = dnnl_primitive_execute(e->primitive, stream, base ? 4 : 3, arguments);
+        s = dnnl_primitive_execute(e->primitive, own->stream, base ? 4 : 3, arguments);
     }
-    return s == dnnl_success ? dnnl_stream_wait(stream) : s;
+    return s == dnnl_success ? dnnl_stream_wait(own->stream) : s;
 }
 
 wlm_status wlmi_multiply(const wlmi_product *p, void *c, const void *a, const void *b, const float *base,
@@ -350,7 +383,7 @@ static dnnl_status_t make_reorder(wlmi_packed *p, int threads)
 {
     dnnl_primitive_desc_t description;
     dnnl_status_t s;
-    if (p->threads == threads)
+    if (p->threads == threads && p->in == own)
         return dnnl_success;
     if (p->threads)
         dnnl_primitive_destroy(p->reorder);
@@ -362,7 +395,7 @@ static dnnl_status_t make_reorder(wlmi_packed *p, int threads)
     s = dnnl_primitive_create(&p->reorder, description);
     dnnl_primitive_desc_destroy(description);
     if (s == dnnl_success)
-        p->threads = threads;
+        p->threads = threads, p->in = own;
     return s;
 }
 
@@ -394,7 +427,7 @@ static dnnl_status_t packed_memory(wlmi_packed *p, int N, int K, wlmi_number typ
 static dnnl_status_t packed_fill(wlmi_packed *p, int N, int K, wlmi_number type, int b_transposed)
 {
     layout from;
-    dnnl_status_t s = open_stream();
+    dnnl_status_t s = enter_workshop();
     if (s == dnnl_success)
         s = packed_memory(p, N, K, type);
     if (s == dnnl_success)
@@ -414,9 +447,7 @@ wlm_status wlmi_packed_new(wlmi_packed **packed, int N, int K, wlmi_number type,
     *packed = NULL;
     if (!p)
         return WLMI_NO_MEMORY(error);
-    pthread_mutex_lock(&lock);
     s = packed_fill(p, N, K, type, b_transposed);
-    pthread_mutex_unlock(&lock);
     if (s == dnnl_success)
         *packed = p;
     else
@@ -427,15 +458,17 @@ wlm_status wlmi_packed_new(wlmi_packed **packed, int N, int K, wlmi_number type,
 wlm_status wlmi_pack(wlmi_packed *p, const float *b, int threads, wlm_error *error)
 {
     const int callers = enter(threads);
-    dnnl_status_t s = make_reorder(p, threads);
+    dnnl_status_t s = enter_workshop();
+    if (s == dnnl_success)
+        s = make_reorder(p, threads);
     if (s == dnnl_success)
         s = dnnl_memory_set_data_handle(p->from, (void *)(uintptr_t)b);
     if (s == dnnl_success) {
         const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, p->from}, {DNNL_ARG_TO, p->memory}};
-        s = dnnl_primitive_execute(p->reorder, stream, 2, arguments);
+        s = dnnl_primitive_execute(p->reorder, own->stream, 2, arguments);
     }
     if (s == dnnl_success)
-        s = dnnl_stream_wait(stream);
+        s = dnnl_stream_wait(own->stream);
     leave(callers);
     if (s == dnnl_success)
         return WLM_OK;

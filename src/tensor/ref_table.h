@@ -18,6 +18,17 @@ static void set_threads(int threads)
     (void)threads;
 }
 
+static int threads(void)
+{
+    return 1;
+}
+
+static void each(void (*task)(void *user, int i, int worker), void *user, int tasks)
+{
+    for (int i = 0; i < tasks; i++)
+        task(user, i, 0);
+}
+
 static wlm_status status(wlm_error *error)
 {
     if (!no_memory)
@@ -32,6 +43,8 @@ const wlmi_backend REF_TABLE = {
     .act_size = sizeof(REAL),
     .describe = describe,
     .set_threads = set_threads,
+    .threads = threads,
+    .each = each,
     .status = status,
     .zero = zero,
     .add = add,

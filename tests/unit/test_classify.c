@@ -433,7 +433,7 @@ static void compare_prefix(wlm_model *model, const wlmi_view *view)
         wlmi_rows fast = {0}, slow = {0};
         uint64_t used;
         wlmi_prefix_end(pool, &prefix[id]);
-        assert_ok(wlmi_prefix_ask(&prefix[id], model->net, model->codec, 1, &fast, &error), &error);
+        assert_ok(wlmi_prefix_ask(&prefix[id], model->net, model->codec, 0, 1, &fast, &error), &error);
         assert_ok(wlmi_prompter_flow(prompter, &flow, WLMI_PROMPT_CLASSIFY, 1, -1, 0, &slow, &used, &error), &error);
         assert_same_rows(&fast, &slow);
         assert_int_equal(prefix[id].packets, used);

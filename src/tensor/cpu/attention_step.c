@@ -99,15 +99,17 @@ typedef struct asker { /* one of them */
 } asker;
 
 /* score [BLOCK] from `at` on = q [K] times keys [K, BLOCK], for N of them: four sums, which need not wait for each
- * other. */
-INLINE void score_block(asker *restrict of, int N, int at, const uint16_t *restrict keys, int K)
+ * other. next, keys that will be read after these, comes nearer meanwhile: a head's blocks lie far apart. */
+INLINE void score_block(asker *restrict of, int N, int at, const uint16_t *restrict keys, const uint16_t *next, int K)
 {
     lanes sum[MANY][4] = {{{0}}};
     int i = 0;
-    for (; i + 3 < K; i += 4, keys += 4 * BLOCK)
+    for (; i + 3 < K; i += 4, keys += 4 * BLOCK, next += 4 * BLOCK)
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
             const lanes key = WIDENED_LANES_OF(keys + j * BLOCK);
+            if (j % 2 == 0) /* two rows are 64 bytes */
+                __builtin_prefetch(next + j * BLOCK);
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++)
                 sum[n][j] += of[n].q[i + j] * key;
@@ -121,8 +123,9 @@ INLINE void score_block(asker *restrict of, int N, int at, const uint16_t *restr
 }
 
 /* o [K] += shares [BLOCK] from `at` on times values [BLOCK, K], for N of them; a token outside [from, to) has no share,
- * and none of its is read. */
-INLINE void add_block(asker *restrict of, int N, int at, const uint16_t *restrict values, int from, int to, int K)
+ * and none of its is read. next as for score_block. */
+INLINE void add_block(asker *restrict of, int N, int at, const uint16_t *restrict values, const uint16_t *next, int from,
+                      int to, int K)
 {
     int i = 0;
     for (; i + LANES <= K; i += LANES) {
@@ -135,6 +138,8 @@ INLINE void add_block(asker *restrict of, int N, int at, const uint16_t *restric
             for (int m = 0; m < 4; m++) {
                 const lanes value =
                     WIDENED_LANES_OF(values + (j + m < from ? from : j + m < to ? j + m : to - 1) * K + i);
+                if (i % 32 == 0) /* 64 bytes of a row */
+                    __builtin_prefetch(next + (j + m) * K + i);
 #pragma GCC unroll 4
                 for (int n = 0; n < N; n++)
                     sum[n][m] += of[n].score[at + j + m] * value;
@@ -174,10 +179,17 @@ static uint64_t oldest_seen(const step *a, uint64_t now)
     return now < (uint64_t)a->window ? 0 : now + 1 - (uint64_t)a->window;
 }
 
+/* Block `block` of the stream, from the ring or of the call's tokens. */
+INLINE const uint16_t *any_block(const step *a, int s, uint64_t block)
+{
+    const uint64_t own = a->ring[s].held / BLOCK;
+    return block < own ? ring_block(a, s, block) : own_blocks(a, s) + (size_t)(block - own) * a->size;
+}
+
 /* Head h of N tokens of segment s, the t-th and those behind it, all of one block, which see from one block on. */
 INLINE void attend(asker *restrict of, int N, const step *a, int s, int t, int h, int K)
 {
-    const uint64_t now = a->ring[s].held + (uint64_t)t, last = now + (uint64_t)N - 1, own = a->ring[s].held / BLOCK;
+    const uint64_t now = a->ring[s].held + (uint64_t)t, last = now + (uint64_t)N - 1;
     const uint64_t begin = oldest_seen(a, now) / BLOCK;
     const size_t part = 2 * (size_t)h * BLOCK * K;
     const float factor = 1 / sqrtf((float)K);
@@ -190,14 +202,15 @@ INLINE void attend(asker *restrict of, int N, const step *a, int s, int t, int h
     for (uint64_t first = begin; first <= last / BLOCK; first += BLOCKS) {
         const int blocks = last / BLOCK - first < BLOCKS ? (int)(last / BLOCK - first) + 1 : BLOCKS;
         const uint64_t end = (first + BLOCKS) * BLOCK;
-        const uint16_t *block[BLOCKS];
-        int from = 0, to = 0; /* that any of them sees */
+        const uint16_t *block[BLOCKS], *next[BLOCKS]; /* next: of this head, or the first ones of the head behind it */
+        int from = 0, to = 0;                         /* that any of them sees */
         for (int b = 0; b < BLOCKS; b++)
             if (b < blocks) {
-                block[b] = (first + (uint64_t)b < own ? ring_block(a, s, first + (uint64_t)b)
-                                                      : own_blocks(a, s) + (size_t)(first + (uint64_t)b - own) * a->size) +
-                           part;
-                score_block(of, N, b * BLOCK, block[b], K);
+                block[b] = any_block(a, s, first + (uint64_t)b) + part;
+                next[b] = first + BLOCKS + (uint64_t)b <= last / BLOCK ? any_block(a, s, first + BLOCKS + (uint64_t)b) + part
+                          : h + 1 < a->heads ? any_block(a, s, begin + (uint64_t)b) + part + 2 * BLOCK * K
+                                             : block[b];
+                score_block(of, N, b * BLOCK, block[b], next[b], K);
             } else {
                 for (int n = 0; n < N; n++)
                     memset(of[n].score + b * BLOCK, 0, BLOCK * sizeof *of[n].score);
@@ -210,7 +223,7 @@ INLINE void attend(asker *restrict of, int N, const step *a, int s, int t, int h
             share_piece(&of[n], sees, to, factor, K);
         }
         for (int b = 0; b < blocks; b++)
-            add_block(of, N, b * BLOCK, block[b] + BLOCK * K, b ? 0 : from,
+            add_block(of, N, b * BLOCK, block[b] + BLOCK * K, next[b] + BLOCK * K, b ? 0 : from,
                       to < (b + 1) * BLOCK ? to - b * BLOCK : BLOCK, K);
     }
     for (int n = 0; n < N; n++)

@@ -25,6 +25,8 @@ void wlmi_cpu_failed(wlm_status status, const wlm_error *error);
 /* Parts of every level's table. */
 const char *wlmi_cpu_describe(const char *level, const char *type); /* type of the products' inputs */
 void wlmi_cpu_set_threads(int threads);
+int wlmi_cpu_all_threads(void);
+void wlmi_cpu_each(void (*task)(void *user, int i, int worker), void *user, int tasks);
 wlm_status wlmi_cpu_status(wlm_error *error);
 
 #endif

@@ -75,24 +75,38 @@ void LEVEL(shift_step)(wlmi_act *y_, const wlmi_act *x_, wlmi_segments rows, wlm
 
 /* ---------------------------------------------------------------- linear heads */
 
-static void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
-                         const float *restrict k, const float *restrict v, int K)
+/* next, the state that is read after this one, comes nearer meanwhile. */
+INLINE void linear_token(float *restrict o, float *restrict s, float *restrict z, const float *restrict q,
+                         const float *restrict k, const float *restrict v, const float *next, int K)
 {
     const float shift = query_shift(q, K);
-    float norm = 0;
-    for (int j = 0; j < K; j++)
-        o[j] = 0;
-    for (int i = 0; i < K; i++, s += K) {
-        const float key = map_key(k[i]), query = exp_float(q[i] - shift);
-        z[i] += key;
-        norm += query * z[i];
-        for (int j = 0; j < K; j++) {
-            s[j] += key * v[j];
-            o[j] += query * s[j];
+    float key[WLMI_MAX_HEAD_WIDTH], query[WLMI_MAX_HEAD_WIDTH], norm = 0;
+    int j = 0;
+#pragma omp simd reduction(+ : norm)
+    for (int i = 0; i < K; i++) {
+        key[i] = map_key(k[i]);
+        query[i] = exp_float(q[i] - shift);
+        z[i] += key[i];
+        norm += query[i] * z[i];
+    }
+    for (; j + LANES <= K; j += LANES) {
+        const lanes value = LANES_OF(v + j);
+        lanes sum[2] = {{0}};
+        for (int i = 0; i < K; i++) {
+            const lanes now = LANES_OF(s + i * K + j) + key[i] * value;
+            __builtin_prefetch(next + i * K + j, 1);
+            *(lanes_at *)(s + i * K + j) = now;
+            sum[i % 2] += query[i] * now;
         }
+        *(lanes_at *)(o + j) = sum[0] + sum[1];
+    }
+    for (; j < K; j++) {
+        o[j] = 0;
+        for (int i = 0; i < K; i++)
+            o[j] += query[i] * (s[i * K + j] += key[i] * v[j]);
     }
     norm = norm > LINEAR_FLOOR ? norm : LINEAR_FLOOR;
-    for (int j = 0; j < K; j++)
+    for (j = 0; j < K; j++)
         o[j] /= norm;
 }
 
@@ -109,6 +123,7 @@ void LEVEL(linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wl
         for (int task = 0; task < tasks; task++) {
             const int b = task / heads, h = task % heads;
             float *s = (float *)state[b] + h * square, *z = (float *)state[b] + heads * square + (size_t)h * K;
+            const float *next = task + 1 < tasks ? (float *)state[(task + 1) / heads] + (task + 1) % heads * square : s;
             if (!keep) {
                 float *copy = own + step * omp_get_thread_num();
                 memcpy(copy, s, square * sizeof *copy);
@@ -118,8 +133,11 @@ void LEVEL(linear_step)(wlmi_real *o, int o_stride, const wlmi_real *q, const wl
             }
             for (int t = rows.starts[b]; t < rows.starts[b + 1]; t++) {
                 const size_t at = (size_t)t * stride + h * K;
-                linear_token((float *)o + (size_t)t * o_stride + h * K, s, z, (const float *)q + at,
-                             (const float *)k + at, (const float *)v + at, K);
+                float *to = (float *)o + (size_t)t * o_stride + h * K;
+                if (K == 32) /* bounds that the compiler knows */
+                    linear_token(to, s, z, (const float *)q + at, (const float *)k + at, (const float *)v + at, next, 32);
+                else
+                    linear_token(to, s, z, (const float *)q + at, (const float *)k + at, (const float *)v + at, next, K);
             }
         }
     }

@@ -56,8 +56,12 @@ TEXT = {
     Macro-F1 under `ids` had the flow been asked about after so many packets, or tokens.""",
     "Size and speed": """
     The model that ships, and `wirelm bench classify` with it ([BENCH.md](BENCH.md)).""",
-    "Ablation": """
-    `wirelm bench ablate`: the same size, data, tokens and seeds; measured on the dev part.""",
+    "Ablation on the sample": """
+    `wirelm bench ablate` ([BENCH.md](BENCH.md)): one small model per row, all of about one size, taught as many tokens
+    of the same flows from the same seed; bits per captured byte (so that codecs compare) on the dev part, tokens/s
+    of training, and memory for its activations.""",
+    "Ablation on part 1 of the corpus": """
+    The same.""",
 }
 
 
@@ -363,12 +367,22 @@ def size(page):
 
 
 def ablation(page):
-    path = os.path.join(page.a.out, "ablate.jsonl")
-    rows = [json.loads(line) for line in open(path)] if os.path.exists(path) else []
-    keys = [k for k in ("heads", "codec", "roles", "seeds", "tokens", "bits_per_byte", "tokens_per_s", "memory_bytes")
-            if rows and k in rows[0]]
-    page.section("Ablation", (keys, [[number(r.get(k)) if isinstance(r.get(k), float) else r.get(k) for k in keys]
-                                     for r in rows]))
+    """A table for each folder: bits per captured byte, and what a row cost."""
+    for name, title in (("sample", "the sample"), ("part1", "part 1 of the corpus")):
+        path = os.path.join(page.a.out, f"ablate-{name}.jsonl")
+        done = [json.loads(line) for line in open(path)] if os.path.exists(path) else []
+        by = {(r["heads"], r["roles"], r["codec"]): r for r in done}
+        rows = []
+        for heads, roles in dict.fromkeys(k[:2] for k in by):
+            row = [heads, "yes" if roles else "no"]
+            for codec in ("bytes", "fields"):
+                r = by.get((heads, roles, codec), {})
+                row += [number(r.get("bits_per_byte")), at(r, "train_tokens_per_s") and round(r["train_tokens_per_s"]),
+                        at(r, "activation_bytes") and round(r["activation_bytes"] / 2**20)]
+            rows.append(row)
+        page.load(f"ablate-{name}")
+        page.section(f"Ablation on {title}", (["heads", "roles", "`bytes`: bits per byte", "tokens/s", "MiB",
+                                            "`fields`: bits per byte", "tokens/s", "MiB"], rows))
 
 
 def render(a, model):

@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/io.h"
@@ -32,9 +33,15 @@ static wlm_status check_options(const wlm_bench_model_options *o, wlm_error *err
 
 /* ---------------------------------------------------------------- tokens */
 
+typedef struct reading {
+    wlmi_bench_model *model;
+    int in_folder; /* files are found, not named: they may well be no captures */
+} reading;
+
 static wlm_status read_capture(void *user, const char *path, wlm_error *error)
 {
-    wlmi_bench_model *m = user;
+    const reading *r = user;
+    wlmi_bench_model *m = r->model;
     wlmi_coder_options options = {.capture = 1};
     wlm_capture *capture;
     wlmi_coder *coder;
@@ -52,13 +59,16 @@ static wlm_status read_capture(void *user, const char *path, wlm_error *error)
     }
     wlm_capture_close(capture);
     m->codec->drop(coder);
-    return status == WLM_END ? WLM_OK : status;
+    return status == WLM_END || (status == WLM_ERR_FORMAT && r->in_folder && !started) ? WLM_OK : status;
 }
 
 static wlm_status read_captures(wlmi_bench_model *m, wlm_error *error)
 {
-    for (size_t i = 0; i < m->options->path_count; i++)
-        WLMI_TRY(wlm_walk(m->options->paths[i], read_capture, m, error));
+    for (size_t i = 0; i < m->options->path_count; i++) {
+        struct stat st;
+        reading r = {m, stat(m->options->paths[i], &st) == 0 && S_ISDIR(st.st_mode)};
+        WLMI_TRY(wlm_walk(m->options->paths[i], read_capture, &r, error));
+    }
     if (m->options->path_count && m->tokens.count == 0)
         return wlmi_fail(error, WLM_ERR_FORMAT, m->options->paths[0], WLM_NO_OFFSET, "no packets to measure with");
     return WLM_OK;

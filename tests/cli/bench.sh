@@ -40,6 +40,10 @@ assert report["runs"] == 6 and [r["codec"] for r in report["results"]] == ["fiel
     2> progress || fail "bench train: $(cat progress)"
 "$WIRELM" bench train --preset netgpt-nano --context 32 --tokens-per-batch 32 -r a.pcap > capture.json 2> progress ||
     fail "bench train -r: $(cat progress)"
+mkdir many && cp a.pcap many/ && echo "not a capture" > many/README && : > many/empty
+"$WIRELM" bench train --preset netgpt-nano --context 32 --tokens-per-batch 32 -r many > folder.json 2> progress ||
+    fail "bench train -r of a folder with other files: $(cat progress)"
+"$WIRELM" bench train --preset netgpt-nano -r many/README > /dev/null 2> progress && fail "a text was taken for a capture"
 "$WIRELM" bench threads --preset wire-nano --threads 2 --context 32 --tokens-per-batch 64 > threads.json 2> progress ||
     fail "bench threads: $(cat progress)"
 "$WIRELM" bench length --preset wire-nano --context 64 --short 16 --recompute > again.json 2> progress ||

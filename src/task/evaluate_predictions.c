@@ -13,6 +13,16 @@ static json_t *curve_json(const wlmi_evaluation *e, const wlmi_sample *s, size_t
     return array;
 }
 
+/* Of every label, before the temperature. */
+static json_t *logits_json(const wlmi_evaluation *e, const wlmi_sample *s, size_t i)
+{
+    const float *logit = s->scores.logit + i * (size_t)s->scores.labels;
+    json_t *object = json_object();
+    for (int k = 0; k < s->scores.labels; k++)
+        json_object_set_new(object, e->cohort.label[k], json_real((double)logit[k]));
+    return object;
+}
+
 static json_t *line_json(const wlmi_evaluation *e, const wlmi_sample *s, wlmi_kin kin, size_t i)
 {
     const wlmi_pick *pick = &s->picks.item[i];
@@ -36,6 +46,7 @@ static json_t *line_json(const wlmi_evaluation *e, const wlmi_sample *s, wlmi_ki
                      flow.key.proto, "truth", truth, "stranger", kin != WLMI_KIN_LABELLED, "predicted",
                      e->cohort.label[s->guess[i]], "confidence", s->confidence[i], "calibrated", s->calibrated[i],
                      "energy", energy);
+    json_object_set_new(line, "logits", logits_json(e, s, i));
     json_object_set_new(line, "packets", json_integer((json_int_t)flow.packets));
     json_object_set_new(line, "packets_used", json_integer(s->scores.packets[i]));
     json_object_set_new(line, "tokens_used", json_integer(s->scores.tokens[i]));

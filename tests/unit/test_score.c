@@ -201,6 +201,20 @@ static void unknown_labels_are_errors_or_strangers(void **state)
     assert_non_null(strstr(error.cause, "no folder has the label 'weather'"));
 }
 
+/* The highest logit is the label that was predicted, and its share of all the confidence. */
+static void check_logits(json_t *line)
+{
+    const double best = number(json_object_get(line, "logits"), json_string_value(json_object_get(line, "predicted")), NULL);
+    const char *label;
+    json_t *logit;
+    double sum = 0;
+    json_object_foreach(json_object_get(line, "logits"), label, logit) {
+        assert_true(json_number_value(logit) <= best);
+        sum += exp(json_number_value(logit) - best);
+    }
+    assert_true(fabs(1 / sum - number(line, "confidence", NULL)) < 1e-4);
+}
+
 /* Accuracy, strata and groups, computed anew. */
 static void predictions_are_enough(void **state)
 {
@@ -227,6 +241,7 @@ static void predictions_are_enough(void **state)
         assert_int_equal(strncmp(json_string_value(json_object_get(json, "community_id")), "1:", 2), 0);
         assert_string_equal(json_string_value(json_object_get(json, "stratum")), "plain");
         assert_true(number(json, "calibrated", NULL) > 1.0 / 3 - 1e-6);
+        check_logits(json);
         json_decref(json);
         at += (size_t)((const char *)memchr(line, '\n', size - at) - line) + 1;
     }

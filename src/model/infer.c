@@ -76,6 +76,16 @@ void wlmi_infer_free(wlmi_infer *infer)
 
 /* ---------------------------------------------------------------- memory */
 
+/* Products take rows in few different numbers, since each is compiled for its shape: what stands in the rows behind the
+ * real ones does not matter, nor what comes of them. */
+static int padded(int rows)
+{
+    const int step = rows <= 8 ? 1 : rows <= 64 ? 8 : rows <= 1024 ? 32 : 128;
+    return (rows + step - 1) / step * step;
+}
+
+enum { MOST_PADDING = 127 };
+
 /* A workspace for each of so many threads. */
 static wlm_status hire(wlmi_infer *infer, int threads, wlm_error *error)
 {
@@ -121,7 +131,8 @@ static size_t lay_out(const run *r)
     workspace *w = r->w;
     const wlmi_config *c = &r->net->config;
     const wlmi_layer_shape widest = wlmi_config_widest(c);
-    const size_t real = r->net->backend->real_size, act = r->net->backend->act_size, T = (size_t)r->batch->tokens;
+    const size_t real = r->net->backend->real_size, act = r->net->backend->act_size;
+    const size_t T = (size_t)padded(r->batch->tokens);
     const size_t D = (size_t)c->width;
     const size_t inner = (size_t)widest.inner, F = (size_t)c->hidden;
     const size_t B = r->streams ? (size_t)r->batch->segments.count : 0;
@@ -131,7 +142,7 @@ static size_t lay_out(const run *r)
         w->x[i] = same ? w->x[0] : carve(w, &used, T * D * real);
         w->picked_x[i] = same ? w->picked_x[0] : carve(w, &used, T * D * real);
     }
-    w->normed = carve(w, &used, T * D * act);
+    w->normed = carve(w, &used, (T + MOST_PADDING) * D * act);
     w->in = carve(w, &used, T * D * act);
     w->rstd = carve(w, &used, T * real);
     w->qkv = carve(w, &used, T * (size_t)widest.columns * real);
@@ -311,18 +322,18 @@ static void layer_forward(run *r, int layer)
     workspace *w = r->w;
     int D = c->width;
     wlmi_act *in = half_input(r, layer, 0, w->x[1], &p[WLMI_SLOT_MIXER_NORM]);
-    b->matmul_forward_onto(w->qkv, NULL, in, p[WLMI_SLOT_QKV].weight, r->rows, shape.columns, D);
+    b->matmul_forward_onto(w->qkv, NULL, in, p[WLMI_SLOT_QKV].weight, padded(r->rows), shape.columns, D);
     mix(r, layer, &shape);
     if (layer + 1 == c->layers && !c->shift) /* a shifted row also needs the one before */
         pick(r, shape.inner);
     if (!r->rows)
         return;
     b->to_act(w->mixer_out, w->o, (size_t)r->rows * (size_t)shape.inner);
-    b->matmul_forward_onto(w->x[0], w->x[0], w->mixer_out, p[WLMI_SLOT_OUT].weight, r->rows, D, shape.inner);
+    b->matmul_forward_onto(w->x[0], w->x[0], w->mixer_out, p[WLMI_SLOT_OUT].weight, padded(r->rows), D, shape.inner);
     in = half_input(r, layer, shape.plan->groups + 1, w->x[0], &p[WLMI_SLOT_MLP_NORM]);
-    b->matmul_forward(w->gate_up, in, p[WLMI_SLOT_UP].weight, r->rows, 2 * c->hidden, D);
+    b->matmul_forward(w->gate_up, in, p[WLMI_SLOT_UP].weight, padded(r->rows), 2 * c->hidden, D);
     b->swiglu_forward(w->hidden, w->gate_up, r->rows, c->hidden);
-    b->matmul_forward_onto(w->x[1], w->x[1], w->hidden, p[WLMI_SLOT_DOWN].weight, r->rows, D, c->hidden);
+    b->matmul_forward_onto(w->x[1], w->x[1], w->hidden, p[WLMI_SLOT_DOWN].weight, padded(r->rows), D, c->hidden);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -388,8 +399,8 @@ static void write_logits(const call *c, const run *r, const wlmi_slice *slice)
         const wlmi_act *in = (const wlmi_act *)((const char *)r->w->normed + (size_t)done * (size_t)D * b->act_size);
         if (!slice->of_part[p])
             continue;
-        b->matmul_forward_rows(r->w->logits, in, wlmi_embed_param(c->net)->weight, slice->of_part[p], part->first,
-                               part->last, D);
+        b->matmul_forward_rows(r->w->logits, in, wlmi_embed_param(c->net)->weight, padded(slice->of_part[p]),
+                               part->first, part->last, D);
         for (int i = 0, n; i < slice->of_part[p]; i += n) { /* rows side by side go together */
             const int32_t *place = &slice->place[done + i];
             for (n = 1; i + n < slice->of_part[p] && place[n] == place[0] + n; n++)
@@ -411,7 +422,7 @@ static void take_slice(void *user, int i, int worker)
         .w = &infer->worker[worker],
     };
     for (int p = 0; p < c->parts; p++) {
-        const size_t size = (size_t)slice->of_part[p] * (size_t)(c->part[p].last - c->part[p].first);
+        const size_t size = (size_t)padded(slice->of_part[p]) * (size_t)(c->part[p].last - c->part[p].first);
         r.logits = size > r.logits ? size : r.logits;
     }
     slice->status = WLM_OK;

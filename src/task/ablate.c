@@ -33,6 +33,7 @@ static const struct heads {
 };
 static const char *const codecs[] = {"bytes", "fields"};
 enum { KINDS = sizeof kinds / sizeof *kinds, CODECS = sizeof codecs / sizeof *codecs };
+enum { AS_TEXT = JSON_COMPACT | JSON_REAL_PRECISION(8) }; /* of a row: the same when it is read and written again */
 
 /* The size of the nano presets. */
 static const wlmi_config base = {.preset = "ablate", .width = 256, .layers = 2, .head_width = 32, .hidden = 320};
@@ -218,7 +219,7 @@ static wlm_status write_line(const ablation *a, const json_t *line, wlm_error *e
 {
     if (!a->out)
         return WLM_OK;
-    if (json_dumpf(line, a->out, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, a->out) != 1 ||
+    if (json_dumpf(line, a->out, AS_TEXT) != 0 || fwrite("\n", 1, 1, a->out) != 1 ||
         fflush(a->out) != 0)
         return wlmi_fail(error, WLM_ERR_IO, a->options->out, WLM_NO_OFFSET, "%s", strerror(errno));
     return WLM_OK;
@@ -243,7 +244,7 @@ static const json_t *find_done(const ablation *a, const json_t *asked)
 
 static wlm_status show(const ablation *a, const json_t *line, wlm_error *error)
 {
-    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *text = json_dumps(line, AS_TEXT);
     if (!text)
         return WLMI_NO_MEMORY(error);
     if (a->options->row)

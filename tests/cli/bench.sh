@@ -129,6 +129,7 @@ ablate() { "$WIRELM" bench ablate -d flows --split train --tokens 300 --context 
 ablate --heads window > first.jsonl || fail "bench ablate: $(cat progress)"
 ablate --heads window > again.jsonl || fail "bench ablate again: $(cat progress)"
 cmp -s first.jsonl again.jsonl || fail "rows that were done are not run again"
+cmp -s first.jsonl rows.jsonl || fail "rows are not written as they are shown"
 ablate --heads full --codec bytes > /dev/null || fail "bench ablate full: $(cat progress)"
 python3 - <<'PYTHON'
 import json

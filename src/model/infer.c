@@ -430,8 +430,10 @@ static void take_slice(void *user, int i, int worker)
         slice->status = read_out(&r, &slice->error);
     if (slice->status == WLM_OK && r.n > 0)
         write_logits(c, &r, slice);
-    if (slice->status == WLM_OK)
+    if (slice->status == WLM_OK) /* of this thread's ops */
         slice->status = c->net->backend->status(&slice->error);
+    else
+        c->net->backend->status(NULL);
 }
 
 /* Multiplications with the layers' weights, roughly. */

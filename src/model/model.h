@@ -133,8 +133,7 @@ typedef struct wlmi_net {
     wlmi_real *grad;     /* [count], NULL until wlmi_net_train_memory */
     int recompute;       /* backward makes each layer's activations anew, so that one layer's at a time are kept, and
                           * the residual stream at each layer's input: of a reversible model, for which it is set from
-                          * the start, not even that. Gradients stay the same bits, but for reversible models those
-                          * that rounding in the streams leaves alone */
+                          * the start, not even that. Gradients stay the same bits */
     /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
      * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
     void (*grad_done)(void *user, size_t first, size_t count);

@@ -130,7 +130,7 @@ static void mlp_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
     b->swiglu_forward(w->hidden, w->gate_up, T, F);
 }
 
-/* That product, of half h: y = base + half. */
+/* That product, of half h: y = base + half. base NULL: half alone. */
 static void end_half(const wlmi_net *net, const wlmi_batch *batch, int h, wlmi_real *y, const wlmi_real *base)
 {
     const wlmi_layer_work *w = &net->work->layer[h / 2];
@@ -143,24 +143,43 @@ static void end_half(const wlmi_net *net, const wlmi_batch *batch, int h, wlmi_r
         net->backend->matmul_forward_onto(y, base, w->hidden, p[WLMI_SLOT_DOWN].weight, T, D, net->config.hidden);
 }
 
-static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+/* The streams of a reversible model hold multiples of a small step, so that what was added can be taken away again to
+ * the last bit: y becomes y + half or y - half. */
+static void add_exactly(const wlmi_net *net, const wlmi_batch *batch, int h, wlmi_real *y, int sign)
 {
-    wlmi_real **x = &net->work->x[2 * layer];
-    int next = 1 + net->config.reversible;
-    mixer_forward(net, batch, layer);
-    end_half(net, batch, 2 * layer, x[next], x[0]);
-    mlp_forward(net, batch, layer);
-    end_half(net, batch, 2 * layer + 1, x[next + 1], x[1]);
+    const wlmi_backend *b = net->backend;
+    const size_t n = (size_t)batch->tokens * (size_t)net->config.width;
+    wlmi_real *half = net->work->half;
+    end_half(net, batch, h, half, NULL);
+    b->to_grid(half, n);
+    if (sign < 0)
+        b->scale(half, -1, n);
+    b->add(y, half, n);
 }
 
-/* What half h made, of a reversible model, becomes what it was made from: y - half, as -(-y + half). */
-static void take_back(const wlmi_net *net, const wlmi_batch *batch, int h)
+/* Half h makes x[h + 1], or of a reversible model x[h + 2], which may be x[h] itself. */
+static void make_stream(const wlmi_net *net, const wlmi_batch *batch, int h)
 {
-    wlmi_real *y = net->work->x[h];
-    size_t n = (size_t)batch->tokens * (size_t)net->config.width;
-    net->backend->scale(y, -1, n);
-    end_half(net, batch, h, y, y);
-    net->backend->scale(y, -1, n);
+    const wlmi_backend *b = net->backend;
+    wlmi_real **x = &net->work->x[h];
+    const size_t n = (size_t)batch->tokens * (size_t)net->config.width;
+    if (!net->config.reversible) {
+        end_half(net, batch, h, x[1], x[0]);
+        return;
+    }
+    if (x[2] != x[0]) {
+        b->zero(x[2], n);
+        b->add(x[2], x[0], n);
+    }
+    add_exactly(net, batch, h, x[2], 1);
+}
+
+static void layer_forward(const wlmi_net *net, const wlmi_batch *batch, int layer)
+{
+    mixer_forward(net, batch, layer);
+    make_stream(net, batch, 2 * layer);
+    mlp_forward(net, batch, layer);
+    make_stream(net, batch, 2 * layer + 1);
 }
 
 static void mlp_backward(const wlmi_net *net, const wlmi_batch *batch, int layer)
@@ -204,16 +223,16 @@ static void layer_backward(const wlmi_net *net, const wlmi_batch *batch, int lay
     int again = net->recompute && !net->config.reversible, back = net->recompute && net->config.reversible;
     if (again) {
         mixer_forward(net, batch, layer);
-        end_half(net, batch, 2 * layer, net->work->x[2 * layer + 1], net->work->x[2 * layer]);
+        make_stream(net, batch, 2 * layer);
     }
     if (again || back)
         mlp_forward(net, batch, layer);
     if (back)
-        take_back(net, batch, 2 * layer + 1);
+        add_exactly(net, batch, 2 * layer + 1, net->work->x[2 * layer + 1], -1);
     mlp_backward(net, batch, layer);
     if (back) {
         mixer_forward(net, batch, layer);
-        take_back(net, batch, 2 * layer);
+        add_exactly(net, batch, 2 * layer, net->work->x[2 * layer], -1);
     }
     mixer_backward(net, batch, layer);
 }
@@ -226,6 +245,8 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
     int D = net->config.width, layers = net->config.layers, reversible = net->config.reversible;
     for (int i = 0; i <= reversible; i++)
         wlmi_batch_embed(net, batch, w->x[i], w->packet);
+    for (int i = 0; i < 2 * reversible; i++)
+        b->to_grid(w->x[i], (size_t)batch->tokens * (size_t)D);
     for (int l = 0; l < layers; l++)
         layer_forward(net, batch, l);
     for (int i = 0; i <= reversible; i++)

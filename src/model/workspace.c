@@ -146,6 +146,7 @@ static void lay_out_streams(carver *c, const wlmi_net *net, const sizes *z)
 {
     wlmi_workspace *w = net->work;
     const int last = 2 * net->config.layers, reversible = net->config.reversible;
+    w->half = reversible ? carve(c, z->T * z->D * z->real) : NULL;
     for (int h = 0; h <= last + reversible; h++)
         if (net->recompute && reversible && h > 1)
             w->x[h] = w->x[h - 2];

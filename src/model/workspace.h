@@ -46,6 +46,7 @@ typedef struct wlmi_workspace {
     wlmi_real *dx[2];          /* [T,D] gradients of even and odd streams; one and the same where there is one stream */
     wlmi_act *dx_act[2];       /* [T,D] the same for products */
     wlmi_act *dh;              /* [T,D] of a half's input */
+    wlmi_real *half;           /* [T,D] what a half adds, of a reversible model */
     int32_t *packet;           /* [T] row of the packet embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */

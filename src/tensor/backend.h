@@ -21,7 +21,7 @@ typedef struct wlmi_act wlmi_act;
 /* A parameter matrix w [N,K], made ready for products. */
 typedef struct wlmi_weight wlmi_weight;
 
-enum { WLMI_MAX_HEAD_WIDTH = 512 };
+enum { WLMI_MAX_HEAD_WIDTH = 512, WLMI_GRID_FLOAT = 16, WLMI_GRID_DOUBLE = 48 };
 
 typedef struct wlmi_segments {
     int count;
@@ -75,6 +75,9 @@ typedef struct wlmi_backend {
     void (*zero)(wlmi_real *x, size_t n);
     void (*add)(wlmi_real *y, const wlmi_real *x, size_t n); /* y += x */
     void (*scale)(wlmi_real *x, double factor, size_t n);    /* x *= factor */
+    /* x to the nearest multiple of 2^-WLMI_GRID_FLOAT, or of 2^-WLMI_GRID_DOUBLE for doubles: sums and differences of
+     * such numbers below 2^8, or 2^5, are exact. */
+    void (*to_grid)(wlmi_real *x, size_t n);
     void (*from_float)(wlmi_real *y, const float *x, size_t n);
     void (*to_float)(float *y, const wlmi_real *x, size_t n);
     void (*to_act)(wlmi_act *y, const wlmi_real *x, size_t n);

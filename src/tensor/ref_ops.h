@@ -30,6 +30,14 @@ static void scale(wlmi_real *x_, double factor, size_t n)
         x[i] *= (REAL)factor;
 }
 
+static void to_grid(wlmi_real *x_, size_t n)
+{
+    REAL *x = (REAL *)x_;
+    const double steps = ldexp(1, sizeof(REAL) == sizeof(double) ? WLMI_GRID_DOUBLE : WLMI_GRID_FLOAT);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (REAL)(rint((double)x[i] * steps) / steps);
+}
+
 static void from_float(wlmi_real *y_, const float *x, size_t n)
 {
     REAL *y = (REAL *)y_;

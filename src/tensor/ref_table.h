@@ -49,6 +49,7 @@ const wlmi_backend REF_TABLE = {
     .zero = zero,
     .add = add,
     .scale = scale,
+    .to_grid = to_grid,
     .from_float = from_float,
     .to_float = to_float,
     .to_act = to_act,

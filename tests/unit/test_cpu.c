@@ -53,6 +53,13 @@ static void flat(void **state)
         cpu->adamw(R(p[1]), R(m[1]), R(v[1]), R(a), N, 0.5, 1e-2, 0.9, 0.95, 1e-8, 0.1, (uint64_t)step);
     }
     assert_close("adamw", p[1], p[0], N, 1e-6);
+    for (int i = 0; i < 2; i++)
+        memcpy(p[i], x, N * sizeof(float));
+    ref->to_grid(R(p[0]), N);
+    cpu->to_grid(R(p[1]), N);
+    assert_same_bits("to_grid", p[1], p[0], N);
+    for (int i = 0; i < N; i++)
+        assert_true(fabsf(p[0][i] - x[i]) <= ldexpf(1, -1 - WLMI_GRID_FLOAT) && p[0][i] + 128.0f - 128.0f == p[0][i]);
     cpu->to_float(a, R(x), N);
     cpu->from_float(R(b), a, N);
     assert_same_bits("to and from float", x, b, N);

@@ -10,12 +10,12 @@
 #include "support/model.h"
 
 static const char *const kinds[] = {"netgpt-nano", "trafficgpt-nano", "mixed", "wire-nano", "reversible"};
-enum { KINDS = sizeof kinds / sizeof *kinds, REVERSIBLE = KINDS - 1 };
+enum { KINDS = sizeof kinds / sizeof *kinds };
 static const int lengths[] = {70, 1, 9, 64, 0};
 
 /* Loss and gradient of a net of this kind, new each time. */
-static double gradient_of(const char *kind, const wlmi_backend *backend, int recompute, int layers, char **grad,
-                          size_t *count)
+static double gradient_of(const char *kind, const wlmi_backend *backend, int recompute, int layers, uint64_t seed,
+                          char **grad, size_t *count)
 {
     wlmi_config config = test_config(kind);
     wlmi_net *net;
@@ -29,7 +29,7 @@ static double gradient_of(const char *kind, const wlmi_backend *backend, int rec
     assert_ok(wlmi_net_train_memory(net, &error), &error);
     net->recompute = recompute;
     backend->zero(net->grad, net->count);
-    test_batch_fill(&b, net, lengths, 5);
+    test_batch_fill(&b, net, lengths, seed);
     for (int twice = 0; twice < 2; twice++) { /* the second adds to the first, in memory that is no longer new */
         assert_ok(wlmi_net_forward(net, &b.batch, &loss, &error), &error);
         assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
@@ -41,61 +41,33 @@ static double gradient_of(const char *kind, const wlmi_backend *backend, int rec
     return loss.tokens + loss.labels;
 }
 
+static void expect_same(const char *kind, const wlmi_backend *backend, int layers, uint64_t seed)
+{
+    char *plain, *again;
+    size_t count;
+    const double loss = gradient_of(kind, backend, 0, layers, seed, &plain, &count);
+    assert_true(loss == gradient_of(kind, backend, 1, layers, seed, &again, &count));
+    assert_memory_equal(plain, again, count * backend->real_size);
+    free(plain);
+    free(again);
+}
+
 static void recomputed_gradients_are_the_same_bits(void **state)
 {
     const wlmi_backend *const backends[] = {&wlmi_backend_ref64, &wlmi_backend_ref, wlmi_backend_find("cpu")};
     (void)state;
-    for (size_t k = 0; k < REVERSIBLE * 3; k++) {
-        char *plain, *again;
-        size_t count;
-        double loss = gradient_of(kinds[k / 3], backends[k % 3], 0, 3, &plain, &count);
-        assert_true(loss == gradient_of(kinds[k / 3], backends[k % 3], 1, 3, &again, &count));
-        assert_memory_equal(plain, again, count * backends[k % 3]->real_size);
-        free(plain);
-        free(again);
-    }
+    for (size_t k = 0; k < KINDS * 3; k++)
+        expect_same(kinds[k / 3], backends[k % 3], 3, 5);
 }
 
-/* |x - y| / |x| */
-static double relative_distance(const wlmi_backend *b, const char *x, const char *y, size_t n)
-{
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        double p, q;
-        if (b->real_size == sizeof(double)) {
-            memcpy(&p, x + i * sizeof p, sizeof p);
-            memcpy(&q, y + i * sizeof q, sizeof q);
-        } else {
-            float f, g;
-            memcpy(&f, x + i * sizeof f, sizeof f);
-            memcpy(&g, y + i * sizeof g, sizeof g);
-            p = (double)f, q = (double)g;
-        }
-        difference += (p - q) * (p - q);
-        size += p * p;
-    }
-    return sqrt(difference / size);
-}
-
-/* Streams taken back through 24 layers differ by rounding from those that forward saw, and norms of streams that begin
- * as small as embeddings make that larger: 7e-13, 5e-4 and, where it may tip one of the 8 bits of a product's input,
- * 1e-3 of the gradient were seen. */
-static void streams_taken_back_give_nearly_the_same_gradients(void **state)
+/* Streams that are had back a bit off give other gradients altogether 24 layers on, with one batch in two. */
+static void streams_of_many_layers_come_back_exactly(void **state)
 {
     const wlmi_backend *const backends[] = {&wlmi_backend_ref64, &wlmi_backend_ref, wlmi_backend_find("cpu")};
-    static const double bounds[] = {1e-11, 5e-3, 1e-2};
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        char *kept, *rebuilt;
-        size_t count;
-        double loss = gradient_of("reversible", backends[i], 0, 24, &kept, &count), distance;
-        assert_true(loss == gradient_of("reversible", backends[i], 1, 24, &rebuilt, &count));
-        distance = relative_distance(backends[i], kept, rebuilt, count);
-        if (!(distance < bounds[i]))
-            fail_msg("%s: gradients %.3g apart", backends[i]->name, distance);
-        free(kept);
-        free(rebuilt);
-    }
+    for (uint64_t seed = 5; seed < 15; seed++)
+        for (size_t i = seed < 7 ? 0 : 2; i < 3; i++)
+            expect_same("reversible", backends[i], 24, seed);
 }
 
 static wlmi_net *preset_net(const char *preset, int reversible)
@@ -149,7 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recomputed_gradients_are_the_same_bits),
-        cmocka_unit_test(streams_taken_back_give_nearly_the_same_gradients),
+        cmocka_unit_test(streams_of_many_layers_come_back_exactly),
         cmocka_unit_test(memory_grows_with_length_and_no_faster),
         cmocka_unit_test(recompute_takes_two_fifths_of_the_memory),
     };

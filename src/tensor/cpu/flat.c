@@ -71,6 +71,20 @@ void LEVEL(scale)(wlmi_real *x, double factor, size_t n)
         scale_piece((float *)x + at, (float)factor, piece(n, at));
 }
 
+static void to_grid_piece(float *x, size_t n)
+{
+    const float steps = 1 << WLMI_GRID_FLOAT, step = 1 / steps;
+    for (size_t i = 0; i < n; i++)
+        x[i] = rintf(x[i] * steps) * step;
+}
+
+void LEVEL(to_grid)(wlmi_real *x, size_t n)
+{
+#pragma omp parallel for schedule(static) num_threads(wlmi_cpu_threads((double)n))
+    for (size_t at = 0; at < n; at += PIECE)
+        to_grid_piece((float *)x + at, piece(n, at));
+}
+
 void LEVEL(from_float)(wlmi_real *y, const float *x, size_t n)
 {
     memcpy(y, x, n * sizeof(float));

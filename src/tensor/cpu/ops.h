@@ -22,6 +22,7 @@ void LEVEL(cross_entropy_backward)(wlmi_act *dlogits, const wlmi_real *logits, c
 void LEVEL(zero)(wlmi_real *x, size_t n);
 void LEVEL(add)(wlmi_real *y, const wlmi_real *x, size_t n);
 void LEVEL(scale)(wlmi_real *x, double factor, size_t n);
+void LEVEL(to_grid)(wlmi_real *x, size_t n);
 void LEVEL(from_float)(wlmi_real *y, const float *x, size_t n);
 void LEVEL(to_float)(float *y, const wlmi_real *x, size_t n);
 void LEVEL(to_act)(wlmi_act *y, const wlmi_real *x, size_t n);

@@ -23,6 +23,7 @@ const wlmi_backend LEVEL(table) = {
     .zero = LEVEL(zero),
     .add = LEVEL(add),
     .scale = LEVEL(scale),
+    .to_grid = LEVEL(to_grid),
     .from_float = LEVEL(from_float),
     .to_float = LEVEL(to_float),
     .to_act = LEVEL(to_act),

@@ -27,7 +27,7 @@ static void roundtrip(const wlmi_codec *codec, const wlmi_coder_options *options
             break; /* out of memory, or longer than a record can be */
         for (size_t i = 0; i < tokens.count; i++)
             if (codec->role(reader) != tokens.role[i] || codec->push(reader, tokens.token[i], &what, NULL) != WLM_OK ||
-                (codec->level && codec->level(reader) != tokens.level[i]) ||
+                (codec->measure && codec->measure(reader) != tokens.measure[i]) ||
                 (what == WLMI_PUSHED_PACKET) != (i == tokens.count - 1))
                 abort();
         back = codec->packet(reader);

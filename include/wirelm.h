@@ -333,10 +333,11 @@ typedef struct wlm_train_options {
     const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
     int roles;                /* the model also sees the role of the token to come, as the codec's grammar gives it;
                                  like the next two: one that init lacks is added, of zeros */
-    int levels;               /* and sizes and times on a log scale, as the codec gives them */
     uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
                                  0: as the preset has it */
     const char *init;         /* or a checkpoint to start from */
+    int summary;              /* teaches init's summary of flows, which it gains if it has none, and nothing else
+                                 (docs/MODEL.md) */
     int resume;               /* take up the run that OUT.resume holds; all options that matter must be the same */
     double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the
                                          data: .2, .6, .2 where some flow has a label, else plain only */
@@ -482,8 +483,8 @@ typedef struct wlm_input {
     int32_t packet;                /* index of its packet in the flow */
     int32_t role;                  /* of the token to come, as the codec names it; 0 will do for models without role
                                       embeddings */
-    int32_t level;                 /* of the token, as the codec gives it; 0: none, which will do for models without
-                                      level embeddings */
+    int64_t measure;               /* of the token, as the codec gives it; 0: none, which will do for models without
+                                      a summary */
 } wlm_input;
 
 WLM_API wlm_status wlm_session_new(wlm_session **session, wlm_model *model, wlm_error *error);

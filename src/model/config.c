@@ -1,7 +1,7 @@
 /* config.c: the presets, and what a configuration may be. */
 #include <string.h>
 
-#include "model/model.h"
+#include "model/summary.h"
 
 /* Wide and shallow: at equal time on two cores, two layers of width 256 reach a lower loss than four of width 128. */
 static const wlmi_config presets[] = {
@@ -32,7 +32,7 @@ static const wlmi_config presets[] = {
 };
 
 enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,
-       MAX_ROLE_ROWS = 256, MAX_LEVEL_ROWS = 4096, MAX_CONTEXT = 1 << 20 };
+       MAX_ROLE_ROWS = 256, MAX_SUMMARY_LABELS = 1 << 22, MAX_CONTEXT = 1 << 20 };
 
 const char *wlmi_preset_name(size_t i)
 {
@@ -84,7 +84,8 @@ wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
     WLMI_TRY(in_range("reversible", config->reversible, 0, 1, error));
     WLMI_TRY(in_range("packet_rows", config->packet_rows, 0, MAX_PACKET_ROWS, error));
     WLMI_TRY(in_range("role_rows", config->role_rows, 0, MAX_ROLE_ROWS, error));
-    WLMI_TRY(in_range("level_rows", config->level_rows, 0, MAX_LEVEL_ROWS, error));
+    WLMI_TRY(in_range("summary_pieces", config->summary_pieces, 0, WLMI_SUMMARY_MOST_PIECES, error));
+    WLMI_TRY(in_range("summary_labels", config->summary_labels, config->summary_pieces > 0, MAX_SUMMARY_LABELS, error));
     WLMI_TRY(in_range("context", config->context, 1, MAX_CONTEXT, error));
     if (config->width % 2 || config->head_width % 2)
         return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "the configuration's widths must be even");

@@ -27,8 +27,8 @@ wlm_status wlmi_batch_check(const wlmi_net *net, const wlmi_batch *batch, wlm_er
             return wlmi_bad_batch(error, "a negative packet index", t);
         if (net->config.role_rows && (batch->role[t] < 0 || batch->role[t] >= net->config.role_rows))
             return wlmi_bad_batch(error, "a role outside its embedding", t);
-        if (net->config.level_rows && (batch->level[t] < 0 || batch->level[t] >= net->config.level_rows))
-            return wlmi_bad_batch(error, "a level outside its embedding", t);
+        if (net->config.summary_pieces && batch->measure[t] < 0)
+            return wlmi_bad_batch(error, "a negative measure", t);
     }
     return WLM_OK;
 }
@@ -45,6 +45,4 @@ void wlmi_batch_embed(const wlmi_net *net, const wlmi_batch *batch, wlmi_real *x
     }
     if (net->config.role_rows)
         b->embed_forward(x, wlmi_value(net, wlmi_role_param(net)), batch->role, T, D, 1);
-    if (net->config.level_rows)
-        b->embed_forward(x, wlmi_value(net, wlmi_level_param(net)), batch->level, T, D, 1);
 }

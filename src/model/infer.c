@@ -11,6 +11,8 @@
 #include "model/params.h"
 #include "model/slices.h"
 #include "model/stream.h"
+#include "model/summary.h"
+#include "model/workspace.h"
 
 /* Under so many multiplications with weights a thread does a call alone: waking others would take longer. */
 static const double alone_below = 1e8;
@@ -31,6 +33,9 @@ typedef struct workspace {
     wlmi_real *angles;    /* [T,K] */
     wlmi_real *logits;    /* of one part of what is asked for */
     int32_t *packet;      /* [T] */
+    wlmi_summary_room summary; /* of the questions that are answered */
+    void *summary_block;
+    wlmi_real *second;    /* logits of the summary, as many as logits */
     uint64_t *position;   /* [T] in the row's stream */
     /* [B], with streams: */
     uint64_t *held;
@@ -54,6 +59,7 @@ typedef struct run {
     const int32_t *positions;
     int n;       /* N */
     size_t logits; /* of the largest part */
+    int answers; /* labels are asked for that the summary has a share in */
     int rows;    /* that x holds: T, or N once they are picked */
     workspace *w;
 } run;
@@ -153,6 +159,9 @@ static size_t lay_out(const run *r)
     w->gate_up = carve(w, &used, T * 2 * F * act);
     w->hidden = carve(w, &used, T * F * act);
     w->logits = carve(w, &used, r->logits * real);
+    w->second = carve(w, &used, (r->answers ? r->logits : 0) * real);
+    w->summary_block = carve(w, &used, wlmi_summary_lay_out(r->net, &w->summary, NULL));
+    wlmi_summary_lay_out(r->net, &w->summary, w->summary_block);
     w->packet = carve(w, &used, T * sizeof *w->packet);
     w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
     w->position = carve(w, &used, r->streams ? T * sizeof *w->position : 0);
@@ -169,6 +178,8 @@ static wlm_status make_room(const run *r, wlm_error *error)
     workspace *w = r->w;
     void *block = w->block;
     size_t need;
+    w->summary.asks = r->answers ? wlmi_summary_asks(r->net, r->batch) : 0;
+    w->summary.rows = wlmi_summary_padded(w->summary.asks);
     w->block = NULL;
     need = lay_out(r);
     w->block = block;
@@ -362,6 +373,8 @@ static wlm_status read_out(run *r, wlm_error *error)
     WLMI_TRY(make_room(r, error));
     if (r->streams)
         WLMI_TRY(begin_streams(r, error));
+    if (w->summary.asks || (net->config.summary_pieces && r->streams && r->keep))
+        wlmi_summary_read(net, r->batch, r->streams, r->keep, &w->summary);
     for (int i = 0; i <= net->config.reversible; i++)
         wlmi_batch_embed(net, r->batch, w->x[i], w->packet);
     for (int l = 0; l < net->config.layers; l++)
@@ -375,6 +388,8 @@ static wlm_status read_out(run *r, wlm_error *error)
     if (net->config.reversible)
         b->add(w->x[0], w->x[1], (size_t)r->n * (size_t)D);
     b->rmsnorm_forward(w->normed, w->rstd, w->x[0], wlmi_value(net, wlmi_norm_param(net)), NULL, r->n, D);
+    if (w->summary.asks)
+        wlmi_summary_forward(net, &w->summary);
     return WLM_OK;
 }
 
@@ -387,6 +402,51 @@ typedef struct call {
     const wlmi_logits *part;
     int parts;
 } call;
+
+/* The share that the summary has in the logits of these columns. */
+static double summary_share(const wlmi_net *net, const wlmi_logits *part)
+{
+    const int known = net->config.summary_pieces && wlmi_summary_labels(net) == net->config.summary_labels;
+    for (int t = 0; known && t < net->tasks; t++)
+        if (part->first == net->task[t].row + 1)
+            return net->task[t].summary_share;
+    return 0;
+}
+
+/* The question that is answered at this row, or -1. */
+static int question_at(const wlmi_summary_room *room, int32_t row)
+{
+    int low = 0, high = room->asks;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (room->position[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < room->asks && room->position[low] == row ? low : -1;
+}
+
+/* Mixes the summary's logits into those of a slice's positions, from `done` on. */
+static void mix_summary(const run *r, const wlmi_slice *slice, const wlmi_logits *part, int done, int count)
+{
+    const wlmi_backend *b = r->net->backend;
+    const wlmi_summary_room *room = &r->w->summary;
+    const float share = (float)summary_share(r->net, part);
+    const int columns = part->last - part->first, before = r->net->config.vocabulary + WLMI_SPECIALS;
+    enum { H = WLMI_SUMMARY_HIDDEN };
+    for (int i = 0; share > 0 && i < count; i++) {
+        const int question = question_at(room, slice->position[done + i]);
+        float *own = part->out + (size_t)slice->place[done + i] * (size_t)columns;
+        if (question < 0)
+            continue;
+        b->matmul_forward_rows(r->w->second, wlmi_act_at(b, room->hidden[1], (size_t)question * H),
+                               wlmi_summary_param(r->net, WLMI_SUMMARY_OUT)->weight, 1, part->first - before,
+                               part->last - before, H);
+        for (int j = 0; j < columns; j++)
+            own[j] = (1 - share) * own[j] + share * (float)wlmi_read_real(b, r->w->second, (size_t)j);
+    }
+}
 
 /* Logits of a slice's positions, to their places. */
 static void write_logits(const call *c, const run *r, const wlmi_slice *slice)
@@ -408,6 +468,8 @@ static void write_logits(const call *c, const run *r, const wlmi_slice *slice)
             b->to_float(part->out + (size_t)place[0] * columns, wlmi_at(b, r->w->logits, (size_t)i * columns),
                         (size_t)n * columns);
         }
+        if (r->w->summary.asks)
+            mix_summary(r, slice, part, done, slice->of_part[p]);
     }
 }
 
@@ -424,6 +486,7 @@ static void take_slice(void *user, int i, int worker)
     for (int p = 0; p < c->parts; p++) {
         const size_t size = (size_t)padded(slice->of_part[p]) * (size_t)(c->part[p].last - c->part[p].first);
         r.logits = size > r.logits ? size : r.logits;
+        r.answers |= slice->of_part[p] > 0 && summary_share(c->net, &c->part[p]) > 0;
     }
     slice->status = WLM_OK;
     if (r.n > 0 || r.keep)
@@ -490,7 +553,7 @@ wlm_status wlmi_net_hidden(wlmi_net *net, const wlmi_batch *batch, const int32_t
 {
     const wlmi_backend *b = net->backend;
     const size_t size = (size_t)(n > 0 ? n : 0) * (size_t)net->config.width;
-    run r = {net, batch, NULL, 0, positions, n, 0, batch->tokens, NULL};
+    run r = {net, batch, NULL, 0, positions, n, 0, 0, batch->tokens, NULL};
     WLMI_TRY(check(net, batch, positions, n, 0, 1, error));
     if (n < 1)
         return WLM_OK;

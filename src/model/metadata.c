@@ -39,9 +39,9 @@ static const struct {
     {"packet_rows", offsetof(wlmi_config, packet_rows)}, {"role_rows", offsetof(wlmi_config, role_rows)},
     {"context", offsetof(wlmi_config, context)},
     {"every", offsetof(wlmi_config, every)},           {"reversible", offsetof(wlmi_config, reversible)},
-    {"level_rows", offsetof(wlmi_config, level_rows)},
+    {"summary_pieces", offsetof(wlmi_config, summary_pieces)}, {"summary_labels", offsetof(wlmi_config, summary_labels)},
 };
-enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 3 }; /* others: absent where 0 */
+enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 4 }; /* others: absent where 0 */
 
 static json_t *plan_to_json(const wlmi_plan *plan)
 {
@@ -142,6 +142,8 @@ json_t *wlmi_tasks_to_json(const wlmi_net *net)
         if (task->temperature != 1 || task->threshold > 0)
             json_object_set_new(entry, "calibration", json_pack("{s:f, s:f}", "temperature", task->temperature,
                                                                 "threshold", task->threshold));
+        if (task->summary_share > 0)
+            json_object_set_new(entry, "summary_share", json_real(task->summary_share));
         json_array_append_new(root, entry);
     }
     return root;
@@ -168,6 +170,11 @@ static int get_calibration(const json_t *task, double *temperature, double *thre
                      *threshold >= 0 && *threshold <= 1);
 }
 
+static double get_summary_share(const json_t *task)
+{
+    return json_number_value(json_object_get(task, "summary_share"));
+}
+
 static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *error)
 {
     const char *name = json_string_value(json_object_get(task, "name"));
@@ -178,6 +185,8 @@ static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *erro
         return bad(error, "a task's value", "name");
     if (!get_calibration(task, &temperature, &threshold))
         return bad(error, "a task's value", "calibration");
+    if (!(get_summary_share(task) >= 0 && get_summary_share(task) <= 1))
+        return bad(error, "a task's value", "summary_share");
     if (!json_is_array(labels) || count > WLMI_MAX_LABELS)
         return bad(error, "a task's value", "labels");
     for (size_t i = 0; i < count; i++)
@@ -230,6 +239,7 @@ wlm_status wlmi_tasks_from_json(wlmi_net *net, const json_t *json, wlm_error *er
         if (net->tasks != (int)t + 1 || task->labels != (int)count)
             return bad(error, "a task's or label's name, said twice,", "tasks");
         get_calibration(entry, &task->temperature, &task->threshold);
+        task->summary_share = get_summary_share(entry);
         for (size_t i = 0; i < count; i++) {
             task->flows[i] = fact(entry, 0, i);
             task->flows_cut[i] = fact(entry, 1, i);

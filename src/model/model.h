@@ -41,11 +41,12 @@ typedef struct wlmi_config {
     int reversible;      /* two residual streams, see net.c */
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
     int role_rows;       /* 0: none */
-    int level_rows;      /* 0: none */
+    int summary_pieces;  /* of each number of a summary (summary.h); 0: none */
+    int summary_labels;  /* rows of tasks and labels that it knows */
     int context;         /* longest segment in training */
 } wlmi_config;
 
-/* Fills all but vocabulary (and role_rows and level_rows, which follow the codec), or WLM_ERR_ARGUMENT. */
+/* Fills all but vocabulary (and role_rows, which follow the codec), or WLM_ERR_ARGUMENT. */
 wlm_status wlmi_config_preset(wlmi_config *config, const char *name, wlm_error *error);
 const char *wlmi_preset_name(size_t i); /* NULL past the last */
 wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error);
@@ -82,6 +83,7 @@ typedef struct wlmi_task {
     wlmi_ports *ports;   /* no rows: not known, as in checkpoints from before there were any */
     /* Calibration: labels are softmax(logits / temperature), and 'unknown' below the threshold. 1 and 0: none. */
     double temperature, threshold;
+    double summary_share; /* of the summary's logits (summary.h); 0: the model's own alone */
 } wlmi_task;
 
 /* One parameter tensor inside the flat parameter buffer. First values are normal with `deviation`, or, where that is
@@ -92,6 +94,7 @@ typedef struct wlmi_param {
     int shape[2];
     size_t offset, count;
     int decay;           /* weight decay applies */
+    int fixed;           /* no optimiser changes it: it is fitted to data, or not what is being taught */
     float deviation, low, high;
     int in_products;     /* it is a matrix that activations are multiplied by */
     wlmi_weight *weight; /* its values made ready for that; see wlmi_net_refresh() */
@@ -134,6 +137,7 @@ typedef struct wlmi_net {
     int recompute;       /* backward makes each layer's activations anew, so that one layer's at a time are kept, and
                           * the residual stream at each layer's input: of a reversible model, for which it is set from
                           * the start, not even that. Gradients stay the same bits */
+    int teaches_summary; /* forward and backward are those of the summary alone (summary.h) */
     /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
      * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
     void (*grad_done)(void *user, size_t first, size_t count);
@@ -152,7 +156,7 @@ typedef struct wlmi_batch {
     const int32_t *first, *last; /* columns of the softmax */
     const float *weight;    /* of this position's loss */
     wlmi_segments segments;
-    const int32_t *level;   /* may be NULL where the net has no level embedding */
+    const int64_t *measure; /* base/measure.h; may be NULL where the net has no summary */
 } wlmi_batch;
 
 wlm_status wlmi_net_new(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
@@ -165,7 +169,8 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
                              wlm_error *error);
 /* Embeddings that the net was made without, so many rows each (0: as it is), all zero: it answers as before until it is
  * taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int level_rows, wlm_error *error);
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed,
+                           wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
@@ -196,7 +201,8 @@ typedef struct wlmi_stream { /* wlmi_stream_new makes it, or zero-initialise */
     uint64_t position; /* rows fed */
     int room;          /* rows that heads can remember one by one */
     size_t size;       /* values at block */
-    wlmi_real *block;  /* for each layer [2, D/2] of the row before (with shift), then its groups' states */
+    wlmi_real *block;  /* for each layer [2, D/2] of the row before (with shift), then its groups' states; at the end the summary's,
+                        * floats */
 } wlmi_stream;
 
 wlm_status wlmi_stream_new(wlmi_stream *stream, const wlmi_net *net, wlm_error *error);
@@ -213,7 +219,7 @@ wlm_status wlmi_stream_restore(wlmi_stream *stream, const wlmi_net *net, const c
                                size_t size, wlm_error *error);
 
 /* Forward without what backward needs, then logits of chosen positions only: out [n, last-first] floats for columns
- * first .. last-1. Of the batch only tokens, id, packet, role, level and segments are read.
+ * first .. last-1. Of the batch only tokens, id, packet, role, measure and segments are read.
  * streams NULL: each segment is a stream of its own. Else [segments], all different: segment s goes on streams[s], at
  * the same cost wherever that stands (full heads: growing). keep: the streams take the rows in; else this is a peek,
  * which leaves them as they are. A failure of memory can leave streams without meaning: reset them.

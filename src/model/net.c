@@ -1,6 +1,6 @@
 /* net.c: forward and backward of the whole model over packed rows.
  *
- * x = embed[id] (+ packet, role and level embeddings); in each layer
+ * x = embed[id] (+ packet and role embeddings); in each layer
  *   x += mixers(shift(norm(x)) Wqkv^T) Wout^T
  *   x += swiglu(shift(norm(x)) Wup^T) Wdown^T
  * then a final norm, and logits = x embed^T at the positions with a target.
@@ -254,7 +254,7 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
     b->rmsnorm_forward(w->normed, w->rstd, w->picked, wlmi_value(net, wlmi_norm_param(net)), NULL, w->scored, D);
 }
 
-static double read_real(const wlmi_backend *b, const wlmi_real *x, size_t i)
+double wlmi_read_real(const wlmi_backend *b, const wlmi_real *x, size_t i)
 {
     float single;
     double full;
@@ -271,6 +271,8 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     const wlmi_backend *b = net->backend;
     wlmi_workspace *w = net->work;
     int scored;
+    if (net->teaches_summary)
+        return wlmi_summary_loss(net, batch, loss, error);
     memset(loss, 0, sizeof *loss);
     WLMI_TRY(wlmi_batch_check(net, batch, error));
     WLMI_TRY(check_targets(net, batch, &scored, error));
@@ -284,7 +286,7 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     b->cross_entropy_forward(w->loss, w->logits, w->target, w->first, w->last, scored, net->rows);
     for (int n = 0; n < scored; n++) {
         int label = w->first[n] >= net->config.vocabulary + WLMI_SPECIALS;
-        double weight = (double)w->weight[n], nats = read_real(b, w->loss, (size_t)n);
+        double weight = (double)w->weight[n], nats = wlmi_read_real(b, w->loss, (size_t)n);
         *(label ? &loss->labels : &loss->tokens) += weight * nats;
         *(label ? &loss->labels_weight : &loss->tokens_weight) += weight;
     }
@@ -309,7 +311,9 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     size_t n = (size_t)T * (size_t)D;
     if (!net->grad)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "backward without memory for gradients");
-    if (!N) {
+    if (net->teaches_summary)
+        WLMI_TRY(wlmi_summary_backward(net, error));
+    if (!N || net->teaches_summary) {
         for (int l = layers - 1; l >= 0; l--)
             tell_done(net, l);
         tell_done(net, layers);
@@ -337,8 +341,6 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
         b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx[0], w->packet, T, net->config.packet_rows, D);
     if (net->config.role_rows)
         b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx[0], batch->role, T, net->config.role_rows, D);
-    if (net->config.level_rows)
-        b->embed_backward(wlmi_grad(net, wlmi_level_param(net)), w->dx[0], batch->level, T, net->config.level_rows, D);
     tell_done(net, layers);
     return b->status(error);
 }

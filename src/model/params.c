@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "model/infer.h"
 #include "model/mixer.h"
+#include "model/summary.h"
 #include "model/workspace.h"
 
 static int extra_columns(const wlmi_config *config, const wlmi_head_group *group)
@@ -72,12 +73,18 @@ wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g)
     return place;
 }
 
+static uint64_t summary_count(const wlmi_config *c)
+{
+    const uint64_t F = WLMI_SUMMARY_NUMBERS, P = (uint64_t)c->summary_pieces, H = WLMI_SUMMARY_HIDDEN;
+    return P ? F * (P + 1) + 2 * H * F * P + 2 * H * H + (uint64_t)c->summary_labels * H : 0;
+}
+
 uint64_t wlmi_config_count(const wlmi_config *c)
 {
     uint64_t D = (uint64_t)c->width, F = (uint64_t)c->hidden;
-    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->level_rows +
+    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows +
                     (uint64_t)c->vocabulary + WLMI_SPECIALS;
-    uint64_t count = D + rows * D;
+    uint64_t count = D + rows * D + summary_count(c);
     wlmi_own own;
     for (int l = 0; l < c->layers; l++) {
         wlmi_layer_shape shape = wlmi_config_layer(c, l);
@@ -142,9 +149,24 @@ static void append_layer(wlmi_net *net, int layer)
         append_own(net, layer, g, &shape.plan->group[g]);
 }
 
+static void append_summary(wlmi_net *net)
+{
+    static const char *const name[] = {"summary.edges", "summary.in", "summary.mid", "summary.out"};
+    const int H = WLMI_SUMMARY_HIDDEN, S = wlmi_summary_columns(&net->config);
+    const int rows[] = {WLMI_SUMMARY_NUMBERS * (net->config.summary_pieces + 1), 2 * H, 2 * H, net->config.summary_labels};
+    const int cols[] = {0, S, H, H};
+    for (int i = 0; i < WLMI_SUMMARY_SLOTS; i++) {
+        wlmi_param *p = append(net, name[i], rows[i], cols[i], cols[i] ? 0.02 * sqrt(768.0 / cols[i]) : 0);
+        p->decay = p->in_products = cols[i] != 0;
+        p->fixed = !cols[i];
+        if (p->fixed)
+            p->low = p->high = 0;
+    }
+}
+
 static int most_params(const wlmi_config *config)
 {
-    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 5;
+    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 4 + WLMI_SUMMARY_SLOTS;
 }
 
 wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error)
@@ -171,8 +193,8 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
             append(net, "embed.packet", config->packet_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->role_rows)
             append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
-        if (config->level_rows)
-            append(net, "embed.level", config->level_rows, config->width, WLMI_EMBED_DEVIATION);
+        if (config->summary_pieces)
+            append_summary(net);
         append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION)->in_products = 1;
         if (net->count <= SIZE_MAX / backend->real_size)
             net->value = wlmi_alloc_aligned(net->count * backend->real_size);

@@ -1,5 +1,5 @@
 /* params.h: where each tensor stands in the flat parameter buffer.
- * Layers come first, then the final norm, the packet, role and level embeddings, and last the embedding of rows, so that
+ * Layers come first, then the final norm, the packet and role embeddings, the summary, and last the embedding of rows, so that
  * tasks grow the buffer at its end. */
 #ifndef WLMI_PARAMS_H
 #define WLMI_PARAMS_H
@@ -54,10 +54,6 @@ static inline const wlmi_param *wlmi_role_param(const wlmi_net *net) /* [role_ro
 static inline const wlmi_param *wlmi_embed_param(const wlmi_net *net) /* [rows, D] */
 {
     return &net->param[net->params - 1];
-}
-static inline const wlmi_param *wlmi_level_param(const wlmi_net *net) /* [level_rows, D], or NULL */
-{
-    return net->config.level_rows ? wlmi_embed_param(net) - 1 : NULL;
 }
 static inline wlmi_real *wlmi_value(const wlmi_net *net, const wlmi_param *param)
 {

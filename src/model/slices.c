@@ -55,7 +55,7 @@ static int32_t *cut_segments(wlmi_slices *s, const wlmi_batch *batch, int count)
             slice->segment = i;
             slice->batch = (wlmi_batch){
                 .id = batch->id + first, .packet = batch->packet ? batch->packet + first : NULL,
-                .role = batch->role ? batch->role + first : NULL, .level = batch->level ? batch->level + first : NULL,
+                .role = batch->role ? batch->role + first : NULL, .measure = batch->measure ? batch->measure + first : NULL,
                 .segments = {0, free_numbers++},
             };
         }

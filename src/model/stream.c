@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "model/mixer.h"
 #include "model/params.h"
+#include "model/summary.h"
 
 enum { FIRST_ROOM = 16 };
 
@@ -40,7 +41,7 @@ static size_t values(const wlmi_net *net, int room)
     for (int l = 0; l < net->config.layers; l++)
         for (int part = 0; part <= last_part(&net->config, l); part++)
             total += wlmi_stream_part(net, l, part, room);
-    return total;
+    return total + (net->config.summary_pieces ? WLMI_SUMMARY_STATE : 0);
 }
 
 /* The most rows that any head remembers one by one. */
@@ -56,6 +57,11 @@ static int reach(const wlmi_config *config)
         }
     }
     return farthest;
+}
+
+float *wlmi_stream_summary(const wlmi_stream *s, const wlmi_net *net)
+{
+    return (float *)wlmi_at(net->backend, s->block, s->size - WLMI_SUMMARY_STATE);
 }
 
 /* ---------------------------------------------------------------- life */
@@ -118,6 +124,8 @@ static wlm_status grow(wlmi_stream *s, const wlmi_net *net, int room, wlm_error 
             from += size;
             to += wlmi_stream_part(net, l, part, room) * real;
         }
+    if (c->summary_pieces)
+        memcpy(wlmi_stream_summary(&grown, net), wlmi_stream_summary(s, net), WLMI_SUMMARY_STATE * sizeof(float));
     grown.position = s->position;
     wlmi_stream_free(s);
     *s = grown;

@@ -2,7 +2,7 @@
 #ifndef WLMI_WORKSPACE_H
 #define WLMI_WORKSPACE_H
 
-#include "model/model.h"
+#include "model/summary.h"
 
 /* What one layer keeps, and the gradients of backward. T tokens, D width, H heads of K, F hidden; C columns of the input
  * product. Where net->recompute says so all layers share one such room, and within it what is never needed at once
@@ -47,6 +47,7 @@ typedef struct wlmi_workspace {
     wlmi_act *dx_act[2];       /* [T,D] the same for products */
     wlmi_act *dh;              /* [T,D] of a half's input */
     wlmi_real *half;           /* [T,D] what a half adds, of a reversible model */
+    wlmi_summary_step *summary; /* NULL until the summary is taught */
     int32_t *packet;           /* [T] row of the packet embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */
@@ -59,5 +60,7 @@ void wlmi_workspace_free(wlmi_workspace *work);
 wlm_status wlmi_workspace_fit(const wlmi_net *net, int tokens, int segments, int scored, wlm_error *error);
 /* Bytes that such a layout takes. */
 size_t wlmi_workspace_bytes(const wlmi_net *net, int tokens, int segments, int scored);
+
+double wlmi_read_real(const wlmi_backend *backend, const wlmi_real *x, size_t i); /* x[i] */
 
 #endif

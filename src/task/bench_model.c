@@ -103,7 +103,7 @@ wlm_status wlmi_bench_model_batch(wlmi_bench_model *m, int context, int segments
         for (int t = 0; t < context; t++) {
             int32_t id = m->sequence[t];
             wlmi_rows_put(&m->rows, id, t / PACKET_TOKENS, c->role_rows ? id % c->role_rows : 0);
-            wlmi_rows_level(&m->rows, c->level_rows ? id % c->level_rows : 0);
+            wlmi_rows_measure(&m->rows, id);
             wlmi_rows_aim(&m->rows, m->sequence[t + 1], 0, c->vocabulary, 1);
         }
         wlmi_rows_close(&m->rows);

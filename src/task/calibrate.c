@@ -8,9 +8,13 @@
 #include "task/evaluate.h"
 #include "task/query.h"
 
+enum { SHARE_STEPS = 20 };
+
 typedef struct found { /* for a task of the model */
     int there;
     double temperature, threshold;
+    double share; /* of the summary */
+    double loss, loss_own, loss_summary; /* nats a flow: as chosen, and of either alone */
 } found;
 
 typedef struct run {
@@ -59,23 +63,111 @@ static json_t *row(const run *r, int task, const wlmi_sample *s)
         kept += (size_t)keep;
         kept_right += keep && s->right[i];
     }
-    return json_pack("{s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "task", r->model->net->task[task].name, "flows",
+    json_t *said = json_pack("{s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "task", r->model->net->task[task].name, "flows",
                      (json_int_t)n, "temperature", f->temperature, "threshold", f->threshold, "accuracy",
                      (double)right / (double)n, "error_before", error_of(s->confidence, s), "error_after",
                      error_of(s->calibrated, s), "accepted", (double)kept / (double)n, "accuracy_accepted",
                      kept ? (double)kept_right / (double)kept : 0);
+    if (said && r->model->net->config.summary_pieces)
+        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", f->share, "loss", f->loss, "loss_own",
+                                                       f->loss_own, "loss_summary", f->loss_summary));
+    return said;
+}
+
+/* Logits of the same flows by one view: the model's own, and the summary's. */
+typedef struct opinions {
+    wlmi_scores own, summary;
+} opinions;
+
+static wlm_status score_with(run *r, const wlmi_view *view, int task, double share, const wlmi_sample *s,
+                             wlmi_scores *scores, wlm_error *error)
+{
+    const wlmi_score_watch watch = {r->options->stop, scored, r};
+    double *own = &r->model->net->task[task].summary_share, before = *own;
+    wlm_status status;
+    *own = share;
+    status = wlmi_score_flows(r->model, view, task, s->cohort, &s->picks, NULL, &watch, scores, error);
+    *own = before;
+    return status;
+}
+
+static wlm_status hear(run *r, const wlmi_view *view, int task, const wlmi_sample *s, opinions *o, wlm_error *error)
+{
+    WLMI_TRY(score_with(r, view, task, 0, s, &o->own, error));
+    return score_with(r, view, task, 1, s, &o->summary, error);
+}
+
+static void mix(const opinions *o, double share, float *mixed)
+{
+    for (size_t i = 0; i < o->own.count * (size_t)o->own.labels; i++)
+        mixed[i] = (float)((1 - share) * (double)o->own.logit[i] + share * (double)o->summary.logit[i]);
+}
+
+/* The share of the summary at which the views lose least together, each with a temperature of its own. */
+static wlm_status choose_share(const opinions *o, int views, const int32_t *truth, found *f, wlm_error *error)
+{
+    const size_t n = o->own.count;
+    const int labels = o->own.labels;
+    float *mixed = wlmi_alloc_array(n * (size_t)labels, sizeof *mixed);
+    if (!mixed)
+        return WLMI_NO_MEMORY(error);
+    f->loss = INFINITY;
+    for (int step = 0; step <= SHARE_STEPS; step++) {
+        double loss = 0;
+        for (int v = 0; v < views; v++) {
+            mix(&o[v], (double)step / SHARE_STEPS, mixed);
+            loss += wlmi_nll(mixed, truth, n, labels, wlmi_fit_temperature(mixed, truth, n, labels)) / views;
+        }
+        f->loss_own = step ? f->loss_own : loss;
+        f->loss_summary = loss;
+        if (loss < f->loss) {
+            f->loss = loss;
+            f->share = (double)step / SHARE_STEPS;
+        }
+    }
+    wlmi_free(mixed);
+    return WLM_OK;
+}
+
+/* With a summary: its share is to suit the policy `shape` too, if the model knows that. */
+static wlm_status score_both(run *r, int task, wlmi_sample *s, wlm_error *error)
+{
+    const wlmi_wish wish = {NULL, WLM_UNIT_INHERIT, WLM_HIDE_SHAPE, WLM_PAYLOAD_INHERIT, 0, 0};
+    const size_t n = s->picks.count;
+    opinions o[2] = {{{0}, {0}}, {{0}, {0}}};
+    int32_t *truth = wlmi_alloc_array(n, sizeof *truth);
+    wlmi_view shape;
+    const int views = r->view.hide != WLM_HIDE_SHAPE && wlmi_query_view(r->model, &wish, &shape, NULL) == WLM_OK ? 2 : 1;
+    wlm_status status = truth ? hear(r, &r->view, task, s, &o[0], error) : WLMI_NO_MEMORY(error);
+    if (status == WLM_OK && views > 1)
+        status = hear(r, &shape, task, s, &o[1], error);
+    for (size_t i = 0; truth && i < n; i++)
+        truth[i] = s->picks.item[i].truth;
+    if (status == WLM_OK)
+        status = choose_share(o, views, truth, &r->found[task], error);
+    if (status == WLM_OK) {
+        mix(&o[0], r->found[task].share, o[0].own.logit);
+        s->scores = o[0].own;
+        o[0].own = (wlmi_scores){0};
+    }
+    for (int v = 0; v < 2; v++) {
+        wlmi_scores_free(&o[v].own);
+        wlmi_scores_free(&o[v].summary);
+    }
+    wlmi_free(truth);
+    return status;
 }
 
 static wlm_status choose(run *r, int task, const wlmi_cohort *cohort, wlmi_sample *s, wlm_error *error)
 {
-    const wlmi_score_watch watch = {r->options->stop, scored, r};
     found *f = &r->found[task];
     json_t *one;
     WLMI_TRY(wlmi_cohort_pick(cohort, r->options->part, WLMI_LABELLED, &s->picks, error));
     if (!s->picks.count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, cohort->path[0], WLM_NO_OFFSET, "no labelled flow in the %s part",
                          wlm_part_name(r->options->part));
-    WLMI_TRY(wlmi_score_flows(r->model, &r->view, task, cohort, &s->picks, NULL, &watch, &s->scores, error));
+    WLMI_TRY(r->model->net->config.summary_pieces ? score_both(r, task, s, error)
+                                                  : score_with(r, &r->view, task, 0, s, &s->scores, error));
     WLMI_TRY(wlmi_sample_derive(s, error));
     f->there = 1;
     f->temperature = wlmi_fit_temperature(s->scores.logit, s->truth, s->picks.count, s->scores.labels);
@@ -155,6 +247,7 @@ wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options,
         if (r.found[t].there) {
             model->net->task[t].temperature = r.found[t].temperature;
             model->net->task[t].threshold = r.found[t].threshold;
+            model->net->task[t].summary_share = r.found[t].share;
         }
     wlmi_cohort_close(&r.all);
     wlmi_free(r.path);

@@ -25,7 +25,8 @@ struct wlmi_flow_lanes {
     lane lane[LANES];
     wlmi_stream *stream[LANES];
     float *logits;               /* [lanes, vocabulary] */
-    int32_t id[LANES], packet[LANES], role[LANES], level[LANES], starts[LANES + 1], position[LANES];
+    int64_t measure[LANES];
+    int32_t id[LANES], packet[LANES], role[LANES], starts[LANES + 1], position[LANES];
 };
 
 static wlm_status prepare(wlmi_flow_lanes *l, const wlmi_flow_sampler_options *options, wlm_error *error)
@@ -106,13 +107,13 @@ static wlm_status choose_row(wlmi_flow_lanes *l, int k, wlm_error *error)
     l->id[k] = row.id;
     l->packet[k] = row.packet;
     l->role[k] = row.role;
-    l->level[k] = row.level;
+    l->measure[k] = row.measure;
     return WLM_OK;
 }
 
 static wlm_status step(wlmi_flow_lanes *l, wlm_error *error)
 {
-    const wlmi_batch batch = {.tokens = l->lanes, .id = l->id, .packet = l->packet, .role = l->role, .level = l->level,
+    const wlmi_batch batch = {.tokens = l->lanes, .id = l->id, .packet = l->packet, .role = l->role, .measure = l->measure,
                               .segments = {l->lanes, l->starts}};
     for (int k = 0; k < l->lanes; k++)
         WLMI_TRY(choose_row(l, k, error));

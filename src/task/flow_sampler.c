@@ -252,7 +252,7 @@ static wlm_status step(wlmi_flow_sampler *s, const float *logits, wlmi_pushed *w
         return WLMI_NO_MEMORY(error);
     s->tokens.token[s->tokens.count] = (wlmi_token)token;
     s->tokens.role[s->tokens.count] = s->codec->role(s->coder);
-    s->tokens.level[s->tokens.count] = wlmi_codec_level(s->codec, s->coder);
+    s->tokens.measure[s->tokens.count] = wlmi_codec_measure(s->codec, s->coder);
     s->tokens.packet[s->tokens.count++] = packet;
     if (*what == WLMI_PUSHED_END)
         return WLM_OK;
@@ -345,7 +345,7 @@ wlm_status wlmi_flow_sampler_next(wlmi_flow_sampler *s, const float *logits, wlm
     *over = s->over;
     if (s->over)
         return WLM_OK;
-    *row = (wlmi_sampler_row){s->rows.id[s->given], s->rows.packet[s->given], s->rows.role[s->given], s->rows.level[s->given],
+    *row = (wlmi_sampler_row){s->rows.id[s->given], s->rows.packet[s->given], s->rows.role[s->given], s->rows.measure[s->given],
                               s->afresh};
     s->afresh = 0;
     s->given++;

@@ -41,7 +41,8 @@ typedef struct wlmi_flow_sampler wlmi_flow_sampler;
 wlm_status wlmi_flow_sampler_new(wlmi_flow_sampler **sampler, wlm_model *model,
                                  const wlmi_flow_sampler_options *options, wlm_error *error);
 typedef struct wlmi_sampler_row { /* what the model is to take in */
-    int32_t id, packet, role, level;
+    int32_t id, packet, role;
+    int64_t measure;
     int afresh; /* as the first row of a stream */
 } wlmi_sampler_row;
 

@@ -18,14 +18,15 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
 /* What a preset leaves open. */
 typedef struct wlmi_embeddings {
     int roles;    /* an embedding of the role of the token to come, whatever the preset says */
-    int levels;   /* and one of sizes and times on a log scale, if the codec gives them */
     int segments; /* rows of an embedding of the packet's index in its flow; 0: as the preset has it */
+    int summary;  /* a summary (model/summary.h), of a model that is there */
 } wlmi_embeddings;
 
 /* A new model of a preset for a codec, its record saying so; hide ids, full payload. */
 wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
                                const wlmi_backend *backend, uint64_t seed, wlm_error *error);
 /* The same for a model that is there: what it lacks of these is zero at first, so that it answers as before. */
-wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error);
+wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, uint64_t seed,
+                              wlm_error *error);
 
 #endif

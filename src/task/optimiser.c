@@ -78,7 +78,8 @@ int wlmi_optimiser_update(wlmi_optimiser *o, const wlmi_rates *r, double scale, 
             scale *= r->clip / *norm;
         o->updates++;
         for (int i = 0; i < net->params; i++)
-            update(o, &net->param[i], r, scale);
+            if (!net->param[i].fixed)
+                update(o, &net->param[i], r, scale);
         wlmi_net_refresh(net);
     }
     b->zero(net->grad, net->count);

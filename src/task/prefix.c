@@ -96,7 +96,7 @@ static int is_limited(const wlmi_prefixes *pool, const wlm_packet *packet)
 /* Room for exactly n tokens, those there are included; 0 on failure, which loses none. */
 static int resize(wlmi_tokens *t, size_t n)
 {
-    void *token, *role, *packet, *level;
+    void *token, *role, *packet, *measure;
     if (n == 0 || n == t->capacity)
         return 1;
     token = wlmi_realloc(t->token, n * sizeof *t->token);
@@ -105,9 +105,9 @@ static int resize(wlmi_tokens *t, size_t n)
     t->role = role ? role : t->role;
     packet = wlmi_realloc(t->packet, n * sizeof *t->packet);
     t->packet = packet ? packet : t->packet;
-    level = wlmi_realloc(t->level, n * sizeof *t->level);
-    t->level = level ? level : t->level;
-    if (token && role && packet && level)
+    measure = wlmi_realloc(t->measure, n * sizeof *t->measure);
+    t->measure = measure ? measure : t->measure;
+    if (token && role && packet && measure)
         t->capacity = n;
     return t->capacity == n;
 }
@@ -122,7 +122,7 @@ static int append(wlmi_tokens *t, const wlmi_tokens *more)
         memcpy(t->token + t->count, more->token, more->count * sizeof *t->token);
         memcpy(t->role + t->count, more->role, more->count * sizeof *t->role);
         memcpy(t->packet + t->count, more->packet, more->count * sizeof *t->packet);
-        memcpy(t->level + t->count, more->level, more->count * sizeof *t->level);
+        memcpy(t->measure + t->count, more->measure, more->count * sizeof *t->measure);
     }
     t->count = need;
     return 1;

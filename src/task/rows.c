@@ -23,13 +23,18 @@ wlm_status wlmi_rows_reserve(wlmi_rows *r, size_t tokens, wlm_error *error)
         room *= 2;
     if (room > (size_t)r->capacity) {
         float *weight;
-        if (!widen(&r->id, room) || !widen(&r->packet, room) || !widen(&r->role, room) || !widen(&r->level, room) ||
+        int64_t *measure;
+        if (!widen(&r->id, room) || !widen(&r->packet, room) || !widen(&r->role, room) ||
             !widen(&r->target, room) || !widen(&r->first, room) || !widen(&r->last, room))
             return WLMI_NO_MEMORY(error);
         weight = wlmi_realloc(r->weight, room * sizeof *weight);
         if (!weight)
             return WLMI_NO_MEMORY(error);
         r->weight = weight;
+        measure = wlmi_realloc(r->measure, room * sizeof *measure);
+        if (!measure)
+            return WLMI_NO_MEMORY(error);
+        r->measure = measure;
         r->capacity = (int)room;
     }
     if (r->segments + 2 > r->segment_capacity) {
@@ -47,7 +52,7 @@ void wlmi_rows_put(wlmi_rows *r, int32_t id, int32_t packet, int32_t role)
     r->id[i] = id;
     r->packet[i] = packet;
     r->role[i] = role;
-    r->level[i] = 0;
+    r->measure[i] = 0;
     r->target[i] = -1;
     r->first[i] = r->last[i] = 0;
     r->weight[i] = 0;
@@ -56,18 +61,18 @@ void wlmi_rows_put(wlmi_rows *r, int32_t id, int32_t packet, int32_t role)
 void wlmi_rows_put_token(wlmi_rows *r, const wlmi_tokens *t, size_t i)
 {
     wlmi_rows_put(r, t->token[i], (int32_t)t->packet[i], t->role[i]);
-    wlmi_rows_level(r, t->level[i]);
+    wlmi_rows_measure(r, t->measure[i]);
 }
 
 void wlmi_rows_put_again(wlmi_rows *r, const wlmi_rows *others, int i)
 {
     wlmi_rows_put(r, others->id[i], others->packet[i], others->role[i]);
-    wlmi_rows_level(r, others->level[i]);
+    wlmi_rows_measure(r, others->measure[i]);
 }
 
-void wlmi_rows_level(wlmi_rows *r, int32_t level)
+void wlmi_rows_measure(wlmi_rows *r, int64_t measure)
 {
-    r->level[r->tokens - 1] = level;
+    r->measure[r->tokens - 1] = measure;
 }
 
 void wlmi_rows_aim(wlmi_rows *r, int32_t target, int32_t first, int32_t last, float weight)
@@ -102,7 +107,7 @@ void wlmi_rows_free(wlmi_rows *r)
     wlmi_free(r->id);
     wlmi_free(r->packet);
     wlmi_free(r->role);
-    wlmi_free(r->level);
+    wlmi_free(r->measure);
     wlmi_free(r->target);
     wlmi_free(r->first);
     wlmi_free(r->last);
@@ -114,6 +119,6 @@ void wlmi_rows_free(wlmi_rows *r)
 wlmi_batch wlmi_rows_batch(const wlmi_rows *r)
 {
     wlmi_batch batch = {r->tokens, r->id,   r->packet, r->role,   r->target,
-                        r->first,  r->last, r->weight, {r->segments, r->starts}, r->level};
+                        r->first,  r->last, r->weight, {r->segments, r->starts}, r->measure};
     return batch;
 }

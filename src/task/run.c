@@ -10,6 +10,8 @@
 #include "base/alloc.h"
 #include "task/facts.h"
 #include "task/handle.h"
+#include "model/summary.h"
+#include "task/summary_fit.h"
 
 static const char default_preset[] = "trafficgpt-nano";
 static const uint64_t default_steps = 1000;
@@ -19,6 +21,8 @@ static wlm_status refuse(wlm_error *error, const char *why)
 {
     return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "%s", why);
 }
+
+static const double first_share = 0.3; /* of a summary, until it is calibrated */
 
 static int in_unit(double x, int one_too)
 {
@@ -33,6 +37,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "training needs at least one imported folder");
     if (o->preset && o->init)
         return refuse(error, "either a preset for a new model, or a model to start from, not both");
+    if (o->summary && !o->init)
+        return refuse(error, "a summary is taught to a model that is there: name it to start from");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
@@ -120,7 +126,7 @@ static json_t *asked_of_training(const wlmi_run *run)
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     return json_pack("{s:o, s:b, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
-                     "preset", text_or_null(o->preset), "roles", o->roles, "levels", o->levels, "segments", (json_int_t)o->segments, "init",
+                     "preset", text_or_null(o->preset), "roles", o->roles, "summary", o->summary, "segments", (json_int_t)o->segments, "init",
                      text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds", o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
                      text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
                      "decay_embeddings", o->decay_embeddings, "optimiser", run->muon ? "muon" : "adamw", "clip",
@@ -147,7 +153,7 @@ static wlm_status make_net(wlmi_run *run, wlm_error *error)
     if (!codec)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
     return wlmi_handle_new_net(&run->net, o->preset ? o->preset : default_preset,
-                               (wlmi_embeddings){o->roles, o->levels, (int)o->segments}, codec, run->backend, o->seed,
+                               (wlmi_embeddings){o->roles, (int)o->segments, 0}, codec, run->backend, o->seed,
                                error);
 }
 
@@ -160,7 +166,10 @@ static wlm_status load_net(wlmi_run *run, wlm_error *error)
     if (o->codec && strcmp(o->codec, codec->name))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET, "made with codec '%s', not '%s'", codec->name,
                          o->codec);
-    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, o->levels, (int)o->segments}, codec, error);
+    if (run->net->config.summary_pieces && !o->summary)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET,
+                         "it has a summary, which would no longer fit it; start from the model before that");
+    return WLM_OK;
 }
 
 static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *error)
@@ -224,16 +233,38 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
     for (int t = 0; t < run->net->tasks; t++) { /* another model needs another calibration */
         run->net->task[t].temperature = 1;
         run->net->task[t].threshold = 0;
+        run->net->task[t].summary_share = o->summary ? first_share : 0;
     }
     WLMI_TRY(wlmi_config_check(&run->net->config, error));
     return wlmi_facts_gather(run->net, run->data, o->data_count, error);
+}
+
+/* By what the model lacks; a summary is for all tasks that it has by now. */
+static wlm_status grow_net(wlmi_run *run, wlm_error *error)
+{
+    const wlm_train_options *o = run->options;
+    const wlmi_codec *codec;
+    WLMI_TRY(wlmi_handle_codec(&run->net->record, o->init, &codec, error));
+    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, (int)o->segments, o->summary}, codec, o->seed,
+                              error);
 }
 
 static wlm_status begin(wlmi_run *run, wlm_error *error)
 {
     WLMI_TRY(run->options->init ? load_net(run, error) : make_net(run, error));
     WLMI_TRY(dress_net(run, error));
+    if (run->options->init)
+        WLMI_TRY(grow_net(run, error));
     return wlmi_trainer_init(&run->trainer, run->net, error);
+}
+
+static wlm_status keep_record(wlmi_run *run, wlm_error *error)
+{
+    wlmi_net *net;
+    WLMI_TRY(wlmi_checkpoint_load(&net, run->options->init, run->backend, error));
+    run->record = net->record;
+    wlmi_net_free(net);
+    return WLM_OK;
 }
 
 static wlm_status take_up(wlmi_run *run, wlm_error *error)
@@ -329,10 +360,15 @@ static wlm_status set_up(wlmi_run *run, wlm_error *error)
     WLMI_TRY(note_what_was_asked(run, error));
     WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
     run->net->recompute |= options->recompute != 0;
+    if (options->summary) {
+        WLMI_TRY(keep_record(run, error));
+        wlmi_summary_teach(run->net);
+    }
     if (run->muon)
         WLMI_TRY(wlmi_optimiser_use_muon(&run->trainer.optimiser, error));
     WLMI_TRY(wlmi_trainer_join(&run->trainer, run->ranks, error));
-    return open_batches(run, error);
+    WLMI_TRY(open_batches(run, error));
+    return wlmi_fit_summary(run->net, run->batches, error);
 }
 
 wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error)

@@ -21,6 +21,7 @@ typedef struct wlmi_run {
     wlmi_ranks *ranks;                /* NULL: alone */
     json_t *asked;                    /* the options that a resumed run must share */
     char *resume_path;                /* OUT.resume */
+    wlmi_record record;               /* where a summary is taught: of the model that gains it, which stays */
 } wlmi_run;
 
 /* Joins the other ranks, checks the options, opens the folders, and makes, loads or resumes the model. A failure is that

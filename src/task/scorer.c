@@ -311,7 +311,7 @@ static wlm_status emit(wlmi_scorer *m, size_t n, wlm_error *error)
     memmove(t->token, t->token + n, t->count * sizeof *t->token);
     memmove(t->role, t->role + n, t->count * sizeof *t->role);
     memmove(t->packet, t->packet + n, t->count * sizeof *t->packet);
-    memmove(t->level, t->level + n, t->count * sizeof *t->level);
+    memmove(t->measure, t->measure + n, t->count * sizeof *t->measure);
     memmove(m->mark, m->mark + n, t->count * sizeof *m->mark);
     return WLM_OK;
 }

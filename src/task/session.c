@@ -99,11 +99,10 @@ static wlm_status check(const wlm_session *s, const wlm_input *input, size_t cou
 {
     for (size_t i = 0; i < count; i++)
         if (input[i].token < WLM_TOKEN_FLOW || input[i].token >= (int32_t)vocabulary_of(s) || input[i].packet < 0 ||
-            input[i].role < 0 || input[i].role > (int32_t)s->model->codec->roles || input[i].level < 0 ||
-            (input[i].level > 0 && input[i].level >= (int32_t)s->model->codec->levels))
+            input[i].role < 0 || input[i].role > (int32_t)s->model->codec->roles || input[i].measure < 0)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
-                             "input %zu: token %d, packet %d, role %d, level %d are not the model's", i,
-                             input[i].token, input[i].packet, input[i].role, input[i].level);
+                             "input %zu: token %d, packet %d, role %d, measure %lld are not the model's", i,
+                             input[i].token, input[i].packet, input[i].role, (long long)input[i].measure);
     return WLM_OK;
 }
 
@@ -121,7 +120,7 @@ wlm_status wlm_session_feed(wlm_session *s, const wlm_input *input, size_t count
         for (size_t i = from; i < from + n; i++) {
             wlmi_rows_put(&s->rows, input[i].token < 0 ? vocabulary + WLMI_FLOW_ROW : input[i].token, input[i].packet,
                           input[i].role);
-            wlmi_rows_level(&s->rows, input[i].level);
+            wlmi_rows_measure(&s->rows, input[i].measure);
         }
         wlmi_rows_close(&s->rows);
         batch = wlmi_rows_batch(&s->rows);

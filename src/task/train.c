@@ -169,6 +169,8 @@ static wlm_status write_model(wlmi_run *run, wlm_error *error)
     record->steps += run->trainer.step;
     record->tokens += run->trainer.tokens;
     record->loss = wlmi_trainer_loss(&run->trainer);
+    if (run->options->summary) /* what the rest of the model has seen */
+        *record = run->record;
     status = wlmi_checkpoint_save(run->net, run->options->out, error);
     *record = before;
     return status;

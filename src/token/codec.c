@@ -90,12 +90,12 @@ wlmi_end wlmi_end_of(wlm_flow_end end)
 
 int wlmi_tokens_reserve(wlmi_tokens *tokens, size_t more)
 {
-    size_t token = tokens->capacity, role = tokens->capacity, packet = tokens->capacity, level = tokens->capacity;
+    size_t token = tokens->capacity, role = tokens->capacity, packet = tokens->capacity, measure = tokens->capacity;
     size_t need = tokens->count + more;
     if (more > SIZE_MAX - tokens->count || !wlmi_grow(&tokens->token, &token, need, sizeof *tokens->token) ||
         !wlmi_grow(&tokens->role, &role, need, sizeof *tokens->role) ||
         !wlmi_grow(&tokens->packet, &packet, need, sizeof *tokens->packet) ||
-        !wlmi_grow(&tokens->level, &level, need, sizeof *tokens->level))
+        !wlmi_grow(&tokens->measure, &measure, need, sizeof *tokens->measure))
         return 0;
     tokens->capacity = token;
     return 1;
@@ -106,7 +106,7 @@ void wlmi_tokens_free(wlmi_tokens *tokens)
     wlmi_free(tokens->token);
     wlmi_free(tokens->role);
     wlmi_free(tokens->packet);
-    wlmi_free(tokens->level);
+    wlmi_free(tokens->measure);
     *tokens = (wlmi_tokens){0};
 }
 
@@ -116,6 +116,6 @@ void wlmi_tokens_look_ahead(const wlmi_codec *codec, const wlmi_coder *coder, wl
         return;
     memmove(tokens->role + from, tokens->role + from + 1, tokens->count - from - 1);
     tokens->role[tokens->count - 1] = codec->role(coder);
-    if (!codec->levels)
-        memset(tokens->level + from, 0, (tokens->count - from) * sizeof *tokens->level);
+    if (!codec->measure)
+        memset(tokens->measure + from, 0, (tokens->count - from) * sizeof *tokens->measure);
 }

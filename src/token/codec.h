@@ -16,13 +16,13 @@ typedef uint16_t wlmi_token;
 typedef enum wlmi_end { WLMI_END_CLOSED, WLMI_END_TIMEOUT, WLMI_END_CUT } wlmi_end;
 wlmi_end wlmi_end_of(wlm_flow_end end); /* closed, timeout; everything else is a cut */
 
-/* A growing run of tokens; role, packet (index in its flow) and level (level.h) stand beside each. Zero-initialise;
+/* A growing run of tokens; role, packet (index in its flow) and measure (base/measure.h) stand beside each. Zero-initialise;
  * reuse by setting count = 0. */
 typedef struct wlmi_tokens {
     wlmi_token *token;
     uint8_t *role;
     uint32_t *packet;
-    uint16_t *level;
+    int64_t *measure;
     size_t count, capacity;
 } wlmi_tokens;
 int wlmi_tokens_reserve(wlmi_tokens *tokens, size_t more); /* room for so many more; 0 on failure */
@@ -84,7 +84,6 @@ typedef struct wlmi_codec {
     uint32_t version;
     uint32_t vocabulary;
     uint32_t roles;
-    uint32_t levels;    /* WLMI_LEVELS, or 0: it gives none */
     uint32_t flows;     /* unit capture: in its table of flows; 0: it does not tell flows apart */
     int limits_payload; /* knows payload_limit; else packets must be cut before they come */
     int shuffles;       /* knows shuffle; else a packet's tokens have one order only */
@@ -104,7 +103,7 @@ typedef struct wlmi_codec {
     /* About the token to come. */
     void (*allowed)(const wlmi_coder *coder, wlmi_allowed *allowed);
     uint8_t (*role)(const wlmi_coder *coder);
-    uint16_t (*level)(const wlmi_coder *coder); /* of the token last pushed; NULL: none has one */
+    int64_t (*measure)(const wlmi_coder *coder); /* of the token last pushed; NULL: none has one */
     /* Index in its flow of the packet that the next token belongs to; a token that names another flow still counts to
      * the flow before. */
     uint32_t (*segment)(const wlmi_coder *coder);
@@ -128,9 +127,9 @@ typedef struct wlmi_codec {
     int (*raw)(const wlmi_coder *coder); /* why the packet last encoded went raw, from 1; 0: it did not. NULL: none can */
 } wlmi_codec;
 
-static inline uint16_t wlmi_codec_level(const wlmi_codec *codec, const wlmi_coder *coder)
+static inline int64_t wlmi_codec_measure(const wlmi_codec *codec, const wlmi_coder *coder)
 {
-    return codec->level ? codec->level(coder) : 0;
+    return codec->measure ? codec->measure(coder) : 0;
 }
 
 extern const wlmi_codec wlmi_codec_bytes, wlmi_codec_fields;

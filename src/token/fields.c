@@ -92,7 +92,7 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
     c->time_ns = options->start_ns;
     c->why = WLMI_PARSED;
     c->fresh = 0;
-    c->level = WLMI_LEVEL_NONE;
+    c->measure = 0;
     c->is_given = 0;
     if (options->capture) {
         wlmi_flows_clear(&c->flows);
@@ -131,9 +131,9 @@ static uint8_t fields_role(const wlmi_coder *c)
     return c->role;
 }
 
-static uint16_t fields_level(const wlmi_coder *c)
+static int64_t fields_measure(const wlmi_coder *c)
 {
-    return c->level;
+    return c->measure;
 }
 
 static uint32_t fields_segment(const wlmi_coder *c)
@@ -192,7 +192,6 @@ const wlmi_codec wlmi_codec_fields = {
     .version = 1,
     .vocabulary = WLMI_T_COUNT,
     .roles = WLMI_R_COUNT,
-    .levels = WLMI_LEVELS,
     .flows = WLMI_SLOTS,
     .limits_payload = 1,
     .shuffles = 1,
@@ -208,7 +207,7 @@ const wlmi_codec wlmi_codec_fields = {
     .end = fields_end,
     .allowed = wlmi_fields_allowed,
     .role = fields_role,
-    .level = fields_level,
+    .measure = fields_measure,
     .segment = fields_segment,
     .at_border = fields_at_border,
     .token_name = wlmi_fields_token_name,

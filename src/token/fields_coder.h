@@ -2,11 +2,11 @@
 #ifndef WLMI_FIELDS_CODER_H
 #define WLMI_FIELDS_CODER_H
 
+#include "base/measure.h"
 #include "token/fields.h"
 #include "token/fields_check.h"
 #include "token/fields_flows.h"
 #include "token/fields_raw.h"
-#include "token/level.h"
 
 enum { /* roles; those of digits say of which field and which digit */
     WLMI_R_BORDER,
@@ -35,7 +35,7 @@ enum { WLMI_ROWS = 3 * WLMI_FIELDS_NETS + 1 }; /* tag rows, by network and trans
 struct wlmi_coder {
     wlmi_coder_options options;
     uint8_t role;
-    uint16_t level;  /* of the token last pushed */
+    int64_t measure; /* of the token last pushed */
     wlmi_end end;
     int64_t time_ns;  /* of the last packet */
     uint64_t packets; /* complete ones */
@@ -82,15 +82,10 @@ static inline uint32_t wlmi_fields_segment(const wlmi_coder *c)
     return c->flow ? c->flow->packets : 0;
 }
 
-/* The level of a kind, of the last token of a time, and of the last of a length. */
-static inline uint16_t wlmi_level_of_kind(const wlmi_coder *c, int direction)
+/* The measure of the last token of a time. */
+static inline int64_t wlmi_measure_of_time(const wlmi_coder *c, int64_t time_ns)
 {
-    return wlmi_level_total(direction, c->flow->side[direction].total);
-}
-
-static inline uint16_t wlmi_level_of_time(const wlmi_coder *c, int64_t time_ns)
-{
-    return wlmi_level_elapsed(c->flow->opened ? (int64_t)((uint64_t)time_ns - (uint64_t)c->flow->first_ns) : 0);
+    return wlmi_measure_gap((int64_t)((uint64_t)time_ns - (uint64_t)c->time_ns));
 }
 
 static inline int wlmi_rows_index(const wlmi_values *h)

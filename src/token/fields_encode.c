@@ -11,7 +11,7 @@ enum { HEAD_TOKENS = 256 }; /* more than all tokens of a packet but its bytes */
 static void put(wlmi_tokens *out, int role, unsigned token)
 {
     out->role[out->count] = (uint8_t)role;
-    out->level[out->count] = WLMI_LEVEL_NONE;
+    out->measure[out->count] = 0;
     out->token[out->count++] = (wlmi_token)token;
 }
 
@@ -55,7 +55,7 @@ static void put_link_type(wlmi_tokens *out, int role, uint32_t link_type)
     put_digits(out, is_long ? WLMI_R_LINK : WLMI_R_LINK + 3, link_type, is_long ? 4 : 1);
 }
 
-static void put_kind(const wlmi_coder *c, wlmi_tokens *out, int role, int kind, const wlmi_values *h)
+static void put_kind(wlmi_tokens *out, int role, int kind, const wlmi_values *h)
 {
     int tcp = kind != WLMI_KIND_RAW && h->shape % WLMI_FN_6 == WLMI_FN_TCP;
     if (tcp) {
@@ -64,7 +64,6 @@ static void put_kind(const wlmi_coder *c, wlmi_tokens *out, int role, int kind, 
             kind++;
     }
     put(out, role, (unsigned)(WLMI_T_KIND + h->direction * WLMI_KINDS + kind));
-    out->level[out->count - 1] = wlmi_level_of_kind(c, h->direction);
     if (kind == WLMI_KIND_OTHER)
         put_digits(out, WLMI_R_FLAGS, h->flags, 2);
 }
@@ -76,7 +75,7 @@ static void put_time(const wlmi_coder *c, int64_t time_ns, wlmi_tokens *out)
     put(out, WLMI_R_TIME, step.token);
     for (int i = 0; i < step.count; i++)
         put(out, WLMI_R_TIME_DIGIT + step.count - 1 - i, (unsigned)(WLMI_T_DIGIT + step.digit[i]));
-    out->level[out->count - 1] = wlmi_level_of_time(c, time_ns);
+    out->measure[out->count - 1] = wlmi_measure_of_time(c, time_ns);
 }
 
 /* ---- tags */
@@ -175,7 +174,7 @@ static void put_length(const wlmi_coder *c, const wlmi_values *h, uint32_t lengt
         put(out, role, WLMI_T_LEN_LONG);
         put_digits(out, WLMI_R_LEN, length, 3);
     }
-    out->level[out->count - 1] = wlmi_level_length(h->direction, length);
+    out->measure[out->count - 1] = wlmi_measure_length(h->direction, length);
 }
 
 /* ---- bodies */
@@ -185,7 +184,7 @@ static void put_bytes(wlmi_tokens *out, int role, const uint8_t *data, uint32_t 
     for (uint32_t i = 0; i < size; i++)
         out->token[out->count + i] = data[i];
     memset(out->role + out->count, role, size);
-    memset(out->level + out->count, 0, size * sizeof *out->level);
+    memset(out->measure + out->count, 0, size * sizeof *out->measure);
     out->count += size;
 }
 
@@ -256,7 +255,7 @@ static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values 
         put(out, role, (unsigned)(WLMI_T_SHAPE + h->shape));
         role = WLMI_R_KIND;
     }
-    put_kind(c, out, role, WLMI_KIND_PLAIN, h);
+    put_kind(out, role, WLMI_KIND_PLAIN, h);
     put_time(c, p->time_ns, out);
     put_fields(c, h, out);
     put_length(c, h, h->payload, out);
@@ -287,7 +286,7 @@ static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens
         put_link_type(out, role, p->link_type);
         role = WLMI_R_KIND;
     }
-    put_kind(c, out, role, WLMI_KIND_RAW, h);
+    put_kind(out, role, WLMI_KIND_RAW, h);
     put_time(c, p->time_ns, out);
     put_fields(c, &values, out);
     put_length(c, h, p->captured, out);

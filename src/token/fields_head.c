@@ -29,7 +29,6 @@ static void take_kind(wlmi_coder *c, int kind)
     kind %= WLMI_KINDS;
     c->raw = kind == WLMI_KIND_RAW;
     c->values.flags = 0;
-    c->level = wlmi_level_of_kind(c, c->values.direction);
     if (kind >= WLMI_KIND_TCP && kind < WLMI_KIND_OTHER)
         c->values.flags = wlmi_kind_flags[kind - WLMI_KIND_TCP];
     c->role = WLMI_R_TIME;
@@ -79,7 +78,7 @@ void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what)
 void wlmi_end_time(wlmi_coder *c)
 {
     c->values.time_ns = wlmi_step_read(c->time_ns, &c->step);
-    c->level = wlmi_level_of_time(c, c->values.time_ns);
+    c->measure = wlmi_measure_of_time(c, c->values.time_ns);
     wlmi_begin_tags(c);
 }
 

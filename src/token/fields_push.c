@@ -158,7 +158,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
 {
     wlmi_values *h = &c->values;
     WLMI_TRY(room(c, 0, error));
-    c->level = wlmi_level_length(h->direction, length);
+    c->measure = wlmi_measure_length(h->direction, length);
     c->refilled = c->summed = 0;
     if (c->raw) {
         h->captured = length;
@@ -287,7 +287,7 @@ static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_tok
 wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
 {
     *what = WLMI_PUSHED;
-    c->level = WLMI_LEVEL_NONE;
+    c->measure = 0;
     if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity)
         return push_checked(c, token, what, error);
     c->data[c->have++] = (uint8_t)token;

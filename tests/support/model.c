@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/summary.h"
 #include "support/support.h"
 
 static void shrink(wlmi_plan *plan)
@@ -42,16 +43,31 @@ wlmi_config test_config(const char *preset)
     return c;
 }
 
+void test_fit_summary(wlmi_net *net)
+{
+    enum { SOME = 30 };
+    static float number[SOME * WLMI_SUMMARY_NUMBERS];
+    wlmi_rng rng;
+    wlm_error error;
+    wlmi_rng_seed(&rng, 7);
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        number[i] = (float)wlmi_rng_uniform(&rng) * 20 - (i % 5 == 0 ? 10 : 0);
+    assert_ok(wlmi_summary_fit(net, number, SOME, &error), &error);
+    assert_true(wlmi_summary_is_fitted(net));
+}
+
 wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
 {
     static const char *const app[] = {"dns", "ssh", "web / TLS 1.3"}, *const vpn[] = {"yes", "no"};
     wlmi_config config = test_config(preset);
     wlmi_net *net;
     wlm_error error;
-    config.level_rows = 5;
     assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
+    assert_ok(wlmi_net_extend(net, 0, 0, 3, 1, &error), &error);
+    test_fit_summary(net);
+    net->task[0].summary_share = 0.25;
     return net;
 }
 
@@ -68,7 +84,7 @@ void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uin
             b->id[t] = (int32_t)wlmi_rng_below(&rng, (uint64_t)net->rows);
             b->packet[t] = i / 3;
             b->role[t] = (int32_t)wlmi_rng_below(&rng, 3);
-            b->level[t] = (int32_t)wlmi_rng_below(&rng, 5);
+            b->measure[t] = (int64_t)wlmi_rng_below(&rng, 4000);
             b->first[t] = ends ? task->row + 1 : 0;
             b->last[t] = ends ? task->row + 1 + task->labels : V;
             b->target[t] = b->first[t] + (int32_t)wlmi_rng_below(&rng, (uint64_t)(b->last[t] - b->first[t]));
@@ -78,7 +94,14 @@ void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uin
         }
     }
     b->starts[s] = t;
-    b->batch = (wlmi_batch){t, b->id, b->packet, b->role, b->target, b->first, b->last, b->weight, {s, b->starts}, b->level};
+    b->batch = (wlmi_batch){t, b->id, b->packet, b->role, b->target, b->first, b->last, b->weight, {s, b->starts}, b->measure};
+}
+
+void test_batch_ask(test_batch *b, const wlmi_net *net)
+{
+    for (int s = 0; s < b->batch.segments.count; s++)
+        if (b->starts[s + 1] - b->starts[s] > 1)
+            b->id[b->starts[s + 1] - 2] = net->config.vocabulary + WLMI_ASK_ROW;
 }
 
 wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])
@@ -87,5 +110,5 @@ wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])
     one_start[0] = 0;
     one_start[1] = b->starts[s + 1] - at;
     return (wlmi_batch){one_start[1], b->id + at, b->packet + at, b->role + at, b->target + at, b->first + at,
-                        b->last + at, b->weight + at, {1, one_start}, b->level + at};
+                        b->last + at, b->weight + at, {1, one_start}, b->measure + at};
 }

@@ -10,15 +10,20 @@
 wlmi_config test_config(const char *preset);
 /* A net of it with tasks "app" (3 labels) and "vpn-use" (2 labels). Fails the test where it cannot. */
 wlmi_net *test_net(const char *preset, const wlmi_backend *backend);
+/* Quantiles for its summary. */
+void test_fit_summary(wlmi_net *net);
 
 typedef struct test_batch {
     wlmi_batch batch;
-    int32_t id[256], packet[256], role[256], level[256], target[256], first[256], last[256], starts[17];
+    int64_t measure[256];
+    int32_t id[256], packet[256], role[256], target[256], first[256], last[256], starts[17];
     float weight[256];
 } test_batch;
 /* Segments of these lengths (0 ends the list) filled from the seed: random rows; next-token targets over the tokens,
  * and at each segment's end a label of one of the tasks. */
 void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uint64_t seed);
+/* Has each of its segments ask for its label. */
+void test_batch_ask(test_batch *b, const wlmi_net *net);
 /* Segment s of it as a batch of its own. */
 wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2]);
 

@@ -26,7 +26,7 @@ static int same_packet(const wlm_packet *p, const wlm_packet *q)
            p->link_type == q->link_type && (p->captured == 0 || !memcmp(p->data, q->data, p->captured));
 }
 
-/* Decodes against the packets, and checks that roles, segments, levels and grammar are those of the encoder. */
+/* Decodes against the packets, and checks that roles, segments, measures and grammar are those of the encoder. */
 static const char *compare(wlmi_coder *coder, const wlmi_coder_options *options, const hostile_packets *s,
                            const wlmi_tokens *tokens)
 {
@@ -48,8 +48,8 @@ static const char *compare(wlmi_coder *coder, const wlmi_coder_options *options,
             return "segments differ";
         if (codec->push(coder, tokens->token[i], &what, &error) != WLM_OK)
             return "a token is refused";
-        if (codec->level(coder) != tokens->level[i])
-            return "levels differ";
+        if (codec->measure(coder) != tokens->measure[i])
+            return "measures differ";
         if (what == WLMI_PUSHED_PACKET) {
             if (packets == s->count || !same_packet(&s->packet[packets], codec->packet(coder)))
                 return "a packet is another";

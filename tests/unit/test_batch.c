@@ -55,7 +55,6 @@ static int make(void **state)
     data = test_import(&options, csv, NULL);
     config.vocabulary = V = (int)wlmi_codec_bytes.vocabulary;
     config.role_rows = (int)wlmi_codec_bytes.roles + 1;
-    config.level_rows = (int)wlmi_codec_bytes.levels;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     view = wlmi_view_default(&wlmi_codec_bytes);
@@ -504,7 +503,6 @@ static void the_same_seed_shuffles_the_same_way(void **state)
     (void)state;
     config.vocabulary = (int)wlmi_codec_fields.vocabulary;
     config.role_rows = (int)wlmi_codec_fields.roles + 1;
-    config.level_rows = (int)wlmi_codec_fields.levels;
     assert_ok(wlmi_net_new(&fields, &config, &wlmi_backend_ref, 1, &error), &error);
     assert_ok(wlmi_net_add_task(fields, "app", app, 3, 1, &error), &error);
     plain = open_shuffled(fields, 0);

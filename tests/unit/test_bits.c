@@ -50,7 +50,6 @@ static wlmi_net *net_for(const wlmi_codec *codec)
     wlm_error error;
     config.vocabulary = (int)codec->vocabulary;
     config.role_rows = (int)codec->roles + 1;
-    config.level_rows = (int)codec->levels;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
     return net;
 }

@@ -452,7 +452,6 @@ static void a_context_of_any_length_is_exact(void **state)
         wlmi_net *net;
         config.vocabulary = (int)wlmi_codec_fields.vocabulary;
         config.role_rows = (int)wlmi_codec_fields.roles + 1;
-        config.level_rows = (int)wlmi_codec_fields.levels;
         assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 3, &error), &error);
         view.unit = WLM_UNIT_CAPTURE;
         view.context = 100000;

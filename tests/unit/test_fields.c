@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure.h"
 #include "base/alloc.h"
 #include "base/cursor.h"
+#include "base/measure.h"
 #include "base/rng.h"
 #include "capture/decode.h"
 #include "support/hostile.h"
 #include "support/packets.h"
 #include "support/roundtrip.h"
 #include "token/fields.h"
-#include "token/level.h"
 
 static const wlmi_codec *const codec = &wlmi_codec_fields;
 
@@ -109,32 +110,16 @@ static void segments_count_packets_of_flows(void **state)
     free(s);
 }
 
-/* A level never falls as its number grows, and leaves none out until it is the last. */
-static void levels_rise_with_numbers(void **state)
-{
-    (void)state;
-    for (int bits = 1; bits <= 2; bits++) {
-        for (uint64_t x = 0; x < 100000; x++) {
-            int step = wlmi_level_of(x + 1, bits, 1000) - wlmi_level_of(x, bits, 1000);
-            assert_true(step == 0 || step == 1);
-        }
-        assert_int_equal(wlmi_level_of(UINT64_MAX, bits, 20), 19);
-    }
-    assert_int_equal(wlmi_level_of(1024, 2, 1000) - wlmi_level_of(512, 2, 1000), 4);
-}
-
-static void levels_tell_sizes_and_times(void **state)
+static void measures_tell_sizes_and_times(void **state)
 {
     static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 53};
     static const uint8_t data[100];
     static const struct {
         int backward, size, us;
     } sent[] = {{0, 4, 0}, {1, 100, 1000}, {0, 4, 3000}, {1, 0, 9000}};
-    const uint16_t expected[] = {
-        wlmi_level_total(0, 0), wlmi_level_elapsed(0),       wlmi_level_length(0, 4),
-        wlmi_level_total(1, 0), wlmi_level_elapsed(1000000), wlmi_level_length(1, 100),
-        wlmi_level_total(0, 4), wlmi_level_elapsed(3000000), wlmi_level_length(0, 4),
-        wlmi_level_total(1, 100), wlmi_level_elapsed(9000000), wlmi_level_length(1, 0),
+    const int64_t expected[] = {
+        wlmi_measure_gap(0),       wlmi_measure_length(0, 4), wlmi_measure_gap(1000000), wlmi_measure_length(1, 100),
+        wlmi_measure_gap(2000000), wlmi_measure_length(0, 4), wlmi_measure_gap(6000000), wlmi_measure_length(1, 0),
     };
     hostile_packets *s = calloc(1, sizeof *s);
     wlmi_coder_options options = {0};
@@ -149,9 +134,9 @@ static void levels_tell_sizes_and_times(void **state)
     }
     assert_null(roundtrip_try(&w, &options, s));
     for (size_t i = 0; i < w.tokens.count; i++)
-        if (w.tokens.level[i]) {
+        if (w.tokens.measure[i]) {
             assert_true(n < sizeof expected / sizeof *expected);
-            assert_int_equal(w.tokens.level[i], expected[n++]);
+            assert_int_equal(w.tokens.measure[i], expected[n++]);
         }
     assert_int_equal(n, sizeof expected / sizeof *expected);
     roundtrip_drop(&w);
@@ -333,8 +318,7 @@ int main(void)
         cmocka_unit_test(packets_come_back),
         cmocka_unit_test(tags_in_any_order_tell_the_same),
         cmocka_unit_test(segments_count_packets_of_flows),
-        cmocka_unit_test(levels_rise_with_numbers),
-        cmocka_unit_test(levels_tell_sizes_and_times),
+        cmocka_unit_test(measures_tell_sizes_and_times),
         cmocka_unit_test(payload_can_be_left_out),
         cmocka_unit_test(drawn_payload_keeps_the_checksum_class),
         cmocka_unit_test(a_forbidden_token_changes_nothing),

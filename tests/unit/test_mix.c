@@ -36,7 +36,6 @@ static int make(void **state)
     data = test_import(&options, NULL, NULL);
     config.vocabulary = (int)wlmi_codec_bytes.vocabulary;
     config.role_rows = (int)wlmi_codec_bytes.roles + 1;
-    config.level_rows = (int)wlmi_codec_bytes.levels;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, task_name[0], label, 2, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, task_name[1], label, 3, 1, &error), &error);

@@ -52,7 +52,6 @@ static int make(void **state)
     data = test_import(&options, csv, NULL);
     config.vocabulary = (int)codec->vocabulary;
     config.role_rows = (int)codec->roles + 1;
-    config.level_rows = (int)codec->levels;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
     view = wlmi_view_default(codec);
     view.unit = WLM_UNIT_CAPTURE;

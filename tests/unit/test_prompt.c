@@ -32,7 +32,6 @@ static int make(void **state)
     data = test_import(&options, NULL, NULL);
     config.vocabulary = V = (int)wlmi_codec_bytes.vocabulary;
     config.role_rows = (int)wlmi_codec_bytes.roles + 1;
-    config.level_rows = (int)wlmi_codec_bytes.levels;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "vpn", vpn, 2, 1, &error), &error);
@@ -481,7 +480,6 @@ static void shuffled_fields_are_the_same_packets_in_another_order(void **state)
     (void)state;
     config.vocabulary = (int)wlmi_codec_fields.vocabulary;
     config.role_rows = (int)wlmi_codec_fields.roles + 1;
-    config.level_rows = (int)wlmi_codec_fields.levels;
     assert_ok(wlmi_net_new(&fields, &config, &wlmi_backend_ref, 1, &error), &error);
     build_fields(fields, 0, 1, &plain);
     for (uint64_t draw = 1; draw <= 30; draw++) {

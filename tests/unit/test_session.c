@@ -145,8 +145,11 @@ static void bad_input_takes_nothing_in(void **state)
     assert_ok(wlm_session_new(&session, model, &error), &error);
     for (int wrong = 0; wrong < 5; wrong++) {
         wlm_input input[2] = {{WLM_TOKEN_FLOW, 0, 0, 0}, {5, 0, 0, 0}};
-        int32_t *const at[] = {&input[1].token, &input[1].token, &input[1].packet, &input[1].role, &input[1].level};
-        *at[wrong] = (const int32_t[]){-2, 70000, -1, 300, 100000}[wrong];
+        int32_t *const at[] = {&input[1].token, &input[1].token, &input[1].packet, &input[1].role};
+        if (wrong == 4)
+            input[1].measure = -1;
+        else
+            *at[wrong] = (const int32_t[]){-2, 70000, -1, 300}[wrong];
         assert_int_equal(wlm_session_feed(session, input, 2, &error), WLM_ERR_ARGUMENT);
         assert_int_equal(wlm_session_position(session), 0);
     }

@@ -60,7 +60,7 @@ static void everything_is_in_one_slice(void **state)
             const wlmi_segments *s = &slice->batch.segments;
             assert_int_equal(slice->segment, segments);
             assert_ptr_equal(slice->batch.id, b.id + rows);
-            assert_ptr_equal(slice->batch.level, b.level + rows);
+            assert_ptr_equal(slice->batch.measure, b.measure + rows);
             for (int k = 0; k <= s->count; k++)
                 assert_int_equal(s->starts[k], b.starts[segments + k] - rows);
             assert_int_equal(slice->batch.tokens, s->starts[s->count]);
@@ -112,7 +112,6 @@ static void answers_are_as_in_one_piece(void **state)
     (void)state;
     assert_ok(wlmi_config_preset(&config, "wire-nano", &error), &error);
     config.vocabulary = 30;
-    config.level_rows = 5;
     assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "t", (const char *const[]){"a", "b"}, 2, 1, &error), &error);
     assert_in_range(net->rows, 1, 64);

@@ -20,7 +20,7 @@ static const char identity[] = "sha256:of the model";
 static void feed(wlmi_net *net, wlmi_stream *stream, const test_batch *b, int from, int to, int keep, float *logits)
 {
     const int32_t starts[] = {0, to - from};
-    const wlmi_batch part = {.tokens = to - from, .id = b->id + from, .packet = b->packet + from, .role = b->role + from, .level = b->level + from,
+    const wlmi_batch part = {.tokens = to - from, .id = b->id + from, .packet = b->packet + from, .role = b->role + from, .measure = b->measure + from,
                              .segments = {1, starts}};
     int32_t position[N];
     wlm_error error;
@@ -91,7 +91,7 @@ static void together_as_alone(void **state)
                 feed(net, &stream[s], &b, 20 + s, 20 + 12 * s, 1, (float[N * R_MOST]){0});
         }
         for (int keep = 0; keep < 2; keep++) {
-            const wlmi_batch some = {.tokens = 14, .id = b.id, .packet = b.packet, .role = b.role, .level = b.level,
+            const wlmi_batch some = {.tokens = 14, .id = b.id, .packet = b.packet, .role = b.role, .measure = b.measure,
                                      .segments = {S, starts}};
             for (int s = 0; s < S; s++) {
                 wlmi_stream copy = {0};
@@ -243,7 +243,8 @@ static void damaged_bytes_are_refused(void **state)
             if (wlmi_stream_restore(&back, net, identity, bytes, length, &error) == WLM_OK) { /* another sound state */
                 float logits[R_MOST];
                 const int32_t starts[] = {0, 1}, zero = 0;
-                const wlmi_batch one = {.tokens = 1, .id = &zero, .packet = &zero, .role = &zero, .level = &zero,
+                const int64_t nothing = 0;
+                const wlmi_batch one = {.tokens = 1, .id = &zero, .packet = &zero, .role = &zero, .measure = &nothing,
                                         .segments = {1, starts}};
                 wlmi_stream *streams = &back;
                 wlmi_net_logits(net, &one, &streams, 1, &zero, 1, 0, net->rows, logits, &error);
@@ -287,7 +288,8 @@ static void a_million_rows_cost_no_more(void **state)
     stream.position = INT64_MAX;
     {
         const int32_t starts[] = {0, 1}, zero = 0;
-        const wlmi_batch one = {.tokens = 1, .id = &zero, .packet = &zero, .role = &zero, .level = &zero, .segments = {1, starts}};
+        const int64_t nothing = 0;
+        const wlmi_batch one = {.tokens = 1, .id = &zero, .packet = &zero, .role = &zero, .measure = &nothing, .segments = {1, starts}};
         wlmi_stream *end = &stream;
         assert_int_equal(wlmi_net_logits(wire, &one, &end, 1, &zero, 1, 0, wire->rows, logits, &error), WLM_ERR_ARGUMENT);
         assert_ok(wlmi_stream_new(&growing, full, &error), &error);
@@ -309,7 +311,7 @@ static wlm_status all_of_it(wlmi_net *net, wlmi_stream *stream, wlmi_stream *cop
     static const int32_t starts[] = {0, 40}, last = 39;
     size_t size;
     test_batch_fill(&b, net, longer, 15);
-    const wlmi_batch part = {.tokens = 40, .id = b.id, .packet = b.packet, .role = b.role, .level = b.level, .segments = {1, starts}};
+    const wlmi_batch part = {.tokens = 40, .id = b.id, .packet = b.packet, .role = b.role, .measure = b.measure, .segments = {1, starts}};
     WLMI_TRY(wlmi_stream_new(stream, net, NULL));
     for (int keep = 1; keep >= 0; keep--)
         WLMI_TRY(wlmi_net_logits(net, &part, &stream, keep, &last, 1, 0, net->rows, logits, NULL));

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "model/params.h"
+#include "model/summary.h"
 #include "task/handle.h"
 
 enum { FLOWS = 30, PACKETS = 3, PAYLOAD = 24, SIZE = 28 + PAYLOAD };
@@ -22,7 +24,7 @@ static void write_capture(const char *path, char letter)
     assert_ok(wlm_writer_open(&writer, path, &options, &error), &error);
     for (int i = 0; i < FLOWS * PACKETS; i++) {
         uint8_t data[SIZE] = {0x45, 0, 0, SIZE, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
-        wlm_packet packet = {.time_ns = 1000000000 + i * (int64_t)1000000, .captured = SIZE, .wire = SIZE,
+        wlm_packet packet = {.time_ns = 1000000000 + i * (int64_t)(letter == 'b' ? 3000000 : 1000000), .captured = SIZE, .wire = SIZE,
                              .link_type = 101, .data = data};
         wlmi_store_be16(data + 20, (uint16_t)(20000 + i / PACKETS + (letter == 'b' ? 500 : 0)));
         wlmi_store_be16(data + 22, letter == 'b' ? 5353 : 53);
@@ -236,7 +238,7 @@ static void expect_refused(const wlm_train_options *o, wlm_status wanted, const 
     assert_true(access(o->out, F_OK) != 0);
 }
 
-static void a_new_model_can_see_roles_levels_and_segments(void **state)
+static void a_new_model_can_see_roles_and_segments(void **state)
 {
     const char *data = folder(), *out = test_path("seeing");
     wlm_train_options o = options_for(&data, out, "wire-nano");
@@ -245,13 +247,12 @@ static void a_new_model_can_see_roles_levels_and_segments(void **state)
     wlm_error error;
     (void)state;
     o.codec = codec->name;
-    o.roles = o.levels = 1;
+    o.roles = 1;
     o.segments = 5;
     o.steps = 2;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
     assert_int_equal(model->net->config.role_rows, codec->roles + 1);
-    assert_int_equal(model->net->config.level_rows, codec->levels);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
 }
@@ -269,17 +270,60 @@ static void a_model_can_be_taught_to_see_more(void **state)
     assert_ok(wlm_train(&o, NULL, &error), &error);
     o = options_for(&data, out, NULL);
     o.init = before;
-    o.levels = 1;
+    o.roles = 1;
     o.segments = 5;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
-    assert_int_equal(model->net->config.level_rows, codec->levels);
+    assert_int_equal(model->net->config.role_rows, codec->roles + 1);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
     o.init = out;
     o.out = test_path("seeing-otherwise");
     o.segments = 6;
     expect_refused(&o, WLM_ERR_ARGUMENT, "5 rows of segments, not 6");
+}
+
+static void a_summary_is_taught_to_a_model_that_is_there(void **state)
+{
+    const char *data = folder(), *before = test_path("judging"), *out = test_path("judging-twice");
+    wlm_train_options o = options_for(&data, before, "wire-nano");
+    wlm_model *old, *model;
+    wlm_train_report report;
+    wlm_error error;
+    (void)state;
+    o.codec = "fields";
+    o.plain = 0;
+    o.classify = 1;
+    o.steps = 2;
+    assert_ok(wlm_train(&o, NULL, &error), &error);
+    o.preset = NULL;
+    o.out = out;
+    o.summary = 1;
+    expect_refused(&o, WLM_ERR_ARGUMENT, "name it to start from");
+    o.init = before;
+    o.steps = 60;
+    assert_ok(wlm_train(&o, &report, &error), &error);
+    if (!(report.loss_last < report.loss_first))
+        fail_msg("loss %g, at first %g", report.loss_last, report.loss_first);
+    assert_ok(wlm_model_load(&old, before, 1, &error), &error);
+    assert_ok(wlm_model_load(&model, out, 1, &error), &error);
+    assert_true(wlmi_summary_is_fitted(model->net));
+    assert_true(model->net->task->summary_share > 0);
+    assert_int_equal(model->net->record.tokens, old->net->record.tokens);
+    for (int i = 0, j = 0; j < old->net->params; i++) { /* the rest is as it was */
+        const wlmi_param *p = &model->net->param[i], *q = &old->net->param[j];
+        if (!strncmp(p->name, "summary.", 8))
+            continue;
+        assert_string_equal(p->name, q->name);
+        assert_memory_equal(wlmi_value(model->net, p), wlmi_value(old->net, q), q->count * sizeof(float));
+        j++;
+    }
+    wlm_model_free(old);
+    wlm_model_free(model);
+    o.out = test_path("judging-no-more");
+    o.init = out;
+    o.summary = 0;
+    expect_refused(&o, WLM_ERR_ARGUMENT, "no longer fit");
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -435,7 +479,8 @@ int main(void)
         cmocka_unit_test(a_stopped_and_resumed_run_writes_the_same_file),
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
-        cmocka_unit_test(a_new_model_can_see_roles_levels_and_segments),
+        cmocka_unit_test(a_new_model_can_see_roles_and_segments),
+        cmocka_unit_test(a_summary_is_taught_to_a_model_that_is_there),
         cmocka_unit_test(a_model_can_be_taught_to_see_more),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(looking_on_the_way_changes_nothing),

@@ -1,0 +1,311 @@
+/* summary.c: what a stream's measures add up to, as columns that are multiplied by a matrix. */
+#include "model/summary.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/measure.h"
+#include "model/params.h"
+#include "model/stream.h"
+
+enum { /* of the state */
+    PACKETS,
+    GAP,      /* before the packet whose length is to come, seconds */
+    DURATION, /* seconds */
+    CHANGES,  /* of direction */
+    LAST,     /* direction */
+    SINCE,    /* [2]: seconds since the last packet of either direction */
+    SERIES = 8,
+    FIRST = SERIES + 5 * WLMI_SUMMARY_SERIES /* [WLMI_SUMMARY_FIRST, 2]: size, negative backward; gap before it */
+};
+enum { COUNT, MEAN, SQUARES, LEAST, MOST, PARTS }; /* of a series; squares of differences from the mean */
+enum { SIZES, SIZES_OF, FULL_OF = SIZES_OF + 2, GAPS = FULL_OF + 2, GAPS_OF };
+
+static const float absent = -30, microseconds = 1e6f;
+
+/* ---------------------------------------------------------------- adding up */
+
+/* Welford, 1962. */
+static void add(float *state, int series, float x)
+{
+    float *s = state + SERIES + PARTS * series, off = x - s[MEAN];
+    s[COUNT]++;
+    s[MEAN] += off / s[COUNT];
+    s[SQUARES] += off * (x - s[MEAN]);
+    s[LEAST] = s[COUNT] == 1 || x < s[LEAST] ? x : s[LEAST];
+    s[MOST] = s[COUNT] == 1 || x > s[MOST] ? x : s[MOST];
+}
+
+static void take_packet(float *s, int backward, float size)
+{
+    const int first = s[PACKETS] == 0;
+    const float gap = first ? 0 : s[GAP];
+    if (s[PACKETS] < WLMI_SUMMARY_FIRST) {
+        float *own = s + FIRST + 2 * (int)s[PACKETS];
+        own[0] = backward ? -size : size;
+        own[1] = gap;
+    }
+    if (!first) {
+        add(s, GAPS, gap);
+        s[DURATION] += gap;
+        s[SINCE] += gap;
+        s[SINCE + 1] += gap;
+        s[CHANGES] += (int)s[LAST] != backward;
+    }
+    if (s[SERIES + PARTS * (SIZES_OF + backward) + COUNT] > 0)
+        add(s, GAPS_OF + backward, s[SINCE + backward]);
+    s[SINCE + backward] = 0;
+    add(s, SIZES, size);
+    add(s, SIZES_OF + backward, size);
+    if (size > 0)
+        add(s, FULL_OF + backward, size);
+    s[LAST] = (float)backward;
+    s[PACKETS]++;
+}
+
+void wlmi_summary_take(float *state, int64_t measure)
+{
+    const int kind = (int)(measure & 3);
+    if (kind == WLMI_MEASURE_GAP)
+        state[GAP] = (float)((double)(measure >> 2) * 1e-9);
+    else if (kind)
+        take_packet(state, kind == WLMI_MEASURE_BACKWARD, (float)(measure >> 2));
+}
+
+static float logarithm(float x)
+{
+    return copysignf(log2f(1 + fabsf(x)), x);
+}
+
+void wlmi_summary_numbers(const float *state, float *number)
+{
+    for (int i = 0; i < WLMI_SUMMARY_SERIES; i++) {
+        const float *s = state + SERIES + PARTS * i, unit = i < GAPS ? 1 : microseconds;
+        const int none = s[COUNT] == 0;
+        *number++ = logarithm(s[COUNT]);
+        *number++ = logarithm(unit * s[COUNT] * s[MEAN]);
+        *number++ = none ? absent : logarithm(unit * s[MEAN]);
+        *number++ = none ? absent : logarithm(unit * sqrtf(s[SQUARES] / s[COUNT]));
+        *number++ = none ? absent : logarithm(unit * s[LEAST]);
+        *number++ = none ? absent : logarithm(unit * s[MOST]);
+    }
+    *number++ = logarithm(microseconds * state[DURATION]);
+    *number++ = logarithm(state[CHANGES]);
+    for (int i = 0; i < WLMI_SUMMARY_FIRST; i++) {
+        const int none = i >= state[PACKETS];
+        *number++ = none ? absent : logarithm(state[FIRST + 2 * i]);
+        *number++ = none ? absent : logarithm(microseconds * state[FIRST + 2 * i + 1]);
+    }
+}
+
+/* ---------------------------------------------------------------- columns */
+
+const wlmi_param *wlmi_summary_param(const wlmi_net *net, wlmi_summary_slot slot)
+{
+    return wlmi_embed_param(net) - WLMI_SUMMARY_SLOTS + (int)slot;
+}
+
+int wlmi_summary_labels(const wlmi_net *net)
+{
+    return net->rows - net->config.vocabulary - WLMI_SPECIALS;
+}
+
+/* The row behind it is the task's, where the label is told. */
+static int is_ask(const wlmi_net *net, const wlmi_batch *batch, int t, int end)
+{
+    return t + 1 < end && batch->id[t] == net->config.vocabulary + WLMI_ASK_ROW;
+}
+
+int wlmi_summary_asks(const wlmi_net *net, const wlmi_batch *batch)
+{
+    const int32_t *starts = batch->segments.starts;
+    int asks = 0;
+    for (int s = 0; net->config.summary_pieces && s < batch->segments.count; s++)
+        for (int t = starts[s]; t < starts[s + 1]; t++)
+            asks += is_ask(net, batch, t, starts[s + 1]);
+    return asks;
+}
+
+int wlmi_summary_padded(int asks)
+{
+    const int step = asks <= 64 ? 8 : 32;
+    return (asks + step - 1) / step * step;
+}
+
+/* The state of each segment's stream, row by row; told of every question, if it wants to be. */
+static void walk(const wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                 void (*asked)(void *user, int t, const float *number), void *user)
+{
+    const int32_t *starts = batch->segments.starts;
+    float number[WLMI_SUMMARY_NUMBERS];
+    for (int s = 0; s < batch->segments.count; s++) {
+        float state[WLMI_SUMMARY_STATE] = {0}, *kept = streams ? wlmi_stream_summary(streams[s], net) : NULL;
+        if (kept)
+            memcpy(state, kept, sizeof state);
+        for (int t = starts[s]; t < starts[s + 1]; t++) {
+            if (batch->measure[t])
+                wlmi_summary_take(state, batch->measure[t]);
+            if (asked && is_ask(net, batch, t, starts[s + 1])) {
+                wlmi_summary_numbers(state, number);
+                asked(user, t, number);
+            }
+        }
+        if (kept && keep)
+            memcpy(kept, state, sizeof state);
+    }
+}
+
+typedef struct reader {
+    const wlmi_net *net;
+    wlmi_summary_room *room;
+    int done;
+    float edge[WLMI_SUMMARY_NUMBERS * (WLMI_SUMMARY_MOST_PIECES + 1)];
+    float column[WLMI_SUMMARY_NUMBERS * WLMI_SUMMARY_MOST_PIECES];
+} reader;
+
+static void place(void *user, int t, const float *number)
+{
+    reader *r = user;
+    const int pieces = r->net->config.summary_pieces;
+    const size_t S = (size_t)wlmi_summary_columns(&r->net->config);
+    float *column = r->column;
+    for (int i = 0; i < WLMI_SUMMARY_NUMBERS; i++) {
+        const float *edge = r->edge + i * (pieces + 1);
+        for (int k = 0; k < pieces; k++) {
+            const float along = edge[k + 1] > edge[k] ? (number[i] - edge[k]) / (edge[k + 1] - edge[k]) : 0;
+            *column++ = along < 0 ? 0 : along > 1 ? 1 : along;
+        }
+    }
+    r->net->backend->from_float(wlmi_at(r->net->backend, r->room->columns, (size_t)r->done * S), r->column, S);
+    r->room->position[r->done++] = t + 1;
+}
+
+void wlmi_summary_read(const wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
+                       wlmi_summary_room *room)
+{
+    const wlmi_backend *b = net->backend;
+    const size_t S = (size_t)wlmi_summary_columns(&net->config), padding = (size_t)(room->rows - room->asks);
+    reader r = {.net = net, .room = room};
+    if (!room->asks) {
+        walk(net, batch, streams, keep, NULL, NULL);
+        return;
+    }
+    b->to_float(r.edge, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_EDGES)), wlmi_summary_param(net, WLMI_SUMMARY_EDGES)->count);
+    walk(net, batch, streams, keep, place, &r);
+    b->zero(wlmi_at(b, room->columns, (size_t)room->asks * S), padding * S);
+    b->to_act(room->act, room->columns, (size_t)room->rows * S);
+}
+
+static void *carve(void *block, size_t *used, size_t bytes)
+{
+    void *piece = block ? (char *)block + *used : NULL;
+    *used += (bytes + 63) & ~(size_t)63;
+    return piece;
+}
+
+size_t wlmi_summary_lay_out(const wlmi_net *net, wlmi_summary_room *room, void *block)
+{
+    const size_t real = net->backend->real_size, act = net->backend->act_size;
+    const size_t A = (size_t)room->rows, S = (size_t)wlmi_summary_columns(&net->config);
+    const size_t H = WLMI_SUMMARY_HIDDEN;
+    size_t used = 0;
+    room->position = carve(block, &used, A * sizeof *room->position);
+    room->columns = carve(block, &used, A * S * real);
+    room->act = carve(block, &used, A * S * act);
+    for (int i = 0; i < 2; i++) {
+        room->gate_up[i] = carve(block, &used, A * 2 * H * act);
+        room->hidden[i] = carve(block, &used, A * H * act);
+    }
+    return used;
+}
+
+void wlmi_summary_forward(const wlmi_net *net, wlmi_summary_room *room)
+{
+    const wlmi_backend *b = net->backend;
+    const int H = WLMI_SUMMARY_HIDDEN, A = room->rows;
+    b->matmul_forward(room->gate_up[0], room->act, wlmi_summary_param(net, WLMI_SUMMARY_IN)->weight, A, 2 * H,
+                      wlmi_summary_columns(&net->config));
+    b->swiglu_forward(room->hidden[0], room->gate_up[0], A, H);
+    b->matmul_forward(room->gate_up[1], room->hidden[0], wlmi_summary_param(net, WLMI_SUMMARY_MID)->weight, A, 2 * H, H);
+    b->swiglu_forward(room->hidden[1], room->gate_up[1], A, H);
+}
+
+/* ---------------------------------------------------------------- edges */
+
+static void put(void *user, int t, const float *number)
+{
+    float **out = user;
+    (void)t;
+    memcpy(*out, number, WLMI_SUMMARY_NUMBERS * sizeof *number);
+    *out += WLMI_SUMMARY_NUMBERS;
+}
+
+void wlmi_summary_collect(const wlmi_net *net, const wlmi_batch *batch, float *out)
+{
+    walk(net, batch, NULL, 0, put, &out);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The values at n even steps of x [count]; returns n. */
+static int take_some(const float *x, size_t count, int n, float *edge)
+{
+    for (int k = 0; k < n; k++)
+        edge[k] = x[(count - 1) * (size_t)k / (size_t)(n > 1 ? n - 1 : 1)];
+    return n;
+}
+
+/* Of x [n], which is put in order. The last edge fills what is left. */
+static void fit_one(float *x, size_t n, int pieces, float *edge)
+{
+    const int quantiles = pieces / 2 + 1;
+    int used = 1, taken;
+    size_t different = 1;
+    qsort(x, n, sizeof *x, by_size);
+    taken = take_some(x, n, quantiles, edge);
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[different - 1])
+            x[different++] = x[i];
+    taken += take_some(x, different, pieces + 1 - quantiles, edge + taken);
+    qsort(edge, (size_t)taken, sizeof *edge, by_size);
+    for (int k = 1; k < taken; k++)
+        if (edge[k] > edge[used - 1])
+            edge[used++] = edge[k];
+    for (; used <= pieces; used++)
+        edge[used] = edge[used - 1];
+}
+
+wlm_status wlmi_summary_fit(wlmi_net *net, const float *number, size_t n, wlm_error *error)
+{
+    const int pieces = net->config.summary_pieces, F = WLMI_SUMMARY_NUMBERS;
+    const wlmi_backend *b = net->backend;
+    float edge[WLMI_SUMMARY_MOST_PIECES + 1], *x = wlmi_alloc_array(n, sizeof *x);
+    if (!x)
+        return WLMI_NO_MEMORY(error);
+    for (int i = 0; n && i < F; i++) {
+        for (size_t j = 0; j < n; j++)
+            x[j] = number[j * (size_t)F + (size_t)i];
+        fit_one(x, n, pieces, edge);
+        b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_EDGES)), (size_t)i * (size_t)(pieces + 1)), edge,
+                      (size_t)pieces + 1);
+    }
+    wlmi_free(x);
+    return WLM_OK;
+}
+
+int wlmi_summary_is_fitted(const wlmi_net *net)
+{
+    const wlmi_param *edges = wlmi_summary_param(net, WLMI_SUMMARY_EDGES);
+    float edge[WLMI_SUMMARY_NUMBERS * (WLMI_SUMMARY_MOST_PIECES + 1)];
+    net->backend->to_float(edge, wlmi_value(net, edges), edges->count);
+    for (size_t i = 0; i < edges->count; i++)
+        if (edge[i] != 0)
+            return 1;
+    return 0;
+}

@@ -126,6 +126,35 @@ echo "this is no checkpoint, whatever its name" >note0
 refuse 1 "not a safetensors file" -d in -o new --init note0
 refuse 1 "." -d in -o no/such/folder/new --steps 1
 
+# A summary: what taught the rest stays; a run that is put aside goes on to the same bytes.
+refuse 2 "name it to start from" -d in -o new --summary
+judge=("$WIRELM" train -d in --init straight --summary --prompts classify=1 --hide shape --context 128 --tokens-per-batch 256
+    --threads 1 --steps 200)
+"${judge[@]}" -o judge >report 2>note || fail "a summary: $(cat note)"
+python3 - <<'PY'
+import json, struct
+def parts(path):
+    data = open(path, "rb").read()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    meta = header.pop("__metadata__")
+    return meta, {k: data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]] for k, t in header.items()}
+(before, old), (after, new) = parts("straight"), parts("judge")
+assert all(new[k] == old[k] for k in old) and len(new) == len(old) + 4, sorted(new)
+assert json.loads(after["record"]) == json.loads(before["record"])
+assert json.loads(after["tasks"])[0]["summary_share"] == .3
+PY
+"${judge[@]}" -o judged --save-every 0.01 >/dev/null 2>&1 &
+pid=$!
+await judged.resume $pid
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+[ ! -e judged.resume ] || "${judge[@]}" -o judged --resume >/dev/null 2>note || fail "resume of a summary: $(cat note)"
+cmp judge judged || fail "a summary killed and resumed is not the same as straight"
+refuse 2 "no longer fit it" -d in -o new --init judge
+"$WIRELM" calibrate -m judge -d in -o chosen >report 2>note || fail "calibrate with a summary: $(cat note)"
+python3 -c 'import json; s = json.load(open("report"))["tasks"][0]["summary"]; assert s["loss"] <= min(s["loss_own"], s["loss_summary"]), s'
+
 # Unit capture: of itself trains plain prompts, also on labelled flows; the checkpoint tells, and --init inherits it.
 few=(--context 128 --tokens-per-batch 256 --threads 1 --steps 2)
 "$WIRELM" train -d in -o capture --unit capture "${few[@]}" >report 2>note || fail "unit capture: $(cat note)"

@@ -1,5 +1,5 @@
-/* extend.c: a net is given embeddings that it was made without. Their rows are zero, so that it answers as before until
- * it is taught. */
+/* extend.c: a net is given embeddings that it was made without, of zeros, so that it answers as before until it is
+ * taught; and a summary, or loses it. */
 #include <string.h>
 
 #include "model/params.h"
@@ -15,58 +15,77 @@ static wlm_status rows_wanted(int *rows, int wanted, const char *of, wlm_error *
     return WLM_OK;
 }
 
-/* Both have their parameters in the same order; `grown` has some more. */
-static void copy_values(wlmi_net *grown, const wlmi_net *net)
+/* Of parameters that both have. */
+static void copy_values(wlmi_net *to, const wlmi_net *from)
 {
-    const wlmi_backend *b = net->backend;
-    for (int i = 0, j = 0; j < net->params; i++)
-        if (!strcmp(grown->param[i].name, net->param[j].name)) {
-            b->zero(wlmi_value(grown, &grown->param[i]), grown->param[i].count);
-            b->add(wlmi_value(grown, &grown->param[i]), wlmi_value(net, &net->param[j]), net->param[j].count);
-            j++;
-        }
+    const wlmi_backend *b = from->backend;
+    for (int i = 0; i < to->params; i++)
+        for (int j = 0; j < from->params; j++)
+            if (!strcmp(to->param[i].name, from->param[j].name)) {
+                b->zero(wlmi_value(to, &to->param[i]), to->param[i].count);
+                b->add(wlmi_value(to, &to->param[i]), wlmi_value(from, &from->param[j]), from->param[j].count);
+            }
 }
 
 /* It says nothing while its tasks' shares are 0; of zeros it could not learn. */
-static wlm_status begin_summary(const wlmi_net *grown, const wlmi_net *net, uint64_t seed, wlm_error *error)
+static wlm_status begin_summary(const wlmi_net *made, const wlmi_net *net, uint64_t seed, wlm_error *error)
 {
-    for (int i = 0; grown->config.summary_pieces > net->config.summary_pieces && i < WLMI_SUMMARY_SLOTS; i++) {
-        const wlmi_param *p = wlmi_summary_param(grown, (wlmi_summary_slot)i);
+    for (int i = 0; made->config.summary_pieces > net->config.summary_pieces && i < WLMI_SUMMARY_SLOTS; i++) {
+        const wlmi_param *p = wlmi_summary_param(made, (wlmi_summary_slot)i);
         if (!p->fixed)
-            WLMI_TRY(wlmi_init_normal(grown, wlmi_value(grown, p), p->count, p->deviation, seed, p->name, error));
+            WLMI_TRY(wlmi_init_normal(made, wlmi_value(made, p), p->count, p->deviation, seed, p->name, error));
     }
     return WLM_OK;
 }
 
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed, wlm_error *error)
+/* The net becomes one of this configuration, with its tasks and all values that it can keep. */
+static wlm_status become(wlmi_net *net, const wlmi_config *config, uint64_t seed, wlm_error *error)
 {
-    wlmi_config config = net->config;
-    wlmi_net *grown, old;
+    wlmi_net *made, old;
     wlm_status status;
-    WLMI_TRY(rows_wanted(&config.packet_rows, packet_rows, "segments", error));
-    WLMI_TRY(rows_wanted(&config.role_rows, role_rows, "roles", error));
-    WLMI_TRY(rows_wanted(&config.summary_pieces, summary_pieces, "a summary", error));
-    WLMI_TRY(rows_wanted(&config.summary_labels, summary_pieces ? wlmi_summary_labels(net) : 0, "tasks and labels", error));
-    WLMI_TRY(wlmi_net_make(&grown, &config, net->backend, error));
-    status = wlmi_net_add_rows(grown, grown->rows, net->rows - grown->rows, error);
+    WLMI_TRY(wlmi_net_make(&made, config, net->backend, error));
+    status = wlmi_net_add_rows(made, made->rows, net->rows - made->rows, error);
     if (status == WLM_OK) {
-        copy_values(grown, net);
-        status = begin_summary(grown, net, seed, error);
+        copy_values(made, net);
+        status = begin_summary(made, net, seed, error);
     }
     if (status == WLM_OK) {
-        wlmi_net_refresh(grown);
+        wlmi_net_refresh(made);
         status = net->backend->status(error);
     }
     if (status == WLM_OK) {
         old = *net;
-        *net = *grown;
+        *net = *made;
         net->record = old.record;
         net->task = old.task;
         net->tasks = old.tasks;
-        *grown = old;
-        grown->task = NULL;
-        grown->tasks = 0;
+        *made = old;
+        made->task = NULL;
+        made->tasks = 0;
     }
-    wlmi_net_free(grown);
+    wlmi_net_free(made);
     return status;
+}
+
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed,
+                           wlm_error *error)
+{
+    wlmi_config config = net->config;
+    WLMI_TRY(rows_wanted(&config.packet_rows, packet_rows, "segments", error));
+    WLMI_TRY(rows_wanted(&config.role_rows, role_rows, "roles", error));
+    WLMI_TRY(rows_wanted(&config.summary_pieces, summary_pieces, "a summary", error));
+    WLMI_TRY(rows_wanted(&config.summary_labels, summary_pieces ? wlmi_summary_labels(net) : 0, "tasks and labels",
+                         error));
+    return become(net, &config, seed, error);
+}
+
+wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error)
+{
+    wlmi_config config = net->config;
+    if (!config.summary_pieces)
+        return WLM_OK;
+    config.summary_pieces = config.summary_labels = 0;
+    for (int t = 0; t < net->tasks; t++)
+        net->task[t].summary_share = 0;
+    return become(net, &config, 0, error);
 }

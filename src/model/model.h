@@ -171,6 +171,8 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
  * taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
 wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed,
                            wlm_error *error);
+/* Takes the summary away, which was made for the rest as it is. Drops grad. */
+wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);

@@ -166,10 +166,7 @@ static wlm_status load_net(wlmi_run *run, wlm_error *error)
     if (o->codec && strcmp(o->codec, codec->name))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET, "made with codec '%s', not '%s'", codec->name,
                          o->codec);
-    if (run->net->config.summary_pieces && !o->summary)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET,
-                         "it has a summary, which would no longer fit it; start from the model before that");
-    return WLM_OK;
+    return o->summary ? WLM_OK : wlmi_net_forget_summary(run->net, error);
 }
 
 static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *error)

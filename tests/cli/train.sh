@@ -151,7 +151,9 @@ kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 [ ! -e judged.resume ] || "${judge[@]}" -o judged --resume >/dev/null 2>note || fail "resume of a summary: $(cat note)"
 cmp judge judged || fail "a summary killed and resumed is not the same as straight"
-refuse 2 "no longer fit it" -d in -o new --init judge
+"$WIRELM" train -d in -o onward --init judge "${train[@]:4}" --steps 1 >/dev/null 2>note || fail "onward: $(cat note)"
+"$WIRELM" train -d in -o beside --init straight "${train[@]:4}" --steps 1 >/dev/null 2>note || fail "beside: $(cat note)"
+cmp onward beside || fail "a model's summary goes along when the rest is trained"
 "$WIRELM" calibrate -m judge -d in -o chosen >report 2>note || fail "calibrate with a summary: $(cat note)"
 python3 -c 'import json; s = json.load(open("report"))["tasks"][0]["summary"]; assert s["loss"] <= min(s["loss_own"], s["loss_summary"]), s'
 

@@ -320,10 +320,15 @@ static void a_summary_is_taught_to_a_model_that_is_there(void **state)
     }
     wlm_model_free(old);
     wlm_model_free(model);
-    o.out = test_path("judging-no-more");
+    o.out = test_path("judging-no-more"); /* when the rest is trained it does not go along */
     o.init = out;
     o.summary = 0;
-    expect_refused(&o, WLM_ERR_ARGUMENT, "no longer fit");
+    o.steps = 2;
+    assert_ok(wlm_train(&o, NULL, &error), &error);
+    assert_ok(wlm_model_load(&model, o.out, 1, &error), &error);
+    assert_int_equal(model->net->config.summary_pieces, 0);
+    assert_true(model->net->task->summary_share == 0);
+    wlm_model_free(model);
 }
 
 static void what_makes_no_sense_is_refused(void **state)

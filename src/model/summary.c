@@ -1,4 +1,4 @@
-/* summary.c: what a stream's measures add up to, as columns that are multiplied by a matrix. */
+/* summary.c: what a stream's measures add up to, and what a network of its own makes of that. */
 #include "model/summary.h"
 
 #include <math.h>
@@ -187,18 +187,19 @@ void wlmi_summary_read(const wlmi_net *net, const wlmi_batch *batch, wlmi_stream
 {
     const wlmi_backend *b = net->backend;
     const size_t S = (size_t)wlmi_summary_columns(&net->config), padding = (size_t)(room->rows - room->asks);
+    const wlmi_param *edges = wlmi_summary_param(net, WLMI_SUMMARY_EDGES);
     reader r = {.net = net, .room = room};
     if (!room->asks) {
         walk(net, batch, streams, keep, NULL, NULL);
         return;
     }
-    b->to_float(r.edge, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_EDGES)), wlmi_summary_param(net, WLMI_SUMMARY_EDGES)->count);
+    b->to_float(r.edge, wlmi_value(net, edges), edges->count);
     walk(net, batch, streams, keep, place, &r);
     b->zero(wlmi_at(b, room->columns, (size_t)room->asks * S), padding * S);
     b->to_act(room->act, room->columns, (size_t)room->rows * S);
 }
 
-static void *carve(void *block, size_t *used, size_t bytes)
+void *wlmi_summary_carve(void *block, size_t *used, size_t bytes)
 {
     void *piece = block ? (char *)block + *used : NULL;
     *used += (bytes + 63) & ~(size_t)63;
@@ -211,12 +212,12 @@ size_t wlmi_summary_lay_out(const wlmi_net *net, wlmi_summary_room *room, void *
     const size_t A = (size_t)room->rows, S = (size_t)wlmi_summary_columns(&net->config);
     const size_t H = WLMI_SUMMARY_HIDDEN;
     size_t used = 0;
-    room->position = carve(block, &used, A * sizeof *room->position);
-    room->columns = carve(block, &used, A * S * real);
-    room->act = carve(block, &used, A * S * act);
+    room->position = wlmi_summary_carve(block, &used, A * sizeof *room->position);
+    room->columns = wlmi_summary_carve(block, &used, A * S * real);
+    room->act = wlmi_summary_carve(block, &used, A * S * act);
     for (int i = 0; i < 2; i++) {
-        room->gate_up[i] = carve(block, &used, A * 2 * H * act);
-        room->hidden[i] = carve(block, &used, A * H * act);
+        room->gate_up[i] = wlmi_summary_carve(block, &used, A * 2 * H * act);
+        room->hidden[i] = wlmi_summary_carve(block, &used, A * H * act);
     }
     return used;
 }
@@ -253,26 +254,25 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The values at n even steps of x [count]; returns n. */
-static int take_some(const float *x, size_t count, int n, float *edge)
+/* edge [n]: the values at even steps of x [count]. */
+static void take_some(const float *x, size_t count, int n, float *edge)
 {
     for (int k = 0; k < n; k++)
         edge[k] = x[(count - 1) * (size_t)k / (size_t)(n > 1 ? n - 1 : 1)];
-    return n;
 }
 
 /* Of x [n], which is put in order. The last edge fills what is left. */
 static void fit_one(float *x, size_t n, int pieces, float *edge)
 {
-    const int quantiles = pieces / 2 + 1;
-    int used = 1, taken;
+    const int quantiles = pieces / 2 + 1, taken = pieces + 1;
+    int used = 1;
     size_t different = 1;
     qsort(x, n, sizeof *x, by_size);
-    taken = take_some(x, n, quantiles, edge);
+    take_some(x, n, quantiles, edge);
     for (size_t i = 1; i < n; i++)
         if (x[i] > x[different - 1])
             x[different++] = x[i];
-    taken += take_some(x, different, pieces + 1 - quantiles, edge + taken);
+    take_some(x, different, taken - quantiles, edge + quantiles);
     qsort(edge, (size_t)taken, sizeof *edge, by_size);
     for (int k = 1; k < taken; k++)
         if (edge[k] > edge[used - 1])
@@ -285,6 +285,7 @@ wlm_status wlmi_summary_fit(wlmi_net *net, const float *number, size_t n, wlm_er
 {
     const int pieces = net->config.summary_pieces, F = WLMI_SUMMARY_NUMBERS;
     const wlmi_backend *b = net->backend;
+    wlmi_real *edges = wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_EDGES));
     float edge[WLMI_SUMMARY_MOST_PIECES + 1], *x = wlmi_alloc_array(n, sizeof *x);
     if (!x)
         return WLMI_NO_MEMORY(error);
@@ -292,8 +293,7 @@ wlm_status wlmi_summary_fit(wlmi_net *net, const float *number, size_t n, wlm_er
         for (size_t j = 0; j < n; j++)
             x[j] = number[j * (size_t)F + (size_t)i];
         fit_one(x, n, pieces, edge);
-        b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_EDGES)), (size_t)i * (size_t)(pieces + 1)), edge,
-                      (size_t)pieces + 1);
+        b->from_float(wlmi_at(b, edges, (size_t)i * (size_t)(pieces + 1)), edge, (size_t)pieces + 1);
     }
     wlmi_free(x);
     return WLM_OK;

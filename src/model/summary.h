@@ -2,7 +2,8 @@
  * means, deviations and extremes of sizes and gaps, by direction, and the first packets one by one. A sequence model has
  * to learn to count and to average from few labelled flows; this need not. Where a model asks for a label, the numbers
  * so far become columns, each number by its place between values that training data had (piecewise linear encoding:
- * Gorishniy et al., 2022); two hidden layers (SwiGLU) take them to logits of its own. What the model says is (1 - share) its own logits + share those, by task. */
+ * Gorishniy et al., 2022); two hidden layers (SwiGLU) take them to logits of its own. What the model says is
+ * (1 - share) its own logits + share those, by task. */
 #ifndef WLMI_SUMMARY_H
 #define WLMI_SUMMARY_H
 
@@ -48,6 +49,8 @@ typedef struct wlmi_summary_room {
     wlmi_act *gate_up[2], *hidden[2]; /* [rows,2H], [rows,H] of either layer */
 } wlmi_summary_room;
 
+/* The next piece of a block, or NULL while it is only measured; *used moves behind it. */
+void *wlmi_summary_carve(void *block, size_t *used, size_t bytes);
 /* Lays it out, its `rows` being set, at the beginning of block, or, NULL, tells how many bytes that takes. */
 size_t wlmi_summary_lay_out(const wlmi_net *net, wlmi_summary_room *room, void *block);
 /* L, as the net has tasks now: a summary knows those that there were when it was made. */

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "model/summary.h"
 #include "task/facts.h"
 #include "task/handle.h"
-#include "model/summary.h"
 #include "task/summary_fit.h"
 
 static const char default_preset[] = "trafficgpt-nano";

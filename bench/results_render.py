@@ -2,6 +2,7 @@
 import json, os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+KEPT = os.path.join(ROOT, "bench/measured")
 TASKS = {"service": "pretrain", **{t: t for t in "device vpn malware dnstunnel industrial mining webshell".split()}}
 ALTERATIONS = "nat midstream snap128 oneway snap96 sample10 loss1 reorder jitter noname offload".split()
 FEW = ("malware", "device")
@@ -95,6 +96,22 @@ def mean(values):
     return sum(values) / len(values) if values else None
 
 
+def shortened(x):
+    """To six digits."""
+    if isinstance(x, dict):
+        return {k: shortened(v) for k, v in x.items()}
+    if isinstance(x, list):
+        return [shortened(v) for v in x]
+    return float(f"{x:.6g}") if isinstance(x, float) else x
+
+
+def keep(folder, name, got):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".json"), "w") as f:
+        json.dump(shortened(got), f, separators=(",", ":"))
+        f.write("\n")
+
+
 def above(value, bar):
     return None if value is None or bar is None else value > bar
 
@@ -111,15 +128,20 @@ class Page:
         self.a, self.lines, self.verdicts, self.commands = a, [], [], {}
 
     def load(self, name):
-        path = os.path.join(self.a.out, self.a.split, name + ".json")
-        if not os.path.exists(path):
-            return None
-        with open(path) as f:
-            got = json.load(f)
-        if got["model"] not in ("", self.model):
-            return None
-        self.commands.setdefault(name.split("-")[0], got["commands"])
-        return got["result"]
+        """What OUT has, which is kept too; else what was kept."""
+        for folder in (self.a.out, KEPT):
+            path = os.path.join(folder, self.a.split, name + ".json")
+            if not os.path.exists(path):
+                continue
+            with open(path) as f:
+                got = json.load(f)
+            if got["model"] not in ("", self.model):
+                continue
+            if folder != KEPT:
+                keep(os.path.join(KEPT, self.a.split), name, got)
+            self.commands.setdefault(name.split("-")[0], got["commands"])
+            return got["result"]
+        return None
 
     def run(self, name, hide="ids"):
         """One policy's report of an evaluation."""
@@ -369,9 +391,7 @@ def size(page):
 def ablation(page):
     """A table for each folder: bits per captured byte, and what a row cost."""
     for name, title in (("sample", "the sample"), ("part1", "part 1 of the corpus")):
-        path = os.path.join(page.a.out, f"ablate-{name}.jsonl")
-        done = [json.loads(line) for line in open(path)] if os.path.exists(path) else []
-        by = {(r["heads"], r["roles"], r["codec"]): r for r in done}
+        by = {(r["heads"], r["roles"], r["codec"]): r for r in page.load(f"ablate-{name}") or []}
         rows = []
         for heads, roles in dict.fromkeys(k[:2] for k in by):
             row = [heads, "yes" if roles else "no"]
@@ -380,7 +400,6 @@ def ablation(page):
                 row += [number(r.get("bits_per_byte")), at(r, "train_tokens_per_s") and round(r["train_tokens_per_s"]),
                         at(r, "activation_bytes") and round(r["activation_bytes"] / 2**20)]
             rows.append(row)
-        page.load(f"ablate-{name}")
         page.section(f"Ablation on {title}", (["heads", "roles", "`bytes`: bits per byte", "tokens/s", "MiB",
                                             "`fields`: bits per byte", "tokens/s", "MiB"], rows))
 

@@ -98,8 +98,9 @@ typedef struct wlm_calibrate_options {
 WLM_API wlm_calibrate_options wlm_calibrate_options_default(void);
 /* Gives each of the tasks a temperature, that which minimises the negative log-likelihood of the flows' labels (a
  * little smoothed: docs/EVALUATE.md), and a threshold for "unknown": the give_up quantile of right answers' confidence
- * at that temperature; and, of a model with a summary, its share. They hold for the loaded model, and are saved with it. *json: what was chosen, for each task.
- * On failure the model is as it was. */
+ * at that temperature; and, of a model with a summary, its share: once for policies that show headers, as asked for, and
+ * once for `shape` where the model knows that. They hold for the loaded model, and are saved with it. *json: what was
+ * chosen, for each task and policy. On failure the model is as it was. */
 WLM_API wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options, char **json,
                                  wlm_error *error);
 

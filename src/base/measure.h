@@ -1,24 +1,51 @@
 /* measure.h: what a token says in numbers, beside itself, for models to add up (model/summary.h). A length that is spelt
- * in digits looks like no other length, and one that is told as "the same" names none. A token has one measure at most:
- *   the last token of a packet's time: nanoseconds since the packet before;
- *   the last token of its length: payload bytes (a raw packet's captured bytes), by direction. */
+ * in digits looks like no other length, one that is told as "the same" names none, and what a header has as predicted
+ * takes no token at all. A token has one measure at most, never negative; 0: it has none.
+ *   The last token of a packet's time: nanoseconds since the packet before.
+ *   The last token of its length: the packet's size, direction and header. */
 #ifndef WLMI_MEASURE_H
 #define WLMI_MEASURE_H
 
 #include <stdint.h>
 
-enum { WLMI_MEASURE_GAP = 1, WLMI_MEASURE_FORWARD, WLMI_MEASURE_BACKWARD };
+enum { WLMI_MEASURE_GAP = 1, WLMI_MEASURE_FORWARD, WLMI_MEASURE_BACKWARD }; /* the lowest two bits */
 
-/* 0: the token has none. */
+/* A packet in numbers; what its headers do not have is 0, as all of a raw packet's but its size. */
+typedef struct wlmi_measured {
+    int backward;
+    uint32_t length;  /* payload bytes, of a raw packet captured bytes; 262,143 stands for more too */
+    uint32_t ttl;     /* hop limit */
+    uint32_t flags;   /* TCP: CWR to FIN */
+    uint32_t window;  /* TCP: as the field has it */
+    uint32_t options; /* TCP: words of options, 0 to 10 */
+    uint32_t scale;   /* TCP: 1 + window scale where the packet has that option; 15 stands for more too */
+    int is_ip6, keeps_whole, has_id; /* IPv4: don't fragment; identification is not 0 */
+} wlmi_measured;
+
 static inline int64_t wlmi_measure_gap(int64_t ns)
 {
     const int64_t most = INT64_MAX >> 2;
     return (ns < 0 ? 0 : ns > most ? most : ns) * 4 + WLMI_MEASURE_GAP;
 }
 
-static inline int64_t wlmi_measure_length(int backward, uint32_t bytes)
+static inline int64_t wlmi_measure_packet(const wlmi_measured *p)
 {
-    return (int64_t)bytes * 4 + (backward ? WLMI_MEASURE_BACKWARD : WLMI_MEASURE_FORWARD);
+    const uint64_t length = p->length < 0x3ffff ? p->length : 0x3ffff, scale = p->scale < 15 ? p->scale : 15;
+    return (int64_t)((uint64_t)(p->backward ? WLMI_MEASURE_BACKWARD : WLMI_MEASURE_FORWARD) | length << 2 |
+                     (uint64_t)(p->ttl & 255) << 20 | (uint64_t)(p->flags & 255) << 28 |
+                     (uint64_t)(p->window & 65535) << 36 | (uint64_t)(p->options & 15) << 52 | scale << 56 |
+                     (uint64_t)(p->is_ip6 != 0) << 60 | (uint64_t)(p->keeps_whole != 0) << 61 |
+                     (uint64_t)(p->has_id != 0) << 62);
+}
+
+/* Of a measure that is a packet's. */
+static inline wlmi_measured wlmi_measured_packet(int64_t measure)
+{
+    const uint64_t m = (uint64_t)measure;
+    return (wlmi_measured){.backward = (m & 3) == WLMI_MEASURE_BACKWARD, .length = m >> 2 & 0x3ffff,
+                           .ttl = m >> 20 & 255, .flags = m >> 28 & 255, .window = m >> 36 & 65535,
+                           .options = m >> 52 & 15, .scale = m >> 56 & 15, .is_ip6 = m >> 60 & 1,
+                           .keeps_whole = m >> 61 & 1, .has_id = m >> 62 & 1};
 }
 
 #endif

@@ -69,10 +69,8 @@ wlm_status wlmi_net_average(wlmi_net *net, const wlmi_net *other, double share, 
             mine[i] = (float)((double)mine[i] + share * ((double)theirs[i] - (double)mine[i]));
         net->backend->from_float(value, mine, n);
     }
-    for (int i = 0; i < net->tasks; i++) {
-        net->task[i].temperature = 1;
-        net->task[i].threshold = 0;
-    }
+    for (int i = 0; i < net->tasks; i++)
+        wlmi_task_uncalibrate(&net->task[i], net->config.summary_pieces > 0);
     wlmi_net_refresh(net);
     return WLM_OK;
 }

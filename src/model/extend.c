@@ -86,6 +86,6 @@ wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error)
         return WLM_OK;
     config.summary_pieces = config.summary_labels = 0;
     for (int t = 0; t < net->tasks; t++)
-        net->task[t].summary_share = 0;
+        wlmi_task_uncalibrate(&net->task[t], 0);
     return become(net, &config, 0, error);
 }

@@ -403,14 +403,10 @@ typedef struct call {
     int parts;
 } call;
 
-/* The share that the summary has in the logits of these columns. */
+/* The share that the summary has in a part's logits: none where labels came that it does not know. */
 static double summary_share(const wlmi_net *net, const wlmi_logits *part)
 {
-    const int known = net->config.summary_pieces && wlmi_summary_labels(net) == net->config.summary_labels;
-    for (int t = 0; known && t < net->tasks; t++)
-        if (part->first == net->task[t].row + 1)
-            return net->task[t].summary_share;
-    return 0;
+    return net->config.summary_pieces && wlmi_summary_labels(net) == net->config.summary_labels ? part->summary_share : 0;
 }
 
 /* The question that is answered at this row, or -1. */
@@ -544,7 +540,7 @@ wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_st
 wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                            const int32_t *positions, int n, int first, int last, float *out, wlm_error *error)
 {
-    const wlmi_logits all = {n, first, last, out};
+    const wlmi_logits all = {n, first, last, out, 0};
     return wlmi_net_logits_parts(net, batch, streams, keep, positions, &all, 1, error);
 }
 

@@ -123,6 +123,15 @@ wlm_status wlmi_config_from_json(wlmi_config *config, const json_t *json, wlm_er
 
 /* ---------------------------------------------------------------- tasks */
 
+static const char *const calibration_key[WLMI_SHOWN] = {"calibration", "calibration_shape"};
+
+static void put_calibration(json_t *task, const char *key, const wlmi_calibration *c)
+{
+    if (c->temperature != 1 || c->threshold > 0 || c->summary_share > 0)
+        json_object_set_new(task, key, json_pack("{s:f, s:f, s:f}", "temperature", c->temperature, "threshold",
+                                                 c->threshold, "summary_share", c->summary_share));
+}
+
 json_t *wlmi_tasks_to_json(const wlmi_net *net)
 {
     json_t *root = json_array();
@@ -139,11 +148,8 @@ json_t *wlmi_tasks_to_json(const wlmi_net *net)
         }
         entry = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", task->name, "labels", labels, "flows", flows,
                           "flows_cut", cut, "port", port, "proto", proto, "ports", wlmi_ports_to_json(task));
-        if (task->temperature != 1 || task->threshold > 0)
-            json_object_set_new(entry, "calibration", json_pack("{s:f, s:f}", "temperature", task->temperature,
-                                                                "threshold", task->threshold));
-        if (task->summary_share > 0)
-            json_object_set_new(entry, "summary_share", json_real(task->summary_share));
+        for (int i = 0; i < WLMI_SHOWN; i++)
+            put_calibration(entry, calibration_key[i], &task->calibration[i]);
         json_array_append_new(root, entry);
     }
     return root;
@@ -159,20 +165,19 @@ static uint64_t fact(const json_t *task, size_t which, size_t label)
     return (uint64_t)json_integer_value(json_array_get(json_object_get(task, facts[which].key), label));
 }
 
-/* Both as they are without calibration where there is none; 0: they make no sense. */
-static int get_calibration(const json_t *task, double *temperature, double *threshold)
+static int is_between(const json_t *json, double low, double high)
 {
-    const json_t *json = json_object_get(task, "calibration");
-    const json_t *t = json_object_get(json, "temperature"), *u = json_object_get(json, "threshold");
-    *temperature = json ? json_number_value(t) : 1;
-    *threshold = json_number_value(u);
-    return !json || (json_is_number(t) && json_is_number(u) && *temperature >= 1e-3 && *temperature <= 1e3 &&
-                     *threshold >= 0 && *threshold <= 1);
+    return json_is_number(json) && json_number_value(json) >= low && json_number_value(json) <= high;
 }
 
-static double get_summary_share(const json_t *task)
+/* As without calibration where there is none; 0: it makes no sense. */
+static int get_calibration(const json_t *task, int shown, wlmi_calibration *c)
 {
-    return json_number_value(json_object_get(task, "summary_share"));
+    const json_t *json = json_object_get(task, calibration_key[shown]);
+    const json_t *t = json_object_get(json, "temperature"), *u = json_object_get(json, "threshold");
+    const json_t *share = json_object_get(json, "summary_share");
+    *c = (wlmi_calibration){json ? json_number_value(t) : 1, json_number_value(u), json_number_value(share)};
+    return !json || (is_between(t, 1e-3, 1e3) && is_between(u, 0, 1) && (!share || is_between(share, 0, 1)));
 }
 
 static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *error)
@@ -180,13 +185,12 @@ static wlm_status check_task(const json_t *task, uint64_t *rows, wlm_error *erro
     const char *name = json_string_value(json_object_get(task, "name"));
     const json_t *labels = json_object_get(task, "labels");
     size_t count = json_array_size(labels);
-    double temperature, threshold;
+    wlmi_calibration unused;
     if (!name)
         return bad(error, "a task's value", "name");
-    if (!get_calibration(task, &temperature, &threshold))
-        return bad(error, "a task's value", "calibration");
-    if (!(get_summary_share(task) >= 0 && get_summary_share(task) <= 1))
-        return bad(error, "a task's value", "summary_share");
+    for (int i = 0; i < WLMI_SHOWN; i++)
+        if (!get_calibration(task, i, &unused))
+            return bad(error, "a task's value", calibration_key[i]);
     if (!json_is_array(labels) || count > WLMI_MAX_LABELS)
         return bad(error, "a task's value", "labels");
     for (size_t i = 0; i < count; i++)
@@ -238,8 +242,8 @@ wlm_status wlmi_tasks_from_json(wlmi_net *net, const json_t *json, wlm_error *er
         task = &net->task[net->tasks - 1];
         if (net->tasks != (int)t + 1 || task->labels != (int)count)
             return bad(error, "a task's or label's name, said twice,", "tasks");
-        get_calibration(entry, &task->temperature, &task->threshold);
-        task->summary_share = get_summary_share(entry);
+        for (int shown = 0; shown < WLMI_SHOWN; shown++)
+            get_calibration(entry, shown, &task->calibration[shown]);
         for (size_t i = 0; i < count; i++) {
             task->flows[i] = fact(entry, 0, i);
             task->flows_cut[i] = fact(entry, 1, i);

@@ -70,6 +70,15 @@ typedef struct wlmi_ports { /* of one label */
     wlmi_port_row row[WLMI_PORTS_MOST];
 } wlmi_ports;
 
+/* How a task's logits become answers: probabilities are softmax(logits / temperature), and below the threshold they say
+ * 'unknown'. 1, 0, 0: not calibrated. */
+typedef struct wlmi_calibration {
+    double temperature, threshold;
+    double summary_share; /* of the summary's logits (summary.h); 0: the model's own alone */
+} wlmi_calibration;
+
+enum { WLMI_SHOWN_HEADERS, WLMI_SHOWN_SHAPE, WLMI_SHOWN }; /* headers as a policy leaves them; sizes and times alone */
+
 typedef struct wlmi_task {
     char *name;
     int labels;
@@ -81,10 +90,13 @@ typedef struct wlmi_task {
     uint16_t *port;      /* most common server port, 0 where none has a fifth of the flows */
     uint8_t *proto;      /* 6 or 17, the more common */
     wlmi_ports *ports;   /* no rows: not known, as in checkpoints from before there were any */
-    /* Calibration: labels are softmax(logits / temperature), and 'unknown' below the threshold. 1 and 0: none. */
-    double temperature, threshold;
-    double summary_share; /* of the summary's logits (summary.h); 0: the model's own alone */
+    wlmi_calibration calibration[WLMI_SHOWN]; /* by what is shown of flows: see wlmi_task_calibration() */
 } wlmi_task;
+
+static inline wlmi_calibration *wlmi_task_calibration(wlmi_task *task, wlm_hide hide)
+{
+    return &task->calibration[hide == WLM_HIDE_SHAPE ? WLMI_SHOWN_SHAPE : WLMI_SHOWN_HEADERS];
+}
 
 /* One parameter tensor inside the flat parameter buffer. First values are normal with `deviation`, or, where that is
  * 0, uniform in [low, high]. */
@@ -175,6 +187,8 @@ wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int su
 wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */
 int wlmi_task_find_label(const wlmi_task *task, const char *label);
+/* As of a model that was not calibrated. has_summary: which then has a fixed share. */
+void wlmi_task_uncalibrate(wlmi_task *task, int has_summary);
 wlm_status wlmi_net_train_memory(wlmi_net *net, wlm_error *error);
 /* Makes the matrices ready for products again after their values have changed. A failure is for the backend's status()
  * to tell, as that of an op is. */
@@ -232,6 +246,7 @@ wlm_status wlmi_net_logits(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *
 typedef struct wlmi_logits {
     int n, first, last;
     float *out; /* [n, last-first] */
+    double summary_share; /* of the summary's logits, at questions whose labels the columns are */
 } wlmi_logits;
 wlm_status wlmi_net_logits_parts(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, int keep,
                                  const int32_t *positions, const wlmi_logits *part, int parts, wlm_error *error);

@@ -1,6 +1,6 @@
 /* summary.h: a second opinion about a flow's label, from what its measures (base/measure.h) add up to: counts, sums,
- * means, deviations and extremes of sizes and gaps, by direction, and the first packets one by one. A sequence model has
- * to learn to count and to average from few labelled flows; this need not. Where a model asks for a label, the numbers
+ * means, deviations and extremes of sizes and gaps, by direction, the first packets one by one, flags counted, and the
+ * rest of either direction's first and last header. A sequence model has to learn to count and to average from few labelled flows; this need not. Where a model asks for a label, the numbers
  * so far become columns, each number by its place between values that training data had (piecewise linear encoding:
  * Gorishniy et al., 2022); two hidden layers (SwiGLU) take them to logits of its own. What the model says is
  * (1 - share) its own logits + share those, by task. */
@@ -16,8 +16,9 @@ enum {
     WLMI_SUMMARY_FIRST = 16,   /* packets that are told one by one */
     WLMI_SUMMARY_SERIES = 8,   /* sizes of all, forward, backward packets; of those not empty either way; gaps: all, and
                                 * between packets of one direction */
-    WLMI_SUMMARY_STATE = 8 + 5 * WLMI_SUMMARY_SERIES + 2 * WLMI_SUMMARY_FIRST,
-    WLMI_SUMMARY_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST /* F */
+    WLMI_SUMMARY_HEADER = 16, /* numbers from the headers of either direction */
+    WLMI_SUMMARY_STATE = 8 + 5 * WLMI_SUMMARY_SERIES + 2 * WLMI_SUMMARY_FIRST + 2 * WLMI_SUMMARY_HEADER,
+    WLMI_SUMMARY_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST + 1 + 2 * WLMI_SUMMARY_HEADER /* F */
 };
 
 /* Its parameters, before the embedding of rows. */

@@ -13,6 +13,12 @@ int wlmi_net_find_task(const wlmi_net *net, const char *name)
     return -1;
 }
 
+void wlmi_task_uncalibrate(wlmi_task *task, int has_summary)
+{
+    for (int i = 0; i < WLMI_SHOWN; i++)
+        task->calibration[i] = (wlmi_calibration){1, 0, has_summary ? .3 : 0};
+}
+
 int wlmi_task_find_label(const wlmi_task *task, const char *label)
 {
     for (int i = 0; i < task->labels; i++)
@@ -139,7 +145,7 @@ static wlm_status copy_new_labels(wlmi_task *task, const char *const *labels, in
 
 static wlm_status append_task(wlmi_net *net, const char *name, uint64_t seed, wlm_error *error)
 {
-    wlmi_task *grown, made = {.temperature = 1};
+    wlmi_task *grown, made = {0};
     int row = net->rows;
     if (net->tasks == WLMI_MAX_TASKS)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "a model has at most %d tasks", WLMI_MAX_TASKS);
@@ -152,6 +158,7 @@ static wlm_status append_task(wlmi_net *net, const char *name, uint64_t seed, wl
     made.row = row;
     if (!made.name)
         return WLMI_NO_MEMORY(error);
+    wlmi_task_uncalibrate(&made, 0);
     net->task[net->tasks++] = made;
     return init_row(net, row, seed, name, "", error);
 }

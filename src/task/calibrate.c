@@ -10,20 +10,20 @@
 
 enum { SHARE_STEPS = 20 };
 
-typedef struct found { /* for a task of the model */
+typedef struct found { /* for a task of the model, as flows are shown */
     int there;
-    double temperature, threshold;
-    double share; /* of the summary */
-    double loss, loss_own, loss_summary; /* nats a flow: as chosen, and of either alone */
+    wlmi_calibration calibration;
+    double loss, loss_own, loss_summary; /* nats a flow: as chosen, and of either opinion alone */
 } found;
 
 typedef struct run {
     wlm_model *model;
     const wlm_calibrate_options *options;
-    wlmi_view view;
+    wlmi_view view[WLMI_SHOWN]; /* as asked; and by shape alone, if the model knows that too */
+    int views;
     wlmi_cohort all;     /* every folder; not joined */
     const char **path;   /* [folders]: those of the task at hand */
-    found *found;        /* [tasks] */
+    found (*found)[WLMI_SHOWN]; /* [tasks, views] */
     json_t *rows;
     uint64_t done;
     double start_s;
@@ -53,37 +53,34 @@ static double error_of(const double *confidence, const wlmi_sample *s)
 }
 
 /* What the choice means on the flows that it was made on. */
-static json_t *row(const run *r, int task, const wlmi_sample *s)
+static json_t *row(const run *r, int task, const wlmi_view *view, const found *f, const wlmi_sample *s)
 {
-    const found *f = &r->found[task];
+    const wlmi_calibration *c = &f->calibration;
     size_t right = 0, kept = 0, kept_right = 0, n = s->picks.count;
+    json_t *said;
     for (size_t i = 0; i < n; i++) {
-        int keep = s->calibrated[i] >= f->threshold;
+        int keep = s->calibrated[i] >= c->threshold;
         right += s->right[i];
         kept += (size_t)keep;
         kept_right += keep && s->right[i];
     }
-    json_t *said = json_pack("{s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "task", r->model->net->task[task].name, "flows",
-                     (json_int_t)n, "temperature", f->temperature, "threshold", f->threshold, "accuracy",
-                     (double)right / (double)n, "error_before", error_of(s->confidence, s), "error_after",
-                     error_of(s->calibrated, s), "accepted", (double)kept / (double)n, "accuracy_accepted",
-                     kept ? (double)kept_right / (double)kept : 0);
+    said = json_pack("{s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "task", r->model->net->task[task].name, "hide",
+                     wlm_hide_name(view->hide), "flows", (json_int_t)n, "temperature", c->temperature, "threshold",
+                     c->threshold, "accuracy", (double)right / (double)n, "error_before", error_of(s->confidence, s),
+                     "error_after", error_of(s->calibrated, s), "accepted", (double)kept / (double)n,
+                     "accuracy_accepted", kept ? (double)kept_right / (double)kept : 0);
     if (said && r->model->net->config.summary_pieces)
-        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", f->share, "loss", f->loss, "loss_own",
-                                                       f->loss_own, "loss_summary", f->loss_summary));
+        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss", f->loss,
+                                                       "loss_own", f->loss_own, "loss_summary", f->loss_summary));
     return said;
 }
 
-/* Logits of the same flows by one view: the model's own, and the summary's. */
-typedef struct opinions {
-    wlmi_scores own, summary;
-} opinions;
-
+/* Logits with the share of the summary as given. */
 static wlm_status score_with(run *r, const wlmi_view *view, int task, double share, const wlmi_sample *s,
                              wlmi_scores *scores, wlm_error *error)
 {
     const wlmi_score_watch watch = {r->options->stop, scored, r};
-    double *own = &r->model->net->task[task].summary_share, before = *own;
+    double *own = &wlmi_task_calibration(&r->model->net->task[task], view->hide)->summary_share, before = *own;
     wlm_status status;
     *own = share;
     status = wlmi_score_flows(r->model, view, task, s->cohort, &s->picks, NULL, &watch, scores, error);
@@ -91,89 +88,73 @@ static wlm_status score_with(run *r, const wlmi_view *view, int task, double sha
     return status;
 }
 
-static wlm_status hear(run *r, const wlmi_view *view, int task, const wlmi_sample *s, opinions *o, wlm_error *error)
+static void mix(const wlmi_scores *own, const wlmi_scores *summary, double share, float *mixed)
 {
-    WLMI_TRY(score_with(r, view, task, 0, s, &o->own, error));
-    return score_with(r, view, task, 1, s, &o->summary, error);
+    for (size_t i = 0; i < own->count * (size_t)own->labels; i++)
+        mixed[i] = (float)((1 - share) * (double)own->logit[i] + share * (double)summary->logit[i]);
 }
 
-static void mix(const opinions *o, double share, float *mixed)
+/* The share of the summary at which the loss is least, each share with a temperature of its own. */
+static wlm_status choose_share(const wlmi_scores *own, const wlmi_scores *summary, const int32_t *truth, found *f,
+                               wlm_error *error)
 {
-    for (size_t i = 0; i < o->own.count * (size_t)o->own.labels; i++)
-        mixed[i] = (float)((1 - share) * (double)o->own.logit[i] + share * (double)o->summary.logit[i]);
-}
-
-/* The share of the summary at which the views lose least together, each with a temperature of its own. */
-static wlm_status choose_share(const opinions *o, int views, const int32_t *truth, found *f, wlm_error *error)
-{
-    const size_t n = o->own.count;
-    const int labels = o->own.labels;
-    float *mixed = wlmi_alloc_array(n * (size_t)labels, sizeof *mixed);
+    const size_t n = own->count;
+    float *mixed = wlmi_alloc_array(n * (size_t)own->labels, sizeof *mixed);
     if (!mixed)
         return WLMI_NO_MEMORY(error);
     f->loss = INFINITY;
     for (int step = 0; step <= SHARE_STEPS; step++) {
-        double loss = 0;
-        for (int v = 0; v < views; v++) {
-            mix(&o[v], (double)step / SHARE_STEPS, mixed);
-            loss += wlmi_nll(mixed, truth, n, labels, wlmi_fit_temperature(mixed, truth, n, labels)) / views;
-        }
+        double loss;
+        mix(own, summary, (double)step / SHARE_STEPS, mixed);
+        loss = wlmi_nll(mixed, truth, n, own->labels, wlmi_fit_temperature(mixed, truth, n, own->labels));
         f->loss_own = step ? f->loss_own : loss;
         f->loss_summary = loss;
         if (loss < f->loss) {
             f->loss = loss;
-            f->share = (double)step / SHARE_STEPS;
+            f->calibration.summary_share = (double)step / SHARE_STEPS;
         }
     }
     wlmi_free(mixed);
     return WLM_OK;
 }
 
-/* With a summary: its share is to suit the policy `shape` too, if the model knows that. */
-static wlm_status score_both(run *r, int task, wlmi_sample *s, wlm_error *error)
+/* Scores with the share of the summary that suits them best. */
+static wlm_status score_both(run *r, const wlmi_view *view, int task, wlmi_sample *s, found *f, wlm_error *error)
 {
-    const wlmi_wish wish = {NULL, WLM_UNIT_INHERIT, WLM_HIDE_SHAPE, WLM_PAYLOAD_INHERIT, 0, 0};
     const size_t n = s->picks.count;
-    opinions o[2] = {{{0}, {0}}, {{0}, {0}}};
+    wlmi_scores summary = {0};
     int32_t *truth = wlmi_alloc_array(n, sizeof *truth);
-    wlmi_view shape;
-    const int views = r->view.hide != WLM_HIDE_SHAPE && wlmi_query_view(r->model, &wish, &shape, NULL) == WLM_OK ? 2 : 1;
-    wlm_status status = truth ? hear(r, &r->view, task, s, &o[0], error) : WLMI_NO_MEMORY(error);
-    if (status == WLM_OK && views > 1)
-        status = hear(r, &shape, task, s, &o[1], error);
+    wlm_status status = truth ? score_with(r, view, task, 0, s, &s->scores, error) : WLMI_NO_MEMORY(error);
     for (size_t i = 0; truth && i < n; i++)
         truth[i] = s->picks.item[i].truth;
     if (status == WLM_OK)
-        status = choose_share(o, views, truth, &r->found[task], error);
-    if (status == WLM_OK) {
-        mix(&o[0], r->found[task].share, o[0].own.logit);
-        s->scores = o[0].own;
-        o[0].own = (wlmi_scores){0};
-    }
-    for (int v = 0; v < 2; v++) {
-        wlmi_scores_free(&o[v].own);
-        wlmi_scores_free(&o[v].summary);
-    }
+        status = score_with(r, view, task, 1, s, &summary, error);
+    if (status == WLM_OK)
+        status = choose_share(&s->scores, &summary, truth, f, error);
+    if (status == WLM_OK)
+        mix(&s->scores, &summary, f->calibration.summary_share, s->scores.logit);
+    wlmi_scores_free(&summary);
     wlmi_free(truth);
     return status;
 }
 
-static wlm_status choose(run *r, int task, const wlmi_cohort *cohort, wlmi_sample *s, wlm_error *error)
+static wlm_status choose(run *r, int task, const wlmi_view *view, found *f, const wlmi_cohort *cohort, wlmi_sample *s,
+                         wlm_error *error)
 {
-    found *f = &r->found[task];
     json_t *one;
     WLMI_TRY(wlmi_cohort_pick(cohort, r->options->part, WLMI_LABELLED, &s->picks, error));
     if (!s->picks.count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, cohort->path[0], WLM_NO_OFFSET, "no labelled flow in the %s part",
                          wlm_part_name(r->options->part));
-    WLMI_TRY(r->model->net->config.summary_pieces ? score_both(r, task, s, error)
-                                                  : score_with(r, &r->view, task, 0, s, &s->scores, error));
+    WLMI_TRY(r->model->net->config.summary_pieces ? score_both(r, view, task, s, f, error)
+                                                  : score_with(r, view, task, 0, s, &s->scores, error));
     WLMI_TRY(wlmi_sample_derive(s, error));
     f->there = 1;
-    f->temperature = wlmi_fit_temperature(s->scores.logit, s->truth, s->picks.count, s->scores.labels);
-    wlmi_sample_calibrate(s, f->temperature);
-    WLMI_TRY(wlmi_threshold_of(s->calibrated, s->right, s->picks.count, r->options->give_up, &f->threshold, error));
-    one = row(r, task, s);
+    f->calibration.temperature = wlmi_fit_temperature(s->scores.logit, s->truth, s->picks.count, s->scores.labels);
+    wlmi_sample_calibrate(s, f->calibration.temperature);
+    WLMI_TRY(wlmi_threshold_of(s->calibrated, s->right, s->picks.count, r->options->give_up, &f->calibration.threshold,
+                               error));
+    one = row(r, task, view, f, s);
     return one && json_array_append_new(r->rows, one) == 0 ? WLM_OK : WLMI_NO_MEMORY(error);
 }
 
@@ -182,7 +163,6 @@ static wlm_status calibrate_task(run *r, int task, wlm_error *error)
 {
     const char *name = r->model->net->task[task].name;
     wlmi_cohort cohort = {0};
-    wlmi_sample sample = {.cohort = &cohort};
     size_t n = 0;
     wlm_status status;
     for (size_t i = 0; i < r->all.folders; i++)
@@ -193,9 +173,11 @@ static wlm_status calibrate_task(run *r, int task, wlm_error *error)
     status = wlmi_cohort_open(&cohort, r->path, n, error);
     if (status == WLM_OK)
         status = wlmi_cohort_join(&cohort, &r->model->net->task[task], error);
-    if (status == WLM_OK)
-        status = choose(r, task, &cohort, &sample, error);
-    wlmi_sample_free(&sample);
+    for (int v = 0; status == WLM_OK && v < r->views; v++) {
+        wlmi_sample sample = {.cohort = &cohort};
+        status = choose(r, task, &r->view[v], &r->found[task][v], &cohort, &sample, error);
+        wlmi_sample_free(&sample);
+    }
     wlmi_cohort_close(&cohort);
     return status;
 }
@@ -204,12 +186,15 @@ static wlm_status prepare(run *r, wlm_error *error)
 {
     const wlm_calibrate_options *o = r->options;
     const wlmi_wish wish = {NULL, WLM_UNIT_INHERIT, o->hide, o->payload, o->max_packets, o->force};
+    const wlmi_wish shape = {NULL, WLM_UNIT_INHERIT, WLM_HIDE_SHAPE, WLM_PAYLOAD_INHERIT, o->max_packets, 0};
     int task;
     if (!(o->give_up >= 0 && o->give_up < 1))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "the share to give up lies between 0 and 1");
     if (!o->data_count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no imported folder was named");
-    WLMI_TRY(wlmi_query_view(r->model, &wish, &r->view, error));
+    WLMI_TRY(wlmi_query_view(r->model, &wish, &r->view[0], error));
+    r->views = 1 + (r->view[0].hide != WLM_HIDE_SHAPE &&
+                    wlmi_query_view(r->model, &shape, &r->view[1], NULL) == WLM_OK);
     WLMI_TRY(wlmi_cohort_open(&r->all, o->data, o->data_count, error));
     for (size_t i = 0; i < o->data_count; i++) {
         const char *own = wlmi_dataset_task(r->all.data[i]);
@@ -226,7 +211,7 @@ static wlm_status prepare(run *r, wlm_error *error)
 static wlm_status report(const run *r, char **json, wlm_error *error)
 {
     json_t *root = json_pack("{s:s,s:s,s:f,s:O}", "split", wlm_part_name(r->options->part), "hide",
-                             wlm_hide_name(r->view.hide), "give_up", r->options->give_up, "tasks", r->rows);
+                             wlm_hide_name(r->view[0].hide), "give_up", r->options->give_up, "tasks", r->rows);
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(root);
     *json = text ? wlmi_strdup(text) : NULL;
@@ -244,11 +229,9 @@ wlm_status wlm_calibrate(wlm_model *model, const wlm_calibrate_options *options,
     if (status == WLM_OK)
         status = report(&r, json, error);
     for (int t = 0; status == WLM_OK && t < model->net->tasks; t++)
-        if (r.found[t].there) {
-            model->net->task[t].temperature = r.found[t].temperature;
-            model->net->task[t].threshold = r.found[t].threshold;
-            model->net->task[t].summary_share = r.found[t].share;
-        }
+        for (int v = 0; v < r.views; v++)
+            if (r.found[t][v].there)
+                *wlmi_task_calibration(&model->net->task[t], r.view[v].hide) = r.found[t][v].calibration;
     wlmi_cohort_close(&r.all);
     wlmi_free(r.path);
     wlmi_free(r.found);

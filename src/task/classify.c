@@ -66,11 +66,12 @@ static void answered(void *owner, const wlmi_flow *flow, const wlmi_shown *shown
     result.truncated = shown->clipped || result.packets_used < result.packets;
     wlmi_community_id(&flow->key, community_id);
     for (int i = 0; i < r->tasks; i++) {
-        const wlmi_task *task = &r->model->net->task[answer[i].task];
+        wlmi_task *task = &r->model->net->task[answer[i].task];
+        const wlmi_calibration *calibration = wlmi_task_calibration(task, r->view.hide);
         double threshold;
         result.top_count = r->options->top;
         wlmi_query_rank(task, answer[i].share, result.top, &result.top_count);
-        threshold = r->options->threshold == WLM_THRESHOLD_INHERIT ? task->threshold : r->options->threshold;
+        threshold = r->options->threshold == WLM_THRESHOLD_INHERIT ? calibration->threshold : r->options->threshold;
         result.label = result.top[0].confidence < threshold ? "unknown" : result.top[0].label;
         if (shown->last)
             note(r, &result);

@@ -46,7 +46,7 @@ wlm_status wlmi_queue_new(wlmi_queue **queue, wlm_model *model, wlmi_prefixes *p
     if (!q->answer || !q->part)
         status = WLMI_NO_MEMORY(error);
     if (status == WLM_OK && options->keeps_states)
-        status = wlmi_states_new(&q->states, model, options->state_bytes, error);
+        status = wlmi_states_new(&q->states, model, options->hide, options->state_bytes, error);
     if (status == WLM_OK)
         *queue = q;
     else
@@ -147,7 +147,7 @@ static wlm_status ask_packed(wlmi_queue *q, int task, float *out, wlm_error *err
         WLMI_TRY(wlmi_prefix_ask(&q->waiting[i].watch->prefix, q->model->net, q->model->codec, 0, task,
                                  &q->queries, error));
     batch = wlmi_rows_batch(&q->queries);
-    return wlmi_query_run(q->model, &batch, NULL, task, out, error);
+    return wlmi_query_run(q->model, &batch, NULL, task, q->options.hide, out, error);
 }
 
 static wlm_status ask_streams(wlmi_queue *q, wlm_error *error)

@@ -22,6 +22,7 @@ typedef struct wlmi_shown { /* what of the flow the model had seen when it was a
 typedef struct wlmi_queue_options {
     const int *task;    /* [tasks]: indices in the net; borrowed */
     int tasks;
+    wlm_hide hide;      /* how the flows are shown */
     size_t rows;        /* of a batch: it runs when the next question would not fit */
     int keeps_states;
     size_t state_bytes; /* with states: the budget of classify_states.h */

@@ -6,6 +6,7 @@
 
 struct wlmi_states {
     wlm_model *model;
+    wlm_hide hide;
     size_t budget, bytes;
     wlmi_watch *first, *last;  /* least recently used first */
     uint64_t round;
@@ -21,12 +22,13 @@ struct wlmi_states {
     size_t share_capacity;
 };
 
-wlm_status wlmi_states_new(wlmi_states **states, wlm_model *model, size_t budget, wlm_error *error)
+wlm_status wlmi_states_new(wlmi_states **states, wlm_model *model, wlm_hide hide, size_t budget, wlm_error *error)
 {
     *states = wlmi_alloc_zero(1, sizeof **states);
     if (!*states)
         return WLMI_NO_MEMORY(error);
     (*states)->model = model;
+    (*states)->hide = hide;
     (*states)->budget = budget;
     return WLM_OK;
 }
@@ -170,7 +172,7 @@ static wlm_status peek(wlmi_states *s, const wlmi_moment *moment, int task, floa
     if (!wlmi_grow(&s->share, &s->share_capacity, s->taken_count * labels, sizeof *s->share))
         return WLMI_NO_MEMORY(error);
     batch = wlmi_rows_batch(&s->rows);
-    WLMI_TRY(wlmi_query_run(s->model, &batch, s->stream, task, s->share, error));
+    WLMI_TRY(wlmi_query_run(s->model, &batch, s->stream, task, s->hide, s->share, error));
     for (size_t i = 0; i < s->taken_count; i++)
         for (size_t j = 0; j < labels; j++)
             out[s->taken[i] * labels + j] = s->share[i * labels + j];

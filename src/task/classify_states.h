@@ -21,7 +21,7 @@ typedef struct wlmi_moment {
     int last; /* all of its prefix, and nothing will be asked later */
 } wlmi_moment;
 
-wlm_status wlmi_states_new(wlmi_states **states, wlm_model *model, size_t budget, wlm_error *error);
+wlm_status wlmi_states_new(wlmi_states **states, wlm_model *model, wlm_hide hide, size_t budget, wlm_error *error);
 /* Brings the flows' streams to their moments, `rows` rows at a time, then peeks (at a flow's last moment, asked of one
  * task, one pass does both and the stream stays behind): for each task, out[task] [count,
  * labels of the task] gets probabilities. Moments of one flow stand in order. */

@@ -75,11 +75,11 @@ json_t *wlmi_report_risk(const wlmi_evaluation *e)
 /* How many of a sample's flows the model does not call unknown, and how many of those it gets right. */
 static size_t accept(const wlmi_evaluation *e, const wlmi_sample *s, double *confidence, size_t *right)
 {
-    const wlmi_task *task = &e->model->net->task[e->task];
+    const wlmi_calibration *c = wlmi_task_calibration(&e->model->net->task[e->task], e->view.hide);
     size_t kept = 0;
-    wlmi_confide(s->scores.logit, s->picks.count, s->scores.labels, task->temperature, NULL, confidence);
+    wlmi_confide(s->scores.logit, s->picks.count, s->scores.labels, c->temperature, NULL, confidence);
     for (size_t i = 0; i < s->picks.count; i++)
-        if (confidence[i] >= task->threshold) {
+        if (confidence[i] >= c->threshold) {
             kept++;
             *right += s->right[i];
         }
@@ -88,7 +88,7 @@ static size_t accept(const wlmi_evaluation *e, const wlmi_sample *s, double *con
 
 json_t *wlmi_report_accepted(const wlmi_evaluation *e)
 {
-    const wlmi_task *task = &e->model->net->task[e->task];
+    const wlmi_calibration *c = wlmi_task_calibration(&e->model->net->task[e->task], e->view.hide);
     size_t kept[WLMI_KINS], right[WLMI_KINS] = {0}, strangers = 0, room = 0;
     double *confidence, flows = (double)e->own[WLMI_KIN_LABELLED].picks.count;
     for (int k = 0; k < WLMI_KINS; k++) {
@@ -101,7 +101,7 @@ json_t *wlmi_report_accepted(const wlmi_evaluation *e)
     for (int k = 0; k < WLMI_KINS; k++)
         kept[k] = accept(e, &e->own[k], confidence, &right[k]);
     wlmi_free(confidence);
-    return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", task->temperature, "threshold", task->threshold,
+    return json_pack("{s:f,s:f,s:f,s:o,s:o}", "temperature", c->temperature, "threshold", c->threshold,
                      "coverage", (double)kept[WLMI_KIN_LABELLED] / flows, "accuracy",
                      wlmi_json_real((double)right[WLMI_KIN_LABELLED] / (double)kept[WLMI_KIN_LABELLED]),
                      "strangers_accepted",

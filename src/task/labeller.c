@@ -44,6 +44,7 @@ wlm_status wlmi_labeller_new(wlmi_labeller **labeller, wlm_model *model, const w
         return WLMI_NO_MEMORY(error);
     l->options = *options;
     l->options.queue.keeps_states = options->every || options->ahead;
+    l->options.queue.hide = view->hide;
     status = wlmi_prefixes_new(&l->pool, view, error);
     if (status == WLM_OK)
         status = wlmi_queue_new(&l->queue, model, l->pool, &l->options.queue, error);

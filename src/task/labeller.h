@@ -6,7 +6,7 @@
 #include "task/classify_queue.h"
 
 typedef struct wlmi_labeller_options {
-    wlmi_queue_options queue; /* keeps_states follows from `every` and `ahead` */
+    wlmi_queue_options queue; /* keeps_states follows from `every` and `ahead`, hide from the view */
     uint32_t every;           /* also ask after each so many packets that the model saw; 0: only at a flow's end */
     int early;                /* ask for good as soon as the model has seen all that it looks at: end budget */
     int ahead;                /* flows keep streams, which wlmi_labeller_idle() feeds before anything is asked */

@@ -110,7 +110,7 @@ wlm_status wlm_model_threshold(const wlm_model *model, const char *task, double 
 {
     int which;
     WLMI_TRY(wlmi_query_task(model, task, &which, error));
-    *threshold = model->net->task[which].threshold;
+    *threshold = wlmi_task_calibration(&model->net->task[which], model->net->record.hide)->threshold;
     return WLM_OK;
 }
 
@@ -149,29 +149,31 @@ wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wl
 }
 
 wlm_status wlmi_query_logits(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
-                             float *out, wlm_error *error)
+                             wlm_hide hide, float *out, wlm_error *error)
 {
-    const wlmi_task *t = &model->net->task[task];
-    int n = batch->segments.count;
+    wlmi_task *t = &model->net->task[task];
+    const int n = batch->segments.count;
+    const wlmi_logits labels = {n, t->row + 1, t->row + 1 + t->labels, out,
+                                wlmi_task_calibration(t, hide)->summary_share};
     int32_t *last = wlmi_alloc_array((size_t)n, sizeof *last);
     wlm_status status;
     if (!last)
         return WLMI_NO_MEMORY(error);
     for (int s = 0; s < n; s++)
         last[s] = batch->segments.starts[s + 1] - 1;
-    status = wlmi_net_logits(model->net, batch, streams, 0, last, n, t->row + 1, t->row + 1 + t->labels, out,
-                             error);
+    status = wlmi_net_logits_parts(model->net, batch, streams, 0, last, &labels, 1, error);
     wlmi_free(last);
     return status;
 }
 
-wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
-                          wlm_error *error)
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
+                          wlm_hide hide, float *out, wlm_error *error)
 {
-    const wlmi_task *t = &model->net->task[task];
-    WLMI_TRY(wlmi_query_logits(model, batch, streams, task, out, error));
+    wlmi_task *t = &model->net->task[task];
+    const float temperature = (float)wlmi_task_calibration(t, hide)->temperature;
+    WLMI_TRY(wlmi_query_logits(model, batch, streams, task, hide, out, error));
     for (int s = 0; s < batch->segments.count; s++)
-        softmax(out + (size_t)s * (size_t)t->labels, t->labels, (float)t->temperature);
+        softmax(out + (size_t)s * (size_t)t->labels, t->labels, temperature);
     return WLM_OK;
 }
 

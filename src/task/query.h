@@ -31,13 +31,14 @@ wlm_status wlmi_query_label(const wlm_model *model, int task, const char *name, 
 /* Appends <ask> <task>, a segment that asks after so many packets. */
 wlm_status wlmi_query_rows(const wlm_model *model, int task, int32_t packets, wlmi_rows *rows, wlm_error *error);
 /* Probabilities of a task's labels at the end of each segment of a batch of classify prompts; with streams [segments],
- * of what wlmi_query_rows wrote, peeking at these. out [segments, labels of the task]. */
-wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task, float *out,
-                          wlm_error *error);
+ * of what wlmi_query_rows wrote, peeking at these. hide: the policy by which the flows are shown, whose calibration
+ * holds. out [segments, labels of the task]. */
+wlm_status wlmi_query_run(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
+                          wlm_hide hide, float *out, wlm_error *error);
 
 /* The same as logits: before they are divided by the task's temperature and made probabilities. */
 wlm_status wlmi_query_logits(wlm_model *model, const wlmi_batch *batch, wlmi_stream *const *streams, int task,
-                             float *out, wlm_error *error);
+                             wlm_hide hide, float *out, wlm_error *error);
 
 /* The *count (at most) most likely labels, of equals the first; *count becomes how many there are. */
 void wlmi_query_rank(const wlmi_task *task, const float *share, wlm_label *top, size_t *count);

@@ -22,7 +22,6 @@ static wlm_status refuse(wlm_error *error, const char *why)
     return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "%s", why);
 }
 
-static const double first_share = 0.3; /* of a summary, until it is calibrated */
 
 static int in_unit(double x, int one_too)
 {
@@ -227,11 +226,8 @@ static wlm_status dress_net(wlmi_run *run, wlm_error *error)
     if (o->context)
         run->net->config.context = (int)o->context;
     record->seed = o->seed;
-    for (int t = 0; t < run->net->tasks; t++) { /* another model needs another calibration */
-        run->net->task[t].temperature = 1;
-        run->net->task[t].threshold = 0;
-        run->net->task[t].summary_share = o->summary ? first_share : 0;
-    }
+    for (int t = 0; t < run->net->tasks; t++) /* another model needs another calibration */
+        wlmi_task_uncalibrate(&run->net->task[t], o->summary);
     WLMI_TRY(wlmi_config_check(&run->net->config, error));
     return wlmi_facts_gather(run->net, run->data, o->data_count, error);
 }

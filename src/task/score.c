@@ -24,6 +24,7 @@ typedef struct lane { /* a flow of the batch at hand */
 typedef struct run {
     wlm_model *model;
     int task;
+    wlm_hide hide;
     const wlmi_points *points;
     wlmi_prompter *prompter;
     wlmi_rows rows;      /* whole prompts */
@@ -62,7 +63,7 @@ static wlm_status run_whole(run *r, wlm_error *error)
 {
     const wlmi_batch batch = wlmi_rows_batch(&r->rows);
     float *out = r->scores->logit + r->first * (size_t)r->scores->labels;
-    return wlmi_query_logits(r->model, &batch, NULL, r->task, out, error);
+    return wlmi_query_logits(r->model, &batch, NULL, r->task, r->hide, out, error);
 }
 
 /* ---------------------------------------------------------------- with points */
@@ -144,7 +145,7 @@ static wlm_status ask(run *r, int round, wlmi_stream **stream, wlm_error *error)
         if (round < r->lane[s].stops)
             WLMI_TRY(wlmi_query_rows(r->model, r->task, r->lane[s].stop[round].packets, &r->part, error));
     batch = wlmi_rows_batch(&r->part);
-    WLMI_TRY(wlmi_query_logits(r->model, &batch, stream, r->task, r->logit, error));
+    WLMI_TRY(wlmi_query_logits(r->model, &batch, stream, r->task, r->hide, r->logit, error));
     for (int s = 0; s < r->rows.segments; s++) {
         const float *logit = r->logit + (size_t)n * labels;
         if (round >= r->lane[s].stops)
@@ -241,7 +242,7 @@ wlm_status wlmi_score_flows(wlm_model *model, const wlmi_view *view, int task, c
                             const wlmi_picks *picks, const wlmi_points *points, const wlmi_score_watch *watch,
                             wlmi_scores *scores, wlm_error *error)
 {
-    run r = {.model = model, .task = task, .points = points, .scores = scores};
+    run r = {.model = model, .task = task, .hide = view->hide, .points = points, .scores = scores};
     wlm_status status = make_room(&r, view, picks->count, error);
     if (status == WLM_OK)
         status = run_flows(&r, cohort, picks, watch, error);

@@ -194,7 +194,7 @@ static wlm_status run_rows(wlmi_scorer *m, wlmi_stream *stream, wlm_error *error
 {
     const wlmi_batch batch = wlmi_rows_batch(&m->rows);
     const size_t V = m->view->codec->vocabulary, rows = (size_t)batch.tokens;
-    wlmi_logits part[2] = {{0, 0, BYTES, NULL}, {0, 0, (int)V, NULL}};
+    wlmi_logits part[2] = {{.last = BYTES}, {.last = (int)V}};
     size_t scored = 0, narrow = 0;
     if (m->options.stop && *m->options.stop)
         return wlmi_fail(error, WLM_STOPPED, NULL, WLM_NO_OFFSET, "stopped");

@@ -174,7 +174,7 @@ wlm_status wlm_session_ask(wlm_session *s, const char *task, uint32_t packets, w
     if (!wlmi_grow(&share, &room, (size_t)s->model->net->task[which].labels, sizeof *share))
         return WLMI_NO_MEMORY(error);
     batch = wlmi_rows_batch(&s->rows);
-    status = wlmi_query_run(s->model, &batch, &stream, which, share, error);
+    status = wlmi_query_run(s->model, &batch, &stream, which, s->model->net->record.hide, share, error);
     if (status == WLM_OK)
         wlmi_query_rank(&s->model->net->task[which], share, top, count);
     wlmi_free(share);

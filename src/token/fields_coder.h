@@ -88,6 +88,9 @@ static inline int64_t wlmi_measure_of_time(const wlmi_coder *c, int64_t time_ns)
     return wlmi_measure_gap((int64_t)((uint64_t)time_ns - (uint64_t)c->time_ns));
 }
 
+/* The measure of the last token of a length, of a packet whose other values are known. */
+int64_t wlmi_measure_of_length(const wlmi_values *h, int raw, uint32_t length);
+
 static inline int wlmi_rows_index(const wlmi_values *h)
 {
     uint32_t layers = wlmi_shape_layers(h->shape);

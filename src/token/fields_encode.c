@@ -159,7 +159,7 @@ static void put_fields(const wlmi_coder *c, const wlmi_values *h, wlmi_tokens *o
         put_field(c, order[i], h, out);
 }
 
-static void put_length(const wlmi_coder *c, const wlmi_values *h, uint32_t length, wlmi_tokens *out)
+static void put_length(const wlmi_coder *c, const wlmi_values *h, int raw, uint32_t length, wlmi_tokens *out)
 {
     int role = wlmi_tags_role(h);
     uint32_t same = c->predicted.payload;
@@ -174,7 +174,7 @@ static void put_length(const wlmi_coder *c, const wlmi_values *h, uint32_t lengt
         put(out, role, WLMI_T_LEN_LONG);
         put_digits(out, WLMI_R_LEN, length, 3);
     }
-    out->measure[out->count - 1] = wlmi_measure_length(h->direction, length);
+    out->measure[out->count - 1] = wlmi_measure_of_length(h, raw, length);
 }
 
 /* ---- bodies */
@@ -258,7 +258,7 @@ static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values 
     put_kind(out, role, WLMI_KIND_PLAIN, h);
     put_time(c, p->time_ns, out);
     put_fields(c, h, out);
-    put_length(c, h, h->payload, out);
+    put_length(c, h, 0, h->payload, out);
     put_bytes(out, WLMI_R_PAYLOAD, p->data + h->headers, wlmi_payload_told(c, h->shape, there - h->headers));
     if (h->v[WLMI_F_TRAILER])
         put_bytes(out, WLMI_R_TRAILER, p->data + end, p->captured - end);
@@ -289,7 +289,7 @@ static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens
     put_kind(out, role, WLMI_KIND_RAW, h);
     put_time(c, p->time_ns, out);
     put_fields(c, &values, out);
-    put_length(c, h, p->captured, out);
+    put_length(c, h, 1, p->captured, out);
     put_generic(c->history, p, told, out);
 }
 

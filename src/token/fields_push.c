@@ -158,7 +158,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
 {
     wlmi_values *h = &c->values;
     WLMI_TRY(room(c, 0, error));
-    c->measure = wlmi_measure_length(h->direction, length);
+    c->measure = wlmi_measure_of_length(h, c->raw, length);
     c->refilled = c->summed = 0;
     if (c->raw) {
         h->captured = length;

@@ -67,7 +67,7 @@ wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
     assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
     assert_ok(wlmi_net_extend(net, 0, 0, 3, 1, &error), &error);
     test_fit_summary(net);
-    net->task[0].summary_share = 0.25;
+    net->task[0].calibration[WLMI_SHOWN_HEADERS].summary_share = 0.25;
     return net;
 }
 

@@ -144,21 +144,25 @@ static void calibration_is_checked(void **state)
                  {"{\"temperature\":1e9,\"threshold\":0.25}", 0},
                  {"{\"temperature\":2,\"threshold\":1.5}", 0},
                  {"{\"temperature\":2}", 0},
+                 {"{\"temperature\":1,\"threshold\":0,\"summary_share\":0.3}", 1},
+                 {"{\"temperature\":1,\"threshold\":0,\"summary_share\":1.3}", 0},
+                 {"{\"temperature\":1,\"threshold\":0,\"summary_share\":\"all\"}", 0},
                  {"[]", 0}};
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        const char *key = i % 2 ? "calibration_shape" : "calibration", *text = cases[i / 2].json;
         wlmi_net *net = recorded_net();
-        json_t *tasks = wlmi_tasks_to_json(net), *task = json_array_get(tasks, 0);
+        json_t *tasks = wlmi_tasks_to_json(net), *task = json_array_get(tasks, 1);
         uint64_t rows;
         wlm_error error;
         wlm_status status;
-        assert_null(json_object_get(task, "calibration"));
-        if (cases[i].json)
-            json_object_set_new(task, "calibration", json_loads(cases[i].json, 0, NULL));
+        assert_null(json_object_get(task, key));
+        if (text)
+            json_object_set_new(task, key, json_loads(text, 0, NULL));
         status = wlmi_tasks_count_rows(tasks, &rows, &error);
-        assert_int_equal(status, cases[i].good ? WLM_OK : WLM_ERR_FORMAT);
+        assert_int_equal(status, cases[i / 2].good ? WLM_OK : WLM_ERR_FORMAT);
         if (status != WLM_OK)
-            assert_non_null(strstr(error.cause, "calibration"));
+            assert_non_null(strstr(error.cause, key));
         json_decref(tasks);
         wlmi_net_free(net);
     }

@@ -8,7 +8,6 @@
 #include "base/measure.h"
 #include "base/alloc.h"
 #include "base/cursor.h"
-#include "base/measure.h"
 #include "base/rng.h"
 #include "capture/decode.h"
 #include "support/hostile.h"
@@ -110,37 +109,68 @@ static void segments_count_packets_of_flows(void **state)
     free(s);
 }
 
-static void measures_tell_sizes_and_times(void **state)
+/* The numbers of an IPv4 packet, read where they stand. */
+static wlmi_measured numbers_of(const wlm_packet *p, int backward, uint32_t length)
+{
+    const uint8_t *d = p->data;
+    wlmi_measured m = {.backward = backward, .length = length, .ttl = d[8], .keeps_whole = d[6] >> 6 & 1,
+                       .has_id = d[4] || d[5]};
+    if (d[9] == 6) {
+        m.flags = d[33];
+        m.window = wlmi_load_be16(d + 34);
+        m.options = (d[32] >> 4) - 5u;
+    }
+    return m;
+}
+
+static void measures_tell_sizes_times_and_headers(void **state)
 {
     static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 53};
     static const uint8_t data[100];
     static const struct {
-        int backward, size, us;
-    } sent[] = {{0, 4, 0}, {1, 100, 1000}, {0, 4, 3000}, {1, 0, 9000}};
-    const int64_t expected[] = {
-        wlmi_measure_gap(0),       wlmi_measure_length(0, 4), wlmi_measure_gap(1000000), wlmi_measure_length(1, 100),
-        wlmi_measure_gap(2000000), wlmi_measure_length(0, 4), wlmi_measure_gap(6000000), wlmi_measure_length(1, 0),
-    };
-    hostile_packets *s = calloc(1, sizeof *s);
-    wlmi_coder_options options = {0};
-    roundtrip w;
-    size_t n = 0;
+        int backward, size, us, flags;
+    } sent[] = {{0, 0, 0, 0x02}, {1, 100, 1000, 0x18}, {0, 4, 3000, 0x10}, {1, 0, 9000, 0x11}};
     (void)state;
-    roundtrip_make(&w);
-    for (size_t i = 0; i < 4; i++) {
-        test_packet ip = test_udp(sent[i].backward ? b : a, sent[i].backward ? a : b, data, (size_t)sent[i].size);
-        wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 1000 * sent[i].us);
-        assert_true(hostile_keep(s, &p));
-    }
-    assert_null(roundtrip_try(&w, &options, s));
-    for (size_t i = 0; i < w.tokens.count; i++)
-        if (w.tokens.measure[i]) {
-            assert_true(n < sizeof expected / sizeof *expected);
-            assert_int_equal(w.tokens.measure[i], expected[n++]);
+    for (int tcp = 0; tcp < 2; tcp++) {
+        hostile_packets *s = calloc(1, sizeof *s);
+        const wlmi_coder_options options = {0};
+        int64_t expected[8];
+        roundtrip w;
+        size_t n = 0;
+        roundtrip_make(&w);
+        for (size_t i = 0; i < 4; i++) {
+            const test_end from = sent[i].backward ? b : a, to = sent[i].backward ? a : b;
+            const size_t size = (size_t)sent[i].size;
+            test_packet ip = tcp ? test_tcp(from, to, sent[i].flags, data, size) : test_udp(from, to, data, size);
+            wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 1000 * sent[i].us);
+            const wlmi_measured m = numbers_of(&p, sent[i].backward, (uint32_t)size);
+            assert_true(hostile_keep(s, &p));
+            expected[2 * i] = wlmi_measure_gap(1000 * (sent[i].us - (i ? sent[i - 1].us : 0)));
+            expected[2 * i + 1] = wlmi_measure_packet(&m);
         }
-    assert_int_equal(n, sizeof expected / sizeof *expected);
-    roundtrip_drop(&w);
-    free(s);
+        assert_null(roundtrip_try(&w, &options, s));
+        for (size_t i = 0; i < w.tokens.count; i++)
+            if (w.tokens.measure[i]) {
+                assert_true(n < sizeof expected / sizeof *expected);
+                assert_int_equal(w.tokens.measure[i], expected[n++]);
+            }
+        assert_int_equal(n, sizeof expected / sizeof *expected);
+        roundtrip_drop(&w);
+        free(s);
+    }
+}
+
+static void a_measure_keeps_what_it_was_made_of(void **state)
+{
+    const wlmi_measured p = {1, 1460, 128, 0x5a, 64240, 5, 9, 1, 0, 1}, most = {.length = 1u << 20, .scale = 16};
+    wlmi_measured back = wlmi_measured_packet(wlmi_measure_packet(&p));
+    (void)state;
+    assert_true(wlmi_measure_packet(&p) > 0);
+    assert_true(back.backward == 1 && back.length == 1460 && back.ttl == 128 && back.flags == 0x5a);
+    assert_true(back.window == 64240 && back.options == 5 && back.scale == 9);
+    assert_true(back.is_ip6 && !back.keeps_whole && back.has_id);
+    back = wlmi_measured_packet(wlmi_measure_packet(&most));
+    assert_true(back.length == 0x3ffff && back.scale == 15 && !back.backward && !back.has_id);
 }
 
 /* Lossy payload: lengths stay, what was told stays, and what was decoded encodes to the same tokens. */
@@ -318,7 +348,8 @@ int main(void)
         cmocka_unit_test(packets_come_back),
         cmocka_unit_test(tags_in_any_order_tell_the_same),
         cmocka_unit_test(segments_count_packets_of_flows),
-        cmocka_unit_test(measures_tell_sizes_and_times),
+        cmocka_unit_test(measures_tell_sizes_times_and_headers),
+        cmocka_unit_test(a_measure_keeps_what_it_was_made_of),
         cmocka_unit_test(payload_can_be_left_out),
         cmocka_unit_test(drawn_payload_keeps_the_checksum_class),
         cmocka_unit_test(a_forbidden_token_changes_nothing),

@@ -79,7 +79,7 @@ static void logits_of_prefix(const wlmi_view *view, const wlmi_cohort *cohort, c
     assert_ok(wlmi_prompter_append(prompter, cohort->data[pick->folder], pick->flow, WLMI_PROMPT_CLASSIFY, 0, -1, 0,
                                    &rows, NULL, &error), &error);
     batch = wlmi_rows_batch(&rows);
-    assert_ok(wlmi_query_logits(model, &batch, NULL, 0, out, &error), &error);
+    assert_ok(wlmi_query_logits(model, &batch, NULL, 0, WLM_HIDE_IDS, out, &error), &error);
     wlmi_rows_free(&rows);
     wlmi_prompter_free(prompter);
 }
@@ -330,14 +330,17 @@ static void a_model_remembers_its_calibration(void **state)
     assert_true(threshold == 0);
     assert_ok(wlm_model_save(model, test_path("calibrated.safetensors"), WLM_DTYPE_F32, &error), &error);
     assert_ok(wlm_model_load(&back, test_path("calibrated.safetensors"), 1, &error), &error);
-    assert_true(back->net->task[0].temperature == model->net->task[0].temperature);
-    assert_true(back->net->task[0].threshold == model->net->task[0].threshold);
+    for (int i = 0; i < WLMI_SHOWN; i++) {
+        const wlmi_calibration *kept = &back->net->task[0].calibration[i], *was = &model->net->task[0].calibration[i];
+        assert_true(kept->temperature == was->temperature && kept->threshold == was->threshold);
+        assert_true(kept->summary_share == was->summary_share);
+    }
     classify_all(back, 0);
     assert_int_equal(unknowns, 0);
     assert_true(fabs(sum_of_confidence - before) > 1e-3); /* the temperature is another */
     classify_all(back, 1);
     assert_int_equal(unknowns, 8);
-    back->net->task[0].threshold = .999999;
+    back->net->task[0].calibration[WLMI_SHOWN_HEADERS].threshold = .999999;
     classify_all(back, WLM_THRESHOLD_INHERIT);
     assert_int_equal(unknowns, 8);
     /* What is fitted in an evaluation starts from the logits, whatever the model remembers. */

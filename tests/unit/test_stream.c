@@ -163,12 +163,12 @@ static void asking_for_less_gives_the_same(void **state)
         for (int i = 0; i < 3; i++)
             assert_memory_equal(some + 7 * i, all + few[i] * net->rows + 2, 7 * sizeof(float));
         float first[R_MOST], others[2 * R_MOST];
-        const wlmi_logits parts[] = {{1, 0, net->rows, first}, {0, 0, 3, NULL}, {2, 1, 4, others}};
+        const wlmi_logits parts[] = {{1, 0, net->rows, first, 0}, {0, 0, 3, NULL, 0}, {2, 1, 4, others, 0}};
         assert_ok(wlmi_net_logits_parts(net, &b.batch, NULL, 0, few, parts, 3, &error), &error);
         assert_memory_equal(first, all + few[0] * net->rows, (size_t)net->rows * sizeof(float));
         for (int i = 0; i < 2; i++)
             assert_memory_equal(others + 3 * i, all + few[1 + i] * net->rows + 1, 3 * sizeof(float));
-        const wlmi_logits too_many[] = {{N, 0, 3, all}, {1, 0, 3, some}};
+        const wlmi_logits too_many[] = {{N, 0, 3, all, 0}, {1, 0, 3, some, 0}};
         assert_int_equal(wlmi_net_logits_parts(net, &b.batch, NULL, 0, position, too_many, 2, &error), WLM_ERR_ARGUMENT);
         wlmi_net_free(net);
     }

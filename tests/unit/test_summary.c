@@ -17,6 +17,8 @@ typedef struct sent {
     int backward;
     uint32_t size;
     double time; /* seconds */
+    uint32_t ttl, flags, window, options, scale;
+    int whole, id;
 } sent;
 
 static void send_some(sent *p, int count, uint64_t seed)
@@ -25,16 +27,25 @@ static void send_some(sent *p, int count, uint64_t seed)
     double now = 0;
     wlmi_rng_seed(&rng, seed);
     for (int i = 0; i < count; i++) {
-        p[i] = (sent){(int)wlmi_rng_below(&rng, 2), (uint32_t)(wlmi_rng_below(&rng, 3) * wlmi_rng_below(&rng, 1400)), now};
+        p[i] = (sent){(int)wlmi_rng_below(&rng, 2), (uint32_t)(wlmi_rng_below(&rng, 3) * wlmi_rng_below(&rng, 1400)), now,
+                      (uint32_t)wlmi_rng_below(&rng, 256), (uint32_t)wlmi_rng_below(&rng, 256),
+                      (uint32_t)wlmi_rng_below(&rng, 65536), (uint32_t)wlmi_rng_below(&rng, 11),
+                      (uint32_t)wlmi_rng_below(&rng, 16), (int)wlmi_rng_below(&rng, 2), (int)wlmi_rng_below(&rng, 2)};
         now += (double)wlmi_rng_below(&rng, 1000000000) * 1e-9;
     }
+}
+
+static int64_t measure_of(const sent *p)
+{
+    const wlmi_measured m = {p->backward, p->size, p->ttl, p->flags, p->window, p->options, p->scale, 1, p->whole, p->id};
+    return wlmi_measure_packet(&m);
 }
 
 static void take(float *state, const sent *p, int from, int to)
 {
     for (int i = from; i < to; i++) {
         wlmi_summary_take(state, wlmi_measure_gap(i ? (int64_t)llround((p[i].time - p[i - 1].time) * 1e9) : 0));
-        wlmi_summary_take(state, wlmi_measure_length(p[i].backward, p[i].size));
+        wlmi_summary_take(state, measure_of(&p[i]));
     }
 }
 
@@ -70,6 +81,35 @@ static void check_series(const float *number, const double *x, int n, double uni
     expect(number[3], sqrt(squares / n), unit);
     expect(number[4], least, unit);
     expect(number[5], most, unit);
+}
+
+/* The 16 numbers from the headers of one direction. */
+static void check_headers(const float *number, const sent *p, int n, int backward)
+{
+    const sent *first = NULL, *last = NULL;
+    double flags[8] = {0};
+    for (int i = 0; i < n; i++) {
+        if (p[i].backward != backward)
+            continue;
+        first = first ? first : &p[i];
+        last = &p[i];
+        for (int bit = 0; bit < 8; bit++)
+            flags[bit] += p[i].flags >> bit & 1;
+    }
+    if (!first) {
+        for (int i = 0; i < 16; i++)
+            assert_true(number[i] == -30);
+        return;
+    }
+    for (int bit = 0; bit < 8; bit++)
+        expect(number[bit], flags[bit], 1);
+    assert_true(number[8] == (float)first->ttl);
+    expect(number[9], first->window, 1);
+    assert_true(number[10] == (float)first->options);
+    assert_true(number[11] == (float)(first->scale < 15 ? first->scale : 15));
+    assert_true(number[12] == (float)first->whole && number[13] == (float)first->id);
+    assert_true(number[14] == (float)last->ttl);
+    expect(number[15], last->window, 1);
 }
 
 static void numbers_are_those_of_the_whole_flow(void **state)
@@ -122,6 +162,9 @@ static void numbers_are_those_of_the_whole_flow(void **state)
             expect(number[50 + 2 * i], p[i].backward ? -(double)p[i].size : p[i].size, 1);
             expect(number[51 + 2 * i], i ? p[i].time - p[i - 1].time : 0, 1e6);
         }
+        assert_true(number[82] == (n > 0));
+        for (int way = 0; way < 2; way++)
+            check_headers(number + 83 + 16 * way, p, n, way);
     }
 }
 
@@ -148,7 +191,7 @@ static void columns_after(const wlmi_net *net, const sent *p, int packets, doubl
     wlmi_summary_lay_out(net, &room, block);
     for (int i = 0; i < packets; i++) {
         measure[2 * i] = wlmi_measure_gap(0);
-        measure[2 * i + 1] = wlmi_measure_length(p[i].backward, p[i].size);
+        measure[2 * i + 1] = measure_of(&p[i]);
     }
     id[2 * packets] = net->config.vocabulary + WLMI_ASK_ROW;
     assert_int_equal(wlmi_summary_asks(net, &batch), 1);
@@ -174,7 +217,7 @@ static void columns_tell_where_between_edges_a_number_lies(void **state)
     assert_ok(wlmi_summary_fit(net, number, 5, &error), &error);
     assert_true(wlmi_summary_is_fitted(net));
     for (uint32_t size = 0; size < 600; size += 5) {
-        const sent p = {0, size, 0};
+        const sent p = {.size = size};
         columns_after(net, &p, 1, column);
         assert_true(column[0] == 0 && column[1] == 0);
         assert_true(fabs(column[2] - fmin(log2(1.0 + size) / 8, 1)) < 1e-6);
@@ -245,15 +288,20 @@ static void gradients_are_central_differences(void **state)
     wlmi_net_free(net);
 }
 
-/* Logits of one segment's label, with the task's share. */
+/* Logits of a task's labels at n positions, by a peek. */
+static void ask(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, const wlmi_task *task,
+                const int32_t *at, int n, double share, float *logit)
+{
+    const wlmi_logits labels = {n, task->row + 1, task->row + 1 + task->labels, logit, share};
+    wlm_error error;
+    assert_ok(wlmi_net_logits_parts(net, batch, streams, 0, at, &labels, 1, &error), &error);
+}
+
+/* Of one segment. */
 static void answer(wlmi_net *net, const test_batch *b, int s, double share, float *logit)
 {
-    wlmi_task *task = &net->task[s % net->tasks];
     const int32_t at = b->starts[s + 1] - 1;
-    wlm_error error;
-    task->summary_share = share;
-    assert_ok(wlmi_net_logits(net, &b->batch, NULL, 0, &at, 1, task->row + 1, task->row + 1 + task->labels, logit, &error),
-              &error);
+    ask(net, &b->batch, NULL, &net->task[s % net->tasks], &at, 1, share, logit);
 }
 
 static void what_is_said_is_a_mean_of_both(void **state)
@@ -298,19 +346,17 @@ static void many_are_answered_as_each_alone(void **state)
     test_batch b;
     int32_t position[SEGMENTS];
     float all[SEGMENTS * 3], alone[3];
-    wlm_error error;
     (void)state;
     test_batch_fill(&b, net, even, 9);
     test_batch_ask(&b, net);
     for (int s = 0; s < SEGMENTS; s++)
         position[s] = b.starts[SEGMENTS - s] - 1; /* in any order */
-    assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, position, SEGMENTS, task->row + 1, task->row + 4, all, &error),
-              &error);
+    ask(net, &b.batch, NULL, task, position, SEGMENTS, .25, all);
     for (int s = 0; s < SEGMENTS; s++) {
         int32_t start[2];
         const wlmi_batch one = test_batch_segment(&b, SEGMENTS - 1 - s, start);
         const int32_t at = LENGTH - 1;
-        assert_ok(wlmi_net_logits(net, &one, NULL, 0, &at, 1, task->row + 1, task->row + 4, alone, &error), &error);
+        ask(net, &one, NULL, task, &at, 1, .25, alone);
         for (int i = 0; i < 3; i++)
             assert_true(fabsf(all[3 * s + i] - alone[i]) < 0.02f);
     }
@@ -345,8 +391,7 @@ static void streams_remember_it(void **state)
         const wlmi_batch question = {.tokens = 2, .id = b.id + from, .packet = b.packet + from, .role = b.role + from,
                                      .measure = b.measure + from, .segments = {1, starts}};
         wlmi_stream *to = i ? &stream : &copy;
-        assert_ok(wlmi_net_logits(net, &question, &to, 0, &at, 1, net->task->row + 1, net->task->row + 4, parts, &error),
-                  &error);
+        ask(net, &question, &to, net->task, &at, 1, 1, parts);
         for (int j = 0; j < 3; j++)
             assert_true(fabsf(parts[j] - whole[j]) < 1e-5f);
     }

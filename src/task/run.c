@@ -40,6 +40,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "a summary is taught to a model that is there: name it to start from");
     if (!(o->plain >= 0 && o->classify >= 0 && o->generate >= 0 && isfinite(o->plain + o->classify + o->generate)))
         return refuse(error, "the shares of the prompts must not be negative");
+    if (o->summary && o->classify == 0 && o->plain + o->generate > 0)
+        return refuse(error, "a summary learns from classify prompts alone: give them a share");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
         return refuse(error, "balance, of labels and of tasks, lies between 0 and 1");
     if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))

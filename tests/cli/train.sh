@@ -128,6 +128,7 @@ refuse 1 "." -d in -o no/such/folder/new --steps 1
 
 # A summary: what taught the rest stays; a run that is put aside goes on to the same bytes.
 refuse 2 "name it to start from" -d in -o new --summary
+refuse 2 "give them a share" -d in -o new --init straight --summary --prompts plain=1
 judge=("$WIRELM" train -d in --init straight --summary --prompts classify=1 --hide shape --context 128 --tokens-per-batch 256
     --threads 1 --steps 200)
 "${judge[@]}" -o judge >report 2>note || fail "a summary: $(cat note)"
@@ -142,7 +143,7 @@ def parts(path):
 (before, old), (after, new) = parts("straight"), parts("judge")
 assert all(new[k] == old[k] for k in old) and len(new) == len(old) + 4, sorted(new)
 assert json.loads(after["record"]) == json.loads(before["record"])
-assert json.loads(after["tasks"])[0]["summary_share"] == .3
+assert json.loads(after["tasks"])[0]["calibration"]["summary_share"] == .3
 PY
 "${judge[@]}" -o judged --save-every 0.01 >/dev/null 2>&1 &
 pid=$!

@@ -65,8 +65,12 @@ typedef struct wlmi_port_row { /* training flows of one label between such ports
     uint64_t flows[WLMI_PORT_CLASSES]; /* by class of the first payload */
 } wlmi_port_row;
 
+enum { WLMI_PORT_QUARTERS = 4 }; /* of all port numbers, 16,384 each */
+
 typedef struct wlmi_ports { /* of one label */
     int rows;
+    /* Training flows whose client has an ephemeral port, of TCP and of UDP, by where that lies. */
+    uint64_t clients[2][WLMI_PORT_QUARTERS];
     wlmi_port_row row[WLMI_PORTS_MOST];
 } wlmi_ports;
 

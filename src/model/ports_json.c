@@ -16,21 +16,40 @@ static json_t *row_to_json(const wlmi_port_row *row)
     return out;
 }
 
+enum { CLIENTS = 2 * WLMI_PORT_QUARTERS };
+
+static json_t *clients_to_json(const wlmi_ports *ports)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < CLIENTS; i++)
+        json_array_append_new(out, json_integer((json_int_t)ports->clients[i / WLMI_PORT_QUARTERS][i % WLMI_PORT_QUARTERS]));
+    return out;
+}
+
 json_t *wlmi_ports_to_json(const wlmi_task *task)
 {
-    json_t *labels = json_array();
+    json_t *labels = json_array(), *clients = json_array();
     for (int i = 0; i < task->labels; i++) {
         json_t *rows = json_array();
         for (int r = 0; r < task->ports[i].rows; r++)
             json_array_append_new(rows, row_to_json(&task->ports[i].row[r]));
         json_array_append_new(labels, rows);
+        json_array_append_new(clients, clients_to_json(&task->ports[i]));
     }
-    return json_pack("{s:i, s:o}", "version", VERSION, "labels", labels);
+    return json_pack("{s:i, s:o, s:o}", "version", VERSION, "labels", labels, "clients", clients);
 }
 
 static int is_known(const json_t *ports)
 {
     return json_integer_value(json_object_get(ports, "version")) == VERSION;
+}
+
+/* Flows are few enough that sums of them cannot run over. */
+static const json_int_t most_flows = INT64_C(1) << 48;
+
+static int is_number(const json_t *number, json_int_t high)
+{
+    return json_is_integer(number) && json_integer_value(number) >= 0 && json_integer_value(number) <= high;
 }
 
 static int is_row(const json_t *row)
@@ -39,23 +58,32 @@ static int is_row(const json_t *row)
     size_t count = json_array_size(row);
     if (count < HEAD || count > HEAD + WLMI_PORT_CLASSES)
         return 0;
-    for (size_t i = 0; i < count; i++) {
-        const json_t *number = json_array_get(row, i);
-        json_int_t value = json_integer_value(number);
-        /* flows are few enough that sums of them cannot run over */
-        if (!json_is_integer(number) || value < 0 || value > (i < HEAD ? high[i] : INT64_C(1) << 48))
+    for (size_t i = 0; i < count; i++)
+        if (!is_number(json_array_get(row, i), i < HEAD ? high[i] : most_flows))
             return 0;
-    }
+    return 1;
+}
+
+static int are_clients(const json_t *clients)
+{
+    if (json_array_size(clients) != CLIENTS)
+        return 0;
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (!is_number(json_array_get(clients, i), most_flows))
+            return 0;
     return 1;
 }
 
 int wlmi_ports_are_valid(const json_t *ports, size_t labels)
 {
-    const json_t *list = json_object_get(ports, "labels");
+    const json_t *list = json_object_get(ports, "labels"), *clients = json_object_get(ports, "clients");
     if (!ports || (json_is_object(ports) && !is_known(ports)))
         return 1;
-    if (!json_is_array(list) || json_array_size(list) != labels)
+    if (!json_is_array(list) || json_array_size(list) != labels || (clients && json_array_size(clients) != labels))
         return 0;
+    for (size_t i = 0; i < json_array_size(clients); i++)
+        if (!are_clients(json_array_get(clients, i)))
+            return 0;
     for (size_t i = 0; i < labels; i++) {
         const json_t *rows = json_array_get(list, i);
         if (!json_is_array(rows) || json_array_size(rows) > WLMI_PORTS_MOST)
@@ -85,7 +113,7 @@ static void row_from_json(wlmi_port_row *out, const json_t *row)
 
 void wlmi_ports_from_json(wlmi_task *task, const json_t *ports)
 {
-    const json_t *list = json_object_get(ports, "labels");
+    const json_t *list = json_object_get(ports, "labels"), *clients = json_object_get(ports, "clients");
     if (!ports || !is_known(ports))
         return;
     for (int i = 0; i < task->labels; i++) {
@@ -93,5 +121,8 @@ void wlmi_ports_from_json(wlmi_task *task, const json_t *ports)
         task->ports[i].rows = (int)json_array_size(rows);
         for (int r = 0; r < task->ports[i].rows; r++)
             row_from_json(&task->ports[i].row[r], json_array_get(rows, (size_t)r));
+        for (int q = 0; q < CLIENTS; q++)
+            task->ports[i].clients[q / WLMI_PORT_QUARTERS][q % WLMI_PORT_QUARTERS] =
+                (uint64_t)number_of(json_array_get(clients, (size_t)i), (size_t)q);
     }
 }

@@ -101,7 +101,7 @@ static wlm_status gather_task(wlmi_task *task, wlmi_dataset *const *data, size_t
         task->flows[i] = t->flows;
         task->flows_cut[i] = t->cut;
         task->port[i] = 0;
-        task->ports[i].rows = 0;
+        memset(&task->ports[i], 0, sizeof task->ports[i]);
         task->proto[i] = t->udp > t->tcp ? PROTO_UDP : PROTO_TCP;
     }
     name_ports(task, c);

@@ -255,8 +255,8 @@ static wlm_status make_places(run *r, const wlmi_task *task, int label, uint64_t
         if (task && !ports) /* a checkpoint from before ports were counted by protocol */
             server = task->port[label];
         wlmi_place_make(&r->place[i], &r->plan, index + i, server);
-        if (client)
-            r->place[i].client_port = client;
+        r->place[i].client_port =
+            client ? client : wlmi_ports_client(ports, r->look[i].proto, r->place[i].client_port, &rng);
     }
     return WLM_OK;
 }

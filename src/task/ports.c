@@ -10,8 +10,9 @@
 _Static_assert((int)WLMI_FIRST_COUNT <= (int)WLMI_PORT_CLASSES, "a class has a count in each row");
 
 /* A flow as a number: what stands higher is sorted by first. */
-enum { CLASS_BITS = 4, SERVER_AT = CLASS_BITS, CLIENT_AT = SERVER_AT + 16, GROUP_AT = CLIENT_AT + 16,
-       PROTO_AT = GROUP_AT + 1, LABEL_AT = PROTO_AT + 1 };
+enum { QUARTER_BITS = 2, CLASS_AT = QUARTER_BITS, SERVER_AT = CLASS_AT + 4, CLIENT_AT = SERVER_AT + 16,
+       GROUP_AT = CLIENT_AT + 16, PROTO_AT = GROUP_AT + 1, LABEL_AT = PROTO_AT + 1 };
+enum { PORTS_IN_QUARTER = 65536 / WLMI_PORT_QUARTERS };
 enum { FIRST_USER_PORT = 1024, SSDP_PORT = 1900, MDNS_PORT = 5353 };
 
 /* ---------------------------------------------------------------- training flows */
@@ -43,7 +44,8 @@ wlm_status wlmi_ports_count(wlmi_port_counts *counts, int label, const wlmi_data
                                     (uint64_t)(flow.key.proto == WLMI_PROTO_UDP) << PROTO_AT |
                                     (uint64_t)look.group << GROUP_AT |
                                     (uint64_t)fixed_client(&flow.key) << CLIENT_AT |
-                                    (uint64_t)flow.key.dst_port << SERVER_AT | (uint64_t)look.first;
+                                    (uint64_t)flow.key.dst_port << SERVER_AT | (uint64_t)look.first << CLASS_AT |
+                                    (uint64_t)flow.key.src_port / PORTS_IN_QUARTER;
     return WLM_OK;
 }
 
@@ -110,18 +112,21 @@ void wlmi_ports_name(wlmi_port_counts *counts, wlmi_task *task)
     for (size_t i = 0; i < counts->flows;) {
         const uint64_t kind = flow[i] >> PROTO_AT; /* label and protocol */
         const uint8_t proto = kind & 1 ? WLMI_PROTO_UDP : WLMI_PROTO_TCP;
+        wlmi_ports *own = &task->ports[kind >> 1];
         naming n = {.rows = 0};
         if (i == 0 || flow[i - 1] >> LABEL_AT != flow[i] >> LABEL_AT)
-            task->ports[flow[i] >> LABEL_AT].rows = 0;
+            memset(own, 0, sizeof *own);
         while (i < counts->flows && flow[i] >> PROTO_AT == kind) {
-            const uint64_t ports = flow[i] >> CLASS_BITS;
+            const uint64_t ports = flow[i] >> SERVER_AT;
             wlmi_port_row row = {.proto = proto, .group = flow[i] >> GROUP_AT & 1,
                                  .client = (uint16_t)(flow[i] >> CLIENT_AT), .server = (uint16_t)ports};
-            for (; i < counts->flows && flow[i] >> CLASS_BITS == ports; i++)
-                row.flows[flow[i] & ((1 << CLASS_BITS) - 1)]++;
+            for (; i < counts->flows && flow[i] >> SERVER_AT == ports; i++) {
+                row.flows[flow[i] >> CLASS_AT & 15]++;
+                own->clients[kind & 1][flow[i] & (WLMI_PORT_QUARTERS - 1)] += row.client == 0;
+            }
             name_row(&n, &row);
         }
-        keep_rows(&task->ports[kind >> 1], &n, proto);
+        keep_rows(own, &n, proto);
     }
 }
 
@@ -170,4 +175,21 @@ void wlmi_ports_draw(const wlmi_ports *ports, const wlmi_look *look, wlmi_rng *r
         row = draw(from, look->proto, ANY, ANY, rng);
     *client = row ? row->client : look->first == WLMI_FIRST_MDNS ? MDNS_PORT : 0;
     *server = row ? row->server : wlmi_first_port(look->first);
+}
+
+uint16_t wlmi_ports_client(const wlmi_ports *ports, int proto, uint16_t port, wlmi_rng *rng)
+{
+    const uint64_t *flows = ports ? ports->clients[proto == WLMI_PROTO_UDP] : NULL;
+    const uint16_t place = port % PORTS_IN_QUARTER;
+    uint64_t sum = 0, at;
+    int quarter = 0;
+    for (int i = 0; flows && i < WLMI_PORT_QUARTERS; i++)
+        sum += flows[i];
+    if (!sum)
+        return port;
+    for (at = wlmi_rng_below(rng, sum); at >= flows[quarter]; quarter++)
+        at -= flows[quarter];
+    if (!quarter && place < FIRST_USER_PORT)
+        return port;
+    return (uint16_t)(quarter * PORTS_IN_QUARTER + place);
 }

@@ -25,4 +25,8 @@ void wlmi_port_counts_free(wlmi_port_counts *counts);
 void wlmi_ports_draw(const wlmi_ports *ports, const wlmi_look *look, wlmi_rng *rng, uint16_t *client,
                      uint16_t *server);
 
+/* An ephemeral port moved to where those of training flows of the protocol lay; ports that differ modulo 16,384 still
+ * differ. Where there were none it stays. */
+uint16_t wlmi_ports_client(const wlmi_ports *ports, int proto, uint16_t port, wlmi_rng *rng);
+
 #endif

@@ -48,20 +48,30 @@ static wlm_status make_bins(const column *c, const wlmi_side *side, wlmi_bins *b
     return WLM_OK;
 }
 
-/* counts [WLMI_BINS_MAX] of the values of flows [flows] */
+enum { SLOTS = WLMI_BINS_MAX + 1 }; /* bins, and behind the last one what has no value */
+
+/* counts [SLOTS] of the values of flows [flows] */
 static void count_values(const column *c, const wlmi_side *side, const wlmi_bins *bins, const size_t *flow,
                          size_t flows, double *counts)
 {
     const double *value = values_of(c, side);
-    for (size_t i = 0; i < WLMI_BINS_MAX; i++)
+    for (size_t i = 0; i < SLOTS; i++)
         counts[i] = 0;
     for (size_t i = 0; i < flows; i++) {
         const wlmi_report_flow *f = &side->view.set->flow[flow[i]];
         size_t first = c->of_packets ? f->first : flow[i], count = c->of_packets ? f->count : 1;
         for (size_t p = first; p < first + count; p++)
-            if (!isnan(value[p]))
-                counts[wlmi_bin_of(bins, value[p])]++;
+            counts[isnan(value[p]) ? bins->count : wlmi_bin_of(bins, value[p])]++;
     }
+}
+
+/* That there is no value, as flags in UDP, is a value too; NaN where neither side has another. */
+static double divergence(const double *p, const double *q, size_t bins)
+{
+    double known = 0;
+    for (size_t i = 0; i < bins; i++)
+        known += p[i] + q[i];
+    return known > 0 ? wlmi_jsd(p, q, bins + 1) : NAN;
 }
 
 static distance measure(const column *c, const wlmi_draws *draws, const wlmi_bins *bins)
@@ -69,18 +79,18 @@ static distance measure(const column *c, const wlmi_draws *draws, const wlmi_bin
     double fake[WLMI_DRAWS], floor[WLMI_DRAWS], copy[WLMI_DRAWS];
     for (int i = 0; i < WLMI_DRAWS; i++) {
         const wlmi_draw *d = &draws->draw[i];
-        double real[WLMI_BINS_MAX], other[WLMI_BINS_MAX];
+        double real[SLOTS], other[SLOTS];
         count_values(c, draws->real, bins, d->real, draws->flows, real);
         count_values(c, draws->fake, bins, d->fake, draws->flows, other);
-        fake[i] = wlmi_jsd(real, other, bins->count);
+        fake[i] = divergence(real, other, bins->count);
         floor[i] = copy[i] = NAN;
         if (draws->halves) {
             count_values(c, draws->real, bins, d->other, draws->flows, other);
-            floor[i] = wlmi_jsd(real, other, bins->count);
+            floor[i] = divergence(real, other, bins->count);
         }
         if (draws->train) {
             count_values(c, draws->train, bins, d->train, draws->train_flows, other);
-            copy[i] = wlmi_jsd(real, other, bins->count);
+            copy[i] = divergence(real, other, bins->count);
         }
     }
     return (distance){wlmi_median_known(fake, WLMI_DRAWS), wlmi_median_known(floor, WLMI_DRAWS),
@@ -91,10 +101,10 @@ static distance measure(const column *c, const wlmi_draws *draws, const wlmi_bin
 
 static json_t *counts_json(const column *c, const wlmi_side *side, const wlmi_bins *bins)
 {
-    double counts[WLMI_BINS_MAX];
+    double counts[SLOTS];
     json_t *array = json_array();
     count_values(c, side, bins, side->view.flow, side->view.flows, counts);
-    for (size_t i = 0; i < bins->count; i++)
+    for (size_t i = 0; i <= bins->count; i++)
         json_array_append_new(array, json_integer((json_int_t)counts[i]));
     return array;
 }

@@ -52,7 +52,8 @@ expect one 'list(d["labels"]) == ["shell"] and r["real"] == r["fake"]'
 "$WIRELM" evaluate generate --no-programs --label shell --fake captures/name --real data --train known >other
 expect other 'r["fields"]["mean"] > r["fields"]["floor"] + 0.3 and r["features"]["mean"] > 0.3'
 expect other 'r["discriminator"]["auc"] > 0.95'
-expect other 'r["fields"]["columns"]["flags"]["jsd"] == 1'
+expect other 'r["fields"]["columns"]["flags"]["jsd"] == 1' # TCP and UDP: not to have flags is a value
+expect other 'r["fields"]["columns"]["flags"]["counts"]["fake"][-1] == r["validity"]["packets"]["fake"]'
 
 # ---- refused
 refuse() {

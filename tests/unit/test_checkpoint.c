@@ -34,6 +34,7 @@ static wlmi_net *recorded_net(void)
     net->task[0].port[2] = 443;
     net->task[0].proto[2] = 6;
     net->task[0].ports[2].rows = 2;
+    net->task[0].ports[2].clients[1][3] = 17;
     net->task[0].ports[2].row[0] = (wlmi_port_row){.proto = 17, .group = 1, .client = 5353, .server = 5353,
                                                    .flows = {[3] = 11, [15] = 1}};
     net->task[0].ports[2].row[1] = (wlmi_port_row){.proto = 6, .flows = {5}};
@@ -102,12 +103,18 @@ static void ports_of_other_versions_are_left_unread(void **state)
     json_t *absent = NULL, *newer = json_pack("{s:i, s:s}", "version", 2, "labels", "anything");
     json_t *bad = json_pack("{s:i, s:[[[i, i, i, i, i]]]}", "version", 1, "labels", 6, 0, 0, 70000, 1);
     json_t *good = json_pack("{s:i, s:[[[i, i, i, i, i]]]}", "version", 1, "labels", 6, 0, 0, 65535, 1);
+    json_t *few = json_pack("{s:i, s:[[]], s:[[i, i]]}", "version", 1, "labels", "clients", 1, 2);
+    json_t *more = json_pack("{s:i, s:[[]], s:[[i,i,i,i,i,i,i,i]]}", "version", 1, "labels", "clients", 1, 0, 0, 0, 0, 0, 0, 2);
     (void)state;
     assert_true(wlmi_ports_are_valid(absent, 1));
     assert_true(wlmi_ports_are_valid(newer, 1));
     assert_true(wlmi_ports_are_valid(good, 1));
     assert_false(wlmi_ports_are_valid(good, 2));
     assert_false(wlmi_ports_are_valid(bad, 1));
+    assert_false(wlmi_ports_are_valid(few, 1));
+    assert_true(wlmi_ports_are_valid(more, 1));
+    json_decref(few);
+    json_decref(more);
     json_decref(newer);
     json_decref(bad);
     json_decref(good);

@@ -59,6 +59,9 @@ static void ports_protocols_and_cuts_are_counted(void **state)
     assert_int_equal(task->ports[0].row[0].proto, 17);
     assert_int_equal(task->ports[0].row[0].client, 0);
     assert_int_equal(task->ports[0].row[0].flows[WLMI_FIRST_OTHER], 1);
+    assert_int_equal(task->ports[0].clients[1][2], 7); /* UDP from 40000 */
+    assert_int_equal(task->ports[1].clients[0][2], 5);
+    assert_int_equal(task->ports[1].clients[1][2], 0);
     assert_int_equal(task->ports[1].rows, 4);
     assert_int_equal(task->ports[1].row[0].server, 25);
     assert_int_equal(task->ports[1].row[0].flows[WLMI_FIRST_OTHER], 2);

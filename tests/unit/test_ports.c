@@ -79,11 +79,30 @@ static void ports_fit_the_payload_and_training(void **state)
     assert_int_equal(server, 22);
 }
 
+static void clients_lie_where_they_did_in_training(void **state)
+{
+    const wlmi_ports ports = {.clients = {[0] = {0, 1, 0, 3}, [1] = {1, 0, 0, 0}}};
+    int low = 0;
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 2);
+    for (uint32_t port = 49152; port < 65536; port++) {
+        const uint16_t tcp = wlmi_ports_client(&ports, 6, (uint16_t)port, &rng);
+        const uint16_t udp = wlmi_ports_client(&ports, 17, (uint16_t)port, &rng);
+        assert_true(tcp == port || tcp == port - 32768);
+        low += tcp < 32768;
+        assert_int_equal(udp, port < 49152 + 1024 ? port : port - 49152); /* none below 1024 */
+        assert_int_equal(wlmi_ports_client(NULL, 6, (uint16_t)port, &rng), port);
+    }
+    assert_in_range(low, 3900, 4300); /* one in four */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_payloads_are_told_apart),
         cmocka_unit_test(ports_fit_the_payload_and_training),
+        cmocka_unit_test(clients_lie_where_they_did_in_training),
     };
     return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
 }

@@ -40,7 +40,8 @@ TEXT = {
     "Bits per byte": """
     Of captures, by models that tell everything (`scripts/lossless.conf`, `scripts/links.conf`: policy `none`,
     payload in full; the model that ships hides identities and does not tell all payload), with what travels beside
-    the tokens. Flow and capture: a sample of the held-out captures of `pretrain`; links: the third of the Bluetooth
+    the tokens, and with `--recall` ([EVALUATE.md](EVALUATE.md)): what each flow or capture has shown already mixed
+    into what the model says; model alone: without. Flow and capture: a sample of the held-out captures of `pretrain`; links: the third of the Bluetooth
     LE and IEEE 802.15.4 captures that was kept back. Header and time: all but payload, over what xz makes of the
     same packets with payloads zeroed.""",
     "Context": """
@@ -299,7 +300,8 @@ def tokens(page):
         c = got["contexts"][0]
         bits, xz = c["bits_per_byte"], at(got, "compressors", by, "xz_9e", "bits_per_byte")
         header = at(c, "against", by, "xz_9e", "header_time")
-        rows.append([what, got["files"], got["bytes"], f"**{number(bits)}**", number(c["bits_per_byte_beside"]),
+        rows.append([what, got["files"], got["bytes"], f"**{number(bits)}**", number(c.get("bits_per_byte_model")),
+                     number(c["bits_per_byte_beside"]),
                      *(number(at(got, "compressors", by, k, "bits_per_byte")) for k in ("xz_9e", "zstd_19", "gzip_9")),
                      "flow by flow" if by == "by_flow" else "file by file", number(header),
                      "yes" if got["lossless"] else "no"])
@@ -318,7 +320,7 @@ def tokens(page):
         page.verdict(7, "context", "bits per byte at 12,032 and 65,536 tokens below 2,048",
                      f"{number(short)} at 2,048, then " + ", ".join(number(v) for v in bits.values()),
                      all(v < short for v in bits.values()))
-    page.section("Bits per byte", (["unit", "files", "bytes", "wirelm", "of it beside", "xz -9e", "zstd -19", "gzip -9",
+    page.section("Bits per byte", (["unit", "files", "bytes", "wirelm", "model alone", "of it beside", "xz -9e", "zstd -19", "gzip -9",
                                     "compressors", "header and time", "lossless"], rows),
                  (["bits per byte by section", *SECTIONS], parts))
     page.section("Context", (["context", "bits per byte"], contexts))

@@ -45,6 +45,8 @@ int run_evaluate_tokens(const command *self, int argc, char **argv)
          "tokens that the model remembers, one or several measurements (as trained)", 0},
         {0, "same-tokens", OPTION_FLAG, NULL, &options.same_tokens,
          "where the model forgets the codec goes on, so that all contexts see the same tokens", 0},
+        {0, "recall", OPTION_FLAG, NULL, &options.recall,
+         "mix what each flow or capture has shown already into what the model says", 0},
         {0, "bytes", OPTION_U64, "N", &options.bytes, "a sample of so many bytes, capture by capture (0: all)", 0},
         {0, "flows", OPTION_U64, "N", &options.flows, "a sample of so many flows, capture by capture (0: all)", 0},
         {0, "seed", OPTION_U64, "N", &options.seed, "of the sample (%default)", 0},

@@ -26,6 +26,7 @@ typedef struct wlm_evaluate_tokens_options {
     size_t context_count;
     int same_tokens;               /* where the model forgets the codec goes on: all contexts on the same tokens. Else
                                       it begins anew as well, and a shorter context also pays for telling flows again */
+    int recall;                    /* what each flow or capture has shown is mixed into what the model says */
     uint64_t bytes, flows;         /* of a sample, drawn by the seed capture by capture; 0: all */
     uint64_t seed;
     int models_only;               /* leave the compressors out */

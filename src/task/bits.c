@@ -64,7 +64,7 @@ static wlm_status sweep(run *r, const wlmi_dataset *const *data, size_t count, w
 wlm_status wlmi_bits_measure(wlmi_bits *bits, wlmi_net *net, const wlmi_view *view, const wlmi_dataset *const *data,
                              size_t count, const wlmi_bits_options *options, wlm_error *error)
 {
-    const wlmi_scorer_options scoring = {options->tokens, 0, options->stop};
+    const wlmi_scorer_options scoring = {.rows = options->tokens, .stop = options->stop};
     run r = {.bits = bits, .view = view, .options = options};
     wlm_status status;
     memset(bits, 0, sizeof *bits);

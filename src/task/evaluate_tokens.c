@@ -189,7 +189,8 @@ static wlm_status make_contexts(run *r, const wlmi_view *view, wlm_error *error)
 {
     const wlm_evaluate_tokens_options *o = r->options;
     const size_t count = o->context_count ? o->context_count : 1;
-    const wlmi_scorer_options scoring = {BATCH_ROWS, o->same_tokens, o->stop};
+    const wlmi_scorer_options scoring = {.rows = BATCH_ROWS, .same_tokens = o->same_tokens, .recall = o->recall,
+                                           .stop = o->stop};
     if (count > MAX_CONTEXTS)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "more than %d contexts", MAX_CONTEXTS);
     r->report.context = wlmi_alloc_zero(count, sizeof *r->report.context);

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "task/recall.h"
 
 enum { BYTES = 256 };
 
 typedef struct piece { /* one segment of the batch */
     wlmi_coder_options coding;
     int goes_on;  /* its first token stands inside the packet that the piece before broke off */
+    int begins;   /* it is its stream's first */
     double *also;
 } piece;
 
@@ -20,6 +22,8 @@ struct wlmi_scorer {
     wlmi_scorer_options options;
     wlmi_coder *writer, *reader;
     wlmi_tally tally;
+    wlmi_recall *recall;       /* where the options ask for it, else NULL */
+    double own_bits;           /* of the model alone */
     uint64_t paid, pieces;
     piece at_hand;             /* the piece being filled */
     int begun;                 /* it was */
@@ -86,6 +90,8 @@ wlm_status wlmi_scorer_new(wlmi_scorer **scorer, wlmi_net *net, const wlmi_view 
     status = m->scratch ? wlmi_tally_init(&m->tally, view->codec, error) : WLMI_NO_MEMORY(error);
     if (status == WLM_OK)
         status = find_narrow_roles(m, error);
+    if (status == WLM_OK && options->recall)
+        status = wlmi_recall_new(&m->recall, view->codec->vocabulary, error);
     if (status == WLM_OK)
         status = view->codec->make(&m->writer, error);
     if (status == WLM_OK)
@@ -106,6 +112,7 @@ void wlmi_scorer_free(wlmi_scorer *m)
     if (m->reader)
         m->view->codec->drop(m->reader);
     wlmi_tally_free(&m->tally);
+    wlmi_recall_free(m->recall);
     wlmi_tokens_free(&m->tokens);
     wlmi_rows_free(&m->rows);
     wlmi_stream_free(&m->stream);
@@ -124,6 +131,11 @@ void wlmi_scorer_free(wlmi_scorer *m)
 const wlmi_tally *wlmi_scorer_tally(const wlmi_scorer *m)
 {
     return &m->tally;
+}
+
+double wlmi_scorer_own_bits(const wlmi_scorer *m)
+{
+    return m->own_bits;
 }
 
 uint64_t wlmi_scorer_tokens(const wlmi_scorer *m)
@@ -173,10 +185,15 @@ static wlm_status pay(wlmi_scorer *m, size_t first, size_t n, double *also, wlm_
         double bits;
         codec->allowed(m->reader, &allowed);
         bits = wlmi_token_bits(logits, &allowed, t, m->scratch, &best);
+        m->own_bits += bits;
+        if (m->recall)
+            WLMI_TRY(wlmi_recall_take(m->recall, logits, &allowed, codec->role(m->reader), t, &bits, error));
         wlmi_tally_add(&m->tally, &m->row_mark[i], codec->role(m->reader), t, &allowed, best, bits);
         if (also)
             *also += bits;
         WLMI_TRY(codec->push(m->reader, t, &pushed, error));
+        if (m->recall && pushed == WLMI_PUSHED_PACKET)
+            wlmi_recall_border(m->recall);
     }
     m->paid += n;
     return WLM_OK;
@@ -186,6 +203,8 @@ static void begin_reading(wlmi_scorer *m, const piece *p)
 {
     if (!p->goes_on)
         m->view->codec->start(m->reader, &p->coding);
+    if (m->recall && p->begins)
+        wlmi_recall_start(m->recall);
     m->pieces++;
 }
 
@@ -306,6 +325,7 @@ static wlm_status emit(wlmi_scorer *m, size_t n, wlm_error *error)
     if (!n)
         return WLM_OK;
     WLMI_TRY(n + 1 > (size_t)m->options.rows ? pay_long(m, n, error) : wait_in_batch(m, n, error));
+    m->at_hand.begins = 0;
     m->role = t->role[n - 1];
     t->count -= n;
     memmove(t->token, t->token + n, t->count * sizeof *t->token);
@@ -342,7 +362,7 @@ static void start_piece(wlmi_scorer *m, int64_t start_ns)
 
 void wlmi_scorer_start(wlmi_scorer *m, double *also)
 {
-    m->at_hand = (piece){.also = also};
+    m->at_hand = (piece){.also = also, .begins = 1};
     m->begun = 0;
     m->tokens.count = 0;
 }

@@ -16,6 +16,8 @@ typedef struct wlmi_scorer_options {
     int rows;        /* of a batch */
     int same_tokens; /* pieces are not coded afresh: the model forgets, the codec does not, and any context is measured
                         on the same tokens */
+    int recall;      /* what a stream has shown is mixed into what the model says (recall.h); the most likely token stays
+                        the model's own */
     wlm_stop *stop;  /* WLM_STOPPED where it is seen; may be NULL */
 } wlmi_scorer_options;
 
@@ -33,6 +35,7 @@ wlm_status wlmi_scorer_end(wlmi_scorer *scorer, const wlmi_end *end, wlm_error *
 /* Pays for what waits. */
 wlm_status wlmi_scorer_flush(wlmi_scorer *scorer, wlm_error *error);
 const wlmi_tally *wlmi_scorer_tally(const wlmi_scorer *scorer);
+double wlmi_scorer_own_bits(const wlmi_scorer *scorer); /* all tokens, without recall */
 uint64_t wlmi_scorer_tokens(const wlmi_scorer *scorer); /* paid for */
 uint64_t wlmi_scorer_pieces(const wlmi_scorer *scorer);
 void wlmi_scorer_free(wlmi_scorer *scorer);

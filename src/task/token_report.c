@@ -127,6 +127,8 @@ static json_t *context_json(const wlmi_token_report *r, const wlmi_at_context *c
     set(object, "bits_per_byte", json_real(ratio(all + beside, (double)bytes)));
     set(object, "bits_per_byte_tokens", json_real(ratio(all, (double)bytes)));
     set(object, "bits_per_byte_beside", json_real(ratio(beside, (double)bytes)));
+    if (r->options->recall)
+        set(object, "bits_per_byte_model", json_real(ratio(wlmi_scorer_own_bits(c->scorer) + beside, (double)bytes)));
     set(object, "bits", json_real(all + beside));
     set_count(object, "tokens", tokens);
     set_count(object, "pieces", wlmi_scorer_pieces(c->scorer));
@@ -230,6 +232,7 @@ json_t *wlmi_token_report_json(const wlmi_token_report *r)
     set(root, "context_trained", json_integer(r->model->net->config.context));
     set(root, "max_packets_trained", json_integer((json_int_t)r->model->net->record.max_packets));
     set(root, "same_tokens", json_boolean(r->options->same_tokens));
+    set(root, "recall", json_boolean(r->options->recall));
     set_count(root, "seed", r->options->seed);
     set_reading(root, &r->read);
     set_count(root, "bytes", r->bytes);

@@ -57,5 +57,14 @@ refused evaluate tokens -m flow -r no-such-file
 status=2
 refused evaluate tokens -m flow -r part.pcap -d flows
 refused evaluate tokens -m flow -r part.pcap --context 12,a
+"$WIRELM" evaluate tokens -m capture -r part.pcap --recall --model-only >recall.json 2>/dev/null
+"$WIRELM" evaluate tokens -m capture -r part.pcap --model-only >alone.json 2>/dev/null
+[ "$(value alone.json 'd["recall"], "bits_per_byte_model" in d["contexts"][0]')" = "(False, False)" ] || fail "no --recall"
+[ "$(value recall.json 'd["recall"] and d["bits_per_byte"] < .8 * d["contexts"][0]["bits_per_byte_model"]')" = True ] ||
+    fail "--recall: $(head -c 600 recall.json)"
+alone=$(value alone.json 'd["bits_per_byte"]')
+[ "$(value recall.json "abs(d['contexts'][0]['bits_per_byte_model'] / $alone - 1) < 1e-6")" = True ] ||
+    fail "--recall changes what the model says"
+
 "$WIRELM" evaluate tokens -m flow -r part.pcap --hide ids --force --flows 3 >hidden.json 2>/dev/null
 [ "$(value hidden.json 'd["lossless"], "replaced" in d["note"]')" = "(False, True)" ] || fail "hidden"

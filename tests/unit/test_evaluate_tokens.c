@@ -415,7 +415,7 @@ static void what_travels_beside_is_what_the_token_file_holds(void **state)
 static double bits_with(wlmi_net *net, const wlmi_view *view, const wlmi_recording *recording, int rows,
                         int same_tokens, uint64_t *tokens)
 {
-    const wlmi_scorer_options options = {rows, same_tokens, NULL};
+    const wlmi_scorer_options options = {.rows = rows, .same_tokens = same_tokens};
     const wlmi_end end = WLMI_END_CUT;
     wlmi_scorer *scorer;
     wlm_error error;
@@ -477,13 +477,14 @@ static void a_context_of_any_length_is_exact(void **state)
 static void memory_that_fails_is_a_status(void **state)
 {
     const char *path = kept_path(0, "few.pcap");
-    const wlm_evaluate_tokens_options options = options_for(&path);
+    wlm_evaluate_tokens_options options = options_for(&path);
     wlm_model *model = plain_model("fields", WLM_UNIT_CAPTURE);
     uint64_t count;
     wlm_error error;
     char *text;
     (void)state;
     test_capture_file(path, WLM_FORMAT_PCAP);
+    options.recall = 1;
     wlmi_alloc_fail_at(0);
     assert_ok(wlm_evaluate_tokens(model, &options, &text, &error), &error);
     count = wlmi_alloc_count();

@@ -116,7 +116,8 @@ typedef struct wlm_evaluate_generate_options {
     const wlm_flow_source *fake, *real, *train; /* generated; real ones that no model has seen; those trained on */
     size_t fake_count, real_count, train_count;
     wlm_part part;                 /* of imported folders among the real; of those among train: train; fake: all */
-    const char *const *labels;     /* compare flows of these, each for itself; flows without a label are of any */
+    const char *const *labels;     /* compare flows of these, each for itself; flows without a label are of any,
+                                      but of imported folders that have labels of none */
     size_t label_count;            /* 0: all labels that the fake flows have; all flows as one where they have none */
     int addresses;                 /* compare addresses too: sense only where the model was shown them */
     uint64_t seed;                 /* of samples */

@@ -77,8 +77,9 @@ static wlm_status tell_left_out(run *r, wlm_error *error)
     WLMI_TRY(add_part(r->root, "left_out", left_out, error));
     for (int i = 0; i < SETS; i++)
         WLMI_TRY(add_part(left_out, set_name[i],
-                          json_pack("{s:I, s:I}", "packets_without_ip", (json_int_t)r->set[i].not_ip,
-                                    "captures_damaged", (json_int_t)r->set[i].damaged), error));
+                          json_pack("{s:I, s:I, s:I}", "packets_without_ip", (json_int_t)r->set[i].not_ip,
+                                    "flows_without_label", (json_int_t)r->set[i].unlabelled, "captures_damaged",
+                                    (json_int_t)r->set[i].damaged), error));
     return WLM_OK;
 }
 

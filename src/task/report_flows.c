@@ -157,6 +157,10 @@ static wlm_status read_dataset(wlmi_flow_set *set, const wlmi_dataset *data, con
         wlmi_dataset_flow(data, i, &flow);
         if (part != WLM_PART_NONE && flow.part != part)
             continue;
+        if (!label && flow.label == WLMI_NO_LABEL && wlmi_dataset_labels(data)) {
+            set->unlabelled++; /* an importer has looked: it is none that has a name here */
+            continue;
+        }
         most = flow.group > most ? flow.group : most;
         WLMI_TRY(name_label(set, label || flow.label == WLMI_NO_LABEL ? label : wlmi_dataset_label(data, flow.label),
                             &number, error));

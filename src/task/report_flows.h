@@ -24,6 +24,7 @@ typedef struct wlmi_flow_set { /* zero-initialise, but for labels */
     size_t flows, capacity, owner_capacity;
     uint32_t groups;
     uint64_t not_ip;           /* packets left out */
+    uint64_t unlabelled;       /* flows left out: of imported folders where others have labels */
     uint64_t damaged;          /* captures that broke off; what stands before that is kept */
 } wlmi_flow_set;
 

@@ -28,7 +28,7 @@ python3 "$WIRELM_ROOT/tests/support/conversations.py" captures
 # ---- the real flows themselves, by label
 "$WIRELM" evaluate generate --no-programs --fake captures/shell --real captures/shell --train captures/shell >same 2>note
 [ ! -s note ] || fail "something to say: $(cat note)"
-expect same 'list(d["labels"]) == ["all"] and d["left_out"]["fake"] == {"packets_without_ip": 0, "captures_damaged": 0}'
+expect same 'list(d["labels"]) == ["all"] and d["left_out"]["fake"] == {"packets_without_ip": 0, "flows_without_label": 0, "captures_damaged": 0}'
 expect same 'r["fields"]["mean"] <= r["fields"]["floor"] + 0.05 and r["features"]["worst"]["jsd"] <= 1'
 expect same 'all(f["fake"]["packets"] == f["real"]["packets"] for f in r["validity"]["faults"].values())'
 expect same 'r["validity"]["faults"]["tcp_sequence"]["fake"]["packets"] == 0'
@@ -47,6 +47,12 @@ expect both 'd["train_on_synthetic"]["macro_f1_synthetic"] == 1 and d["train_on_
 expect both 'sorted(d["labels"]) == ["name", "shell"]'
 "$WIRELM" evaluate generate --no-programs --label shell --fake captures/shell --real data --train known >one
 expect one 'list(d["labels"]) == ["shell"] and r["real"] == r["fake"]'
+
+# ---- where some flows of a folder have a label, the others are not of any
+{ echo path,label; ls captures/shell/* | sed 's/$/,shell/'; } >some.csv
+"$WIRELM" import -o some --task app --labels some.csv --keep-unlabelled --part test captures >/dev/null 2>&1
+"$WIRELM" evaluate generate --no-programs --label shell --fake captures/shell --real some --train known >partly
+expect partly 'r["real"] == r["fake"] and d["left_out"]["real"]["flows_without_label"] > 0'
 
 # ---- flows of another kind are far away
 "$WIRELM" evaluate generate --no-programs --label shell --fake captures/name --real data --train known >other

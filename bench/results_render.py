@@ -48,8 +48,9 @@ TEXT = {
     Bits per byte of long recordings of the lab (`sample/`), unit capture, by the tokens that the model remembers;
     the codec begins anew with the model.""",
     "Generated flows": """
-    By a model with payload in full (`scripts/generate.conf`), 300 flows of each label, beside held-out real ones.
-    Divergences: mean over columns - the same between halves of the real flows. Wrong: packets with a wrong checksum
+    By a model with payload in full (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
+    which begin and break off as recorded, so generated ones may too (`--allow-cut`). Divergences: mean over columns -
+    the same between halves of the real flows; copy: what a sample of the training flows themselves would score. Wrong: packets with a wrong checksum
     or length. Sequence: share of packets with a TCP sequence fault, generated / real. Programs: of the verdict that
     ndpiReader or tcptrace gives most real flows, its share of generated ones over that of real ones. AUC: a
     forest's that tells them from real flows (few: of less than 1,000 flows each, which says little). Copied: share
@@ -342,7 +343,9 @@ def generate(page):
             auc, few = at(r, "discriminator", "auc"), at(r, "discriminator", "too_few")
             copied = [at(r, "copies", s, "flows_share") for s in ("fake", "real")]
             rows.append([t, name, f"{number(fields['mean'])} - {number(fields['floor'])}",
-                         f"{number(features['mean'])} - {number(features['floor'])}", wrong,
+                         number(fields.get("copy_of_training")),
+                         f"{number(features['mean'])} - {number(features['floor'])}",
+                         number(features.get("copy_of_training")), wrong,
                          f"{number(sequence[0])} / {number(sequence[1])}", number(ratio),
                          number(auc) + " (few)" * bool(few), f"{number(copied[0])} / {number(copied[1])}"])
             for asked, measured, reached in (
@@ -360,7 +363,7 @@ def generate(page):
                          number(at(s, "few", "macro_f1_real")), number(at(s, "few", "macro_f1_real_and_synthetic"))])
             page.verdict(6, f"{t}, train on synthetic", "at least .9 of train on real", number(s["ratio"]),
                          (s["ratio"] or 0) >= .9)
-    page.section("Generated flows", (["task", "label", "field JSD", "feature JSD", "wrong", "sequence", "programs",
+    page.section("Generated flows", (["task", "label", "field JSD", "copy", "feature JSD", "copy", "wrong", "sequence", "programs",
                                       "AUC", "copied"], rows),
                  (["task", "train on synthetic", "on real", "ratio", "10 real per label", "and synthetic"], tstr))
 

@@ -81,17 +81,21 @@ static size_t add_compressors(const json_t *sizes, html_bar *bar)
     return n;
 }
 
+/* alone: without recall; not above 0: there was none. */
 static void draw_compressors(html *h, const json_t *report, const char *layout, const char *title, double own,
-                             const char *reading)
+                             double alone, const char *reading)
 {
     const json_t *sizes = json_object_get(json_object_get(report, "compressors"), layout);
     const html_bars chart = {.limit = 0};
     html_bar bar[HTML_ROWS];
+    size_t n = 0;
     if (!sizes)
         return;
-    bar[0] = html_bar_of("this model", own);
+    bar[n++] = html_bar_of(json_is_true(html_at(report, "recall")) ? "with recall" : "this model", own);
+    if (alone > 0)
+        bar[n++] = html_bar_of("this model", alone);
     html_figure(h, title, 0);
-    html_bars_draw(h, &chart, bar, 1 + add_compressors(sizes, bar + 1));
+    html_bars_draw(h, &chart, bar, n + add_compressors(sizes, bar + n));
     html_figure_end(h, reading);
 }
 
@@ -100,14 +104,15 @@ static void draw_all_compressors(html *h, const json_t *report)
     const json_t *context = first_context(report);
     const double own = html_real(report, "bits_per_byte");
     const double headers = own - html_real(context, "payload.bits_per_byte");
-    draw_compressors(h, report, "by_file", "Beside compressors, each capture a file", own,
+    const double alone = html_real(context, "bits_per_byte_model");
+    draw_compressors(h, report, "by_file", "Beside compressors, each capture a file", own, alone,
                      "Bits for each byte of the captures: shorter is better.");
-    draw_compressors(h, report, "by_flow", "Beside compressors, each flow a file", own,
+    draw_compressors(h, report, "by_flow", "Beside compressors, each flow a file", own, alone,
                      "The same where compressors begin anew with each flow, as the model does.");
-    draw_compressors(h, report, "by_file_payload_zeroed", "Headers and times alone, each capture a file", headers,
+    draw_compressors(h, report, "by_file_payload_zeroed", "Headers and times alone, each capture a file", headers, 0,
                      "The model's bits for all but payload, beside compressors of the same packets with every payload "
                      "byte zeroed.");
-    draw_compressors(h, report, "by_flow_payload_zeroed", "Headers and times alone, each flow a file", headers,
+    draw_compressors(h, report, "by_flow_payload_zeroed", "Headers and times alone, each flow a file", headers, 0,
                      "The same, each flow a file of its own.");
 }
 

@@ -188,6 +188,7 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
         {0, "temperature", OPTION_REAL, "X", &q.generate.temperature, "as of generate (%default)", 0},
         {0, "top-k", OPTION_U32, "N", &q.generate.top_k, "as of generate (0: off)", 0},
         {0, "top-p", OPTION_REAL, "X", &q.generate.top_p, "as of generate (%default)", 0},
+        {0, "max-tokens", OPTION_U32, "N", &q.generate.max_tokens, "as of generate (0: the model's context)", 0},
         {0, "allow-cut", OPTION_FLAG, NULL, &q.generate.allow_cut,
          "as of generate: real flows may begin or break off in the middle", 0},
         {0, "fake", OPTION_LIST, "[LABEL=]PATH", &q.fake, "generated flows, instead of a model: captures, folders of "

@@ -301,6 +301,8 @@ def tokens(page):
         c = got["contexts"][0]
         bits, xz = c["bits_per_byte"], at(got, "compressors", by, "xz_9e", "bits_per_byte")
         header = at(c, "against", by, "xz_9e", "header_time")
+        alone = c.get("bits_per_byte_model")
+        alone = f" (without recall {number(alone)}: {number(alone / xz)})" if alone else ""
         rows.append([what, got["files"], got["bytes"], f"**{number(bits)}**", number(c.get("bits_per_byte_model")),
                      number(c["bits_per_byte_beside"]),
                      *(number(at(got, "compressors", by, k, "bits_per_byte")) for k in ("xz_9e", "zstd_19", "gzip_9")),
@@ -308,7 +310,7 @@ def tokens(page):
                      "yes" if got["lossless"] else "no"])
         parts.append([what, *(number(at(c, s, "bits_per_byte")) for s in SECTIONS)])
         page.verdict(8 if what == "links" else 5, what, f"bits per byte at most {share:.2f} of xz -9e" if share < 1 else
-                     "bits per byte below xz -9e", f"{number(bits)}, xz {number(xz)}: {number(bits / xz)}",
+                     "bits per byte below xz -9e", f"{number(bits)}, xz {number(xz)}: {number(bits / xz)}" + alone,
                      got["lossless"] and (bits <= share * xz if share < 1 else bits < xz))
         if what != "links" and header is not None:
             page.verdict(5, f"{what}, header and time", "at most .50 of xz with payloads zeroed", number(header),

@@ -41,18 +41,18 @@ TEXT = {
     Of captures, by models that tell everything (`scripts/lossless.conf`, `scripts/links.conf`: policy `none`,
     payload in full; the model that ships hides identities and does not tell all payload), with what travels beside
     the tokens, and with `--recall` ([EVALUATE.md](EVALUATE.md)): what each flow or capture has shown already mixed
-    into what the model says; model alone: without. Flow and capture: a sample of the held-out captures of `pretrain`; links: the third of the Bluetooth
-    LE and IEEE 802.15.4 captures that was kept back. Header and time: all but payload, over what xz makes of the
-    same packets with payloads zeroed.""",
+    into what the model says; model alone: without. Flow and capture: a sample of the held-out captures of
+    `pretrain`; links: the third of the Bluetooth LE and IEEE 802.15.4 captures that was kept back. Header and time:
+    all but payload, over what xz makes of the same packets with payloads zeroed.""",
     "Context": """
     Bits per byte of long recordings of the lab (`sample/`), unit capture, by the tokens that the model remembers;
     the codec begins anew with the model.""",
     "Generated flows": """
     By a model with payload in full (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
     which begin and break off as recorded, so generated ones may too (`--allow-cut`). Divergences: mean over columns -
-    the same between halves of the real flows; copy: what a sample of the training flows themselves would score. Wrong: packets with a wrong checksum
-    or length. Sequence: share of packets with a TCP sequence fault, generated / real. Programs: of the verdict that
-    ndpiReader or tcptrace gives most real flows, its share of generated ones over that of real ones. AUC: a
+    the same between halves of the real flows; copy: what a sample of the training flows themselves would score.
+    Wrong: packets with a wrong checksum or length. Sequence: share of packets with a TCP sequence fault, generated /
+    real. Programs: of the verdict that ndpiReader or tcptrace gives most real flows, its share of generated ones over that of real ones. AUC: a
     forest's that tells them from real flows (few: of less than 1,000 flows each, which says little). Copied: share
     of flows whose payload stands in training, generated / real.""",
     "How soon": """
@@ -323,8 +323,8 @@ def tokens(page):
         page.verdict(7, "context", "bits per byte at 12,032 and 65,536 tokens below 2,048",
                      f"{number(short)} at 2,048, then " + ", ".join(number(v) for v in bits.values()),
                      all(v < short for v in bits.values()))
-    page.section("Bits per byte", (["unit", "files", "bytes", "wirelm", "model alone", "of it beside", "xz -9e", "zstd -19", "gzip -9",
-                                    "compressors", "header and time", "lossless"], rows),
+    page.section("Bits per byte", (["unit", "files", "bytes", "wirelm", "model alone", "of it beside", "xz -9e",
+                                    "zstd -19", "gzip -9", "compressors", "header and time", "lossless"], rows),
                  (["bits per byte by section", *SECTIONS], parts))
     page.section("Context", (["context", "bits per byte"], contexts))
 
@@ -365,8 +365,8 @@ def generate(page):
                          number(at(s, "few", "macro_f1_real")), number(at(s, "few", "macro_f1_real_and_synthetic"))])
             page.verdict(6, f"{t}, train on synthetic", "at least .9 of train on real", number(s["ratio"]),
                          (s["ratio"] or 0) >= .9)
-    page.section("Generated flows", (["task", "label", "field JSD", "copy", "feature JSD", "copy", "wrong", "sequence", "programs",
-                                      "AUC", "copied"], rows),
+    page.section("Generated flows", (["task", "label", "field JSD", "copy", "feature JSD", "copy", "wrong",
+                                      "sequence", "programs", "AUC", "copied"], rows),
                  (["task", "train on synthetic", "on real", "ratio", "10 real per label", "and synthetic"], tstr))
 
 

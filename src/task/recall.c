@@ -35,7 +35,7 @@ struct wlmi_recall {
     unsigned matched, misses;   /* tokens that agreed; misses among the last ones */
     uint16_t of_role[ROLES][2]; /* what stood in this role last, and before */
     size_t packet, packet_before; /* where they begin in past */
-    float model[CONTEXTS][CONFIDENCES][LEVELS]; /* how often a one followed where counts looked so */
+    float after_counts[CONTEXTS][CONFIDENCES][LEVELS]; /* how often a one followed where counts looked so */
     float after_match[LENGTHS]; /* how often a match is right */
     float by_match[MATCH_SETS][INPUTS], by_role[ROLES][INPUTS]; /* weights: their sum counts */
 };
@@ -96,7 +96,7 @@ void wlmi_recall_start(wlmi_recall *r)
     for (int c = 0; c < CONTEXTS; c++)
         for (int n = 0; n < CONFIDENCES; n++)
             for (int l = 0; l < LEVELS; l++)
-                r->model[c][n][l] = ((float)l + .5f) / LEVELS;
+                r->after_counts[c][n][l] = ((float)l + .5f) / LEVELS;
     for (int n = 0; n < LENGTHS; n++)
         r->after_match[n] = 1 - .4f / (float)(1 + n);
     memset(r->by_match, 0, sizeof r->by_match);
@@ -229,7 +229,7 @@ static void look(wlmi_recall *r, decision *d, const uint64_t *context, uint32_t 
 {
     for (int i = 0; i < CONTEXTS; i++) {
         slot *s = d->slot[i] = find_slot(r, context[i], node);
-        d->mapped[i] = &r->model[i][confidence(s->seen)][s->one * LEVELS >> 16];
+        d->mapped[i] = &r->after_counts[i][confidence(s->seen)][s->one * LEVELS >> 16];
         d->input[i] = s->seen ? stretch(*d->mapped[i]) : 0;
     }
     d->input[MODEL] = stretch(model);

@@ -474,6 +474,47 @@ static void a_context_of_any_length_is_exact(void **state)
     wlmi_recording_free(&recording);
 }
 
+/* A stream of several pieces is remembered as a whole, and by no other stream. */
+static void recall_lasts_for_a_stream(void **state)
+{
+    const char *path = kept_path(0, "few.pcap");
+    const wlmi_scorer_options options = {.rows = 100, .recall = 1};
+    wlmi_config config = test_config("mixed");
+    wlmi_view view = wlmi_view_default(&wlmi_codec_fields);
+    wlmi_recording recording;
+    wlmi_scorer *scorer;
+    wlmi_net *net;
+    wlm_error error;
+    double bits[3] = {0};
+    (void)state;
+    test_capture_file(path, WLM_FORMAT_PCAP);
+    record(path, WLM_UNIT_CAPTURE, &recording);
+    config.vocabulary = (int)wlmi_codec_fields.vocabulary;
+    config.role_rows = (int)wlmi_codec_fields.roles + 1;
+    assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref, 3, &error), &error);
+    view.unit = WLM_UNIT_CAPTURE;
+    view.context = 64;
+    assert_ok(wlmi_scorer_new(&scorer, net, &view, &options, &error), &error);
+    for (int stream = 0; stream < 3; stream++) { /* the last one has the packets twice */
+        wlmi_scorer_start(scorer, &bits[stream]);
+        for (int again = 0; again < 1 + (stream == 2); again++)
+            for (size_t i = 0; i < recording.packets.count; i++) {
+                const wlm_packet packet = wlmi_packet_list_at(&recording.packets, i);
+                assert_ok(wlmi_scorer_packet(scorer, &packet, recording.of[i].flow, recording.of[i].backward, &error),
+                          &error);
+            }
+        assert_ok(wlmi_scorer_end(scorer, NULL, &error), &error);
+    }
+    assert_ok(wlmi_scorer_flush(scorer, &error), &error);
+    assert_true(wlmi_scorer_pieces(scorer) > 8);
+    assert_true(fabs(bits[1] / bits[0] - 1) < 1e-5);
+    assert_true(bits[2] < 1.5 * bits[0]);
+    assert_true(bits[0] + bits[1] + bits[2] < wlmi_scorer_own_bits(scorer));
+    wlmi_scorer_free(scorer);
+    wlmi_net_free(net);
+    wlmi_recording_free(&recording);
+}
+
 static void memory_that_fails_is_a_status(void **state)
 {
     const char *path = kept_path(0, "few.pcap");
@@ -511,6 +552,7 @@ int main(void)
         cmocka_unit_test(damage_is_told_and_what_stands_before_it_counts),
         cmocka_unit_test(what_travels_beside_is_what_the_token_file_holds),
         cmocka_unit_test(a_context_of_any_length_is_exact),
+        cmocka_unit_test(recall_lasts_for_a_stream),
         cmocka_unit_test(memory_that_fails_is_a_status),
     };
     return cmocka_run_group_tests_name("evaluate_tokens", tests, NULL, NULL);

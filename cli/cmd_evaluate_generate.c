@@ -201,7 +201,7 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
         {0, "addresses", OPTION_FLAG, NULL, &q.options.addresses, "compare addresses too", 0},
         {0, "neural", OPTION_U64, "STEPS", &q.options.neural_steps,
          "also train a small model to tell them by their bytes, five times so many steps (0: do not)", 0},
-        {0, "no-programs", OPTION_FLAG, NULL, &q.no_programs, "do not ask tshark, ndpiReader and tcptrace", 0},
+        {0, "no-programs", OPTION_FLAG, NULL, &q.no_programs, "do not ask tshark, ndpiReader, tcptrace and Suricata", 0},
         ROW_HTML(&q.page),
         ROW_THREADS(&q.threads),
         {0, NULL, OPTION_FLAG, NULL, NULL, NULL, 0},

@@ -192,13 +192,14 @@ static void put_programs(html *h, const json_t *one)
         {"tls.answered_share", "TLS answered"}};
     const json_t *programs = json_object_get(one, "programs");
     const json_t *shark = json_object_get(programs, "tshark"), *dpi = json_object_get(programs, "ndpiReader");
-    const json_t *trace = json_object_get(programs, "tcptrace");
-    if (!html_at(shark, "real") && !html_at(dpi, "real") && !html_at(trace, "real"))
+    const json_t *trace = json_object_get(programs, "tcptrace"), *ids = json_object_get(programs, "suricata");
+    if (!html_at(shark, "real") && !html_at(dpi, "real") && !html_at(trace, "real") && !html_at(ids, "real"))
         return;
     html_figure(h, "What other programs say", 1);
     html_table(h, "program|verdict|generated|real");
     put_verdicts(h, "ndpiReader", html_at(dpi, "real.protocols"), html_at(dpi, "fake.protocols"));
     put_verdicts(h, "tcptrace", html_at(trace, "real.connections"), html_at(trace, "fake.connections"));
+    put_verdicts(h, "Suricata", html_at(ids, "real.protocols"), html_at(ids, "fake.protocols"));
     for (size_t i = 0; i < sizeof tshark / sizeof *tshark; i++) {
         const double fake = html_real(html_at(shark, "fake"), tshark[i][0]);
         const double real = html_real(html_at(shark, "real"), tshark[i][0]);
@@ -210,7 +211,7 @@ static void put_programs(html *h, const json_t *one)
         html_put(h, "</tr>\n");
     }
     html_table_end(h);
-    html_figure_end(h, "Shares of flows (ndpiReader), connections (tcptrace), packets and exchanges (tshark): the "
+    html_figure_end(h, "Shares of flows (ndpiReader, Suricata), connections (tcptrace), packets and exchanges (tshark): the "
                        "nearer generated is to real, the better.");
 }
 

@@ -169,7 +169,8 @@ json_t *what_programs_see(const char *real, const char *fake, const char *folder
         const char *verdicts; /* an object of counts in what it gives, or NULL */
     } programs[] = {{"tshark", see_with_tshark, NULL},
                     {"ndpiReader", see_with_ndpi, "protocols"},
-                    {"tcptrace", see_with_tcptrace, "connections"}};
+                    {"tcptrace", see_with_tcptrace, "connections"},
+                    {"suricata", see_with_suricata, "protocols"}};
     json_t *all = json_object();
     char scratch[4200];
     snprintf(scratch, sizeof scratch, "%s/output", folder);

@@ -18,9 +18,9 @@ struct json_t;
 struct json_t *what_programs_see(const char *real, const char *fake, const char *folder);
 
 /* One program's view of one capture: an object, or NULL where it did not end well (*end says how). scratch: a file to
- * write. */
+ * write; names that begin so are free, too. */
 typedef struct json_t *program_view(const char *capture, const char *scratch, program_end *end);
-program_view see_with_tshark, see_with_ndpi, see_with_tcptrace;
+program_view see_with_tshark, see_with_ndpi, see_with_tcptrace, see_with_suricata;
 
 enum { PROGRAM_LIMIT_S = 300 }; /* for one capture */
 

@@ -77,7 +77,7 @@ refuse 1 "absent" evaluate generate --fake absent --real captures
 
 # ---- other programs: those that are here look at the flows, the others are said to be absent
 "$WIRELM" evaluate generate --fake captures/name --real captures/name >seen
-expect seen 'sorted(r["programs"]) == ["ndpiReader", "tcptrace", "tshark"]'
+expect seen 'sorted(r["programs"]) == ["ndpiReader", "suricata", "tcptrace", "tshark"]'
 expect seen 'all("real" in p and "fake" in p or p["not_run"] == "absent" for p in r["programs"].values())'
 expect seen 'r["programs"]["tshark"].get("fake", {"packets": 160})["packets"] == 160'
 "$WIRELM" evaluate generate --fake captures/name --real captures/name --no-programs >unseen
@@ -85,9 +85,15 @@ expect unseen '"programs" not in r and "captures" not in r'
 mkdir bin
 printf '#!/bin/sh\nprintf "%%s" "\t\t117440512,1\t8388608,2097152\t\t\t\t\t\t\t\t\n"\n' >bin/tshark
 printf '#!/bin/sh\nexit 3\n' >bin/tcptrace
-chmod +x bin/tshark bin/tcptrace
+cat >bin/suricata <<'END'
+#!/bin/sh
+while [ "$1" != -l ]; do shift; done
+printf '%s\n' '{"event_type":"dns"}' '{"event_type":"flow","app_proto":"dns"}' '{"event_type":"flow"}' 'cut off' >$2/eve.json
+END
+chmod +x bin/tshark bin/tcptrace bin/suricata
 PATH=$PWD/bin:/nowhere "$WIRELM" evaluate generate --fake captures/name --real captures/name >stubs || fail "stubs"
 expect stubs 'r["programs"]["tshark"]["fake"]["malformed_share"] == 1'
+expect stubs 'r["programs"]["suricata"]["fake"] == {"protocols": {"dns": 1, "none": 1}}'
 expect stubs 'r["programs"]["ndpiReader"] == {"not_run": "absent"} and r["programs"]["tcptrace"] == {"not_run": "failed"}'
 [ -z "$(ls tmp)" ] || fail "temporary files are left: $(ls tmp)"
 

@@ -18,6 +18,7 @@ typedef struct request {
     char folder[4096]; /* for what is written on the way; empty: not made yet */
     char **made;       /* [label.count, or 1]: captures that the model wrote */
     size_t made_count;
+    const char **like; /* [train.count]: those of a label */
     int no_programs;
     const char *page; /* NULL: none */
 } request;
@@ -73,6 +74,19 @@ static void remove_folder(request *q)
 
 /* ---------------------------------------------------------------- generating */
 
+/* Training flows for the label at hand: sources of that label, and those without one. */
+static void choose_like(request *q)
+{
+    const char *label = q->generate.label;
+    q->generate.like_count = 0;
+    for (size_t i = 0; q->generate.candidates && i < q->train.count; i++) {
+        const wlm_flow_source *source = &q->train_source[i];
+        if (!source->label || (label && !strcmp(source->label, label)))
+            q->like[q->generate.like_count++] = source->path;
+    }
+    q->generate.like = q->like;
+}
+
 /* Flows of every label that was asked for, each into a capture of its own. */
 static wlm_status generate(request *q, wlm_error *error)
 {
@@ -88,6 +102,7 @@ static wlm_status generate(request *q, wlm_error *error)
         q->made[q->made_count++] = path;
         q->fake_source[i] = (wlm_flow_source){path, q->label.count ? q->label.item[i] : NULL};
         q->generate.label = q->fake_source[i].label;
+        choose_like(q);
         q->generate.out = path;
         status = wlm_generate(model, &q->generate, &report, error);
         if (status == WLM_OK && report.note[0])
@@ -107,9 +122,10 @@ static int prepare(const command *self, request *q, wlm_error *error)
         return usage_error(self, "a label needs its task: --task");
     q->fake_source = q->fake.count ? sources_of(&q->fake) : calloc(made, sizeof *q->fake_source);
     q->made = calloc(made, sizeof *q->made);
+    q->like = calloc(q->train.count + 1, sizeof *q->like);
     q->real_source = sources_of(&q->real);
     q->train_source = sources_of(&q->train);
-    if (!q->fake_source || !q->real_source || !q->train_source || !q->made) {
+    if (!q->fake_source || !q->real_source || !q->train_source || !q->made || !q->like) {
         fprintf(stderr, "wirelm: out of memory\n");
         return EXIT_FAILED;
     }
@@ -191,6 +207,8 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
         {0, "max-tokens", OPTION_U32, "N", &q.generate.max_tokens, "as of generate (0: the model's context)", 0},
         {0, "allow-cut", OPTION_FLAG, NULL, &q.generate.allow_cut,
          "as of generate: real flows may begin or break off in the middle", 0},
+        {0, "candidates", OPTION_U32, "N", &q.generate.candidates,
+         "as of generate, to be like --train (0: write every flow that is sampled)", 0},
         {0, "fake", OPTION_LIST, "[LABEL=]PATH", &q.fake, "generated flows, instead of a model: captures, folders of "
          "captures, imported folders", 0},
         {0, "real", OPTION_LIST, "[LABEL=]PATH", &q.real, "real flows that no model has seen; of imported folders the "
@@ -219,5 +237,6 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
     free(q.fake_source);
     free(q.real_source);
     free(q.train_source);
+    free(q.like);
     return exit_status;
 }

@@ -44,6 +44,7 @@ static int run(const command *self, int argc, char **argv)
     wlm_status status;
     const char *model_path = NULL, *labels = NULL;
     mix mixed = {NULL, NULL, 0};
+    list like = {NULL, 0};
     uint32_t threads = 0;
     int int8 = 0, complete = 0, exit_status;
     const option table[] = {
@@ -69,6 +70,9 @@ static int run(const command *self, int argc, char **argv)
         {0, "complete", OPTION_FLAG, NULL, &complete, "no flows that begin or break off in the middle (so it is)", 0},
         {0, "allow-cut", OPTION_FLAG, NULL, &options.allow_cut, "also flows that begin or break off in the middle", 0},
         {0, "random-payload", OPTION_FLAG, NULL, &options.random_payload, "chance for payload that the model never saw", 0},
+        {0, "like", OPTION_LIST, "PATH...", &like,
+         "what the model was trained on, imported folders or captures: write what comes closest to it", 0},
+        {0, "candidates", OPTION_U32, "N", &options.candidates, "with --like: flows to choose each from (4)", 0},
         {0, "prefix", OPTION_TEXT, "FILE", &options.prefix, "capture whose first flow begins every flow", 0},
         {0, "net", OPTION_TEXT, "CIDR", &options.net, "network of all addresses (documentation ranges)", 0},
         {0, "start", OPTION_TIME, "TIME", &options.start_ns, "time of the beginning (%default; with --merge its own)", 0},
@@ -87,6 +91,8 @@ static int run(const command *self, int argc, char **argv)
     }
     options.labels = mixed.label;
     options.label_count = mixed.count;
+    options.like = like.item;
+    options.like_count = like.count;
     options.stop = install_stop();
     options.progress = show_progress;
     status = open_model(&model, model_path, threads, int8, &error);
@@ -102,8 +108,8 @@ static int run(const command *self, int argc, char **argv)
     if (status == WLM_STOPPED)
         fprintf(stderr, "wirelm: stopped after %llu flows\n", (unsigned long long)report.flows);
     exit_status = print_json(json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:s}", "flows", (json_int_t)report.flows, "packets",
-        (json_int_t)report.packets, "tokens", (json_int_t)report.tokens, "flows_cut", (json_int_t)report.flows_cut,
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:s}", "flows", (json_int_t)report.flows, "packets",
+        (json_int_t)report.packets, "tokens", (json_int_t)report.tokens, "candidates", (json_int_t)report.candidates, "flows_cut", (json_int_t)report.flows_cut,
         "flows_resampled", (json_int_t)report.flows_resampled, "checksums_mended",
         (json_int_t)report.checksums_mended, "lengths_mended", (json_int_t)report.lengths_mended,
         "reencoded_differently", (json_int_t)report.reencoded_differently, "seconds", report.seconds, "tokens_per_s",

@@ -30,6 +30,11 @@ typedef struct wlm_generate_options {
     int allow_cut;                 /* also flows that break off, and labels that know no others */
     int random_payload;            /* allow a model that saw only the first bytes of payloads: those behind them are
                                       drawn from the seed */
+    const char *const *like;       /* [like_count] what the model was trained on: imported folders (of which the part train
+                                      is read) and captures. Of `candidates` flows (0: 4) one is written, drawn with
+                                      weight on those that a forest does not tell from these (task/likeness.h) */
+    size_t like_count;
+    uint32_t candidates;
     const char *prefix;            /* capture whose first flow begins every generated one, or NULL */
     const char *net;               /* CIDR for addresses, NULL: documentation ranges */
     int64_t start_ns;              /* when the trace begins; without a duration the first packet's time */
@@ -45,7 +50,9 @@ typedef struct wlm_generate_options {
 } wlm_generate_options;
 
 typedef struct wlm_generate_report {
-    uint64_t flows, packets, tokens;
+    uint64_t flows, packets;
+    uint64_t tokens;               /* sampled: of candidates too */
+    uint64_t candidates;           /* flows that were sampled, but not written */
     uint64_t flows_cut;            /* reached max_tokens before an end token */
     uint64_t reencoded_differently; /* flows whose packets the codec would write as other tokens than were sampled; not
                                        counted, 0, where the model was trained with shuffled fields */

@@ -187,6 +187,28 @@ wlm_status wlmi_flow_set_add(wlmi_flow_set *set, const char *path, const char *l
     return is_file(path) ? read_capture(&r, path, error) : wlmi_walk(path, read_found, &r, error);
 }
 
+wlm_status wlmi_flow_set_add_flow(wlmi_flow_set *set, const wlmi_packet_list *packets, wlm_error *error)
+{
+    wlmi_report_flow flow = {.label = WLMI_NO_STRING, .group = set->groups};
+    int known = 0;
+    for (size_t i = 0; i < packets->count; i++) {
+        const wlm_packet packet = wlmi_packet_list_at(packets, i);
+        wlmi_headers headers;
+        wlmi_decode(&packet, &headers);
+        if (!headers.ip_version) {
+            set->not_ip++;
+            continue;
+        }
+        wlmi_flow_key_of(&packet, &headers, &flow.key);
+        if (!known)
+            WLMI_TRY(add_flow(set, &flow, error));
+        known = 1;
+        WLMI_TRY(add_packet(set, set->flows - 1, &packet, error));
+    }
+    set->groups++;
+    return WLM_OK;
+}
+
 wlm_status wlmi_flow_set_close(wlmi_flow_set *set, wlm_error *error)
 {
     size_t at = 0;

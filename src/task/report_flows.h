@@ -31,6 +31,8 @@ typedef struct wlmi_flow_set { /* zero-initialise, but for labels */
 /* Adds all flows of a capture, a folder of captures, or an imported folder's `part` (WLM_PART_NONE: all of them).
  * label: of all flows; NULL: the imported folder's own, none for captures. */
 wlm_status wlmi_flow_set_add(wlmi_flow_set *set, const char *path, const char *label, wlm_part part, wlm_error *error);
+/* Adds a flow of IP packets without a label, a capture of its own. */
+wlm_status wlmi_flow_set_add_flow(wlmi_flow_set *set, const wlmi_packet_list *packets, wlm_error *error);
 /* To be called once, after the last add: packets can be had from now on. */
 wlm_status wlmi_flow_set_close(wlmi_flow_set *set, wlm_error *error);
 void wlmi_flow_set_free(wlmi_flow_set *set);

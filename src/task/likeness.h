@@ -1,0 +1,29 @@
+/* likeness.h: which of several sampled flows is most like those that a model was trained on. A forest learns to tell
+ * training flows from a first lot of sampled ones, by the numbers of report_vector.h without payload; the odds that it
+ * gives a flow weigh it among others, which brings what is drawn by weight closer to the training flows than the model
+ * alone would come (importance resampling by a classifier's odds: Grover et al., 2019). */
+#ifndef WLMI_LIKENESS_H
+#define WLMI_LIKENESS_H
+
+#include "task/report_flows.h"
+
+enum {
+    WLMI_LIKENESS_PILOT = 1000, /* flows in the first lot */
+    WLMI_LIKENESS_MOST = 2000,  /* training flows that are learned from, drawn at random */
+    WLMI_LIKENESS_LEAST = 20    /* fewer are none to learn from */
+};
+
+typedef struct wlmi_likeness wlmi_likeness;
+
+/* Reads the training flows with this label, or without any: of imported folders the part train. label NULL: all flows. */
+wlm_status wlmi_likeness_new(wlmi_likeness **likeness, const char *const *paths, size_t count, const char *label,
+                             uint64_t seed, wlm_error *error);
+/* A flow of the first lot, as it would be written. */
+wlm_status wlmi_likeness_show(wlmi_likeness *likeness, const wlmi_packet_list *packets, wlm_error *error);
+/* After the last of them, once: lets go of all flows, training's and shown ones. */
+wlm_status wlmi_likeness_learn(wlmi_likeness *likeness, wlm_error *error);
+/* odds [flows of the set, which was not closed yet and is now]: above 0. */
+wlm_status wlmi_likeness_odds(const wlmi_likeness *likeness, wlmi_flow_set *set, double *odds, wlm_error *error);
+void wlmi_likeness_free(wlmi_likeness *likeness);
+
+#endif

@@ -1,0 +1,109 @@
+/* test_likeness.c: a forest between training flows and sampled ones gives better odds to what is like training. */
+#include "support/support.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "support/captures.h"
+#include "task/likeness.h"
+
+static const test_end client = {"192.0.2.7", 40000}, server = {"198.51.100.9", 53};
+
+/* A flow of UDP packets there and back, a millisecond apart, of the sizes that test_capture_udp() gives them. */
+static wlm_status keep_flow(wlmi_packet_list *list, int packets, wlm_error *error)
+{
+    wlmi_packet_list_cut(list, 0);
+    for (int i = 0; i < packets; i++) {
+        const test_packet ip = i % 2 ? test_udp(server, client, "pong!", 5) : test_udp(client, server, "ping", 4);
+        const wlm_packet packet = test_view(&ip, WLMI_LINK_RAW, INT64_C(1000000) * i);
+        WLMI_TRY(wlmi_packet_list_add(list, &packet, error));
+    }
+    return WLM_OK;
+}
+
+/* Questions, each with an answer, from so many ports. */
+static void write_training(int flows)
+{
+    test_capture c;
+    test_capture_begin(&c, "train.pcap");
+    for (int i = 0; i < flows; i++)
+        test_capture_udp(&c, (test_end){client.address, (uint16_t)(40000 + i)}, server, 1);
+    test_capture_end(&c);
+}
+
+/* Sampled flows have 2 or 6 packets, as many of either; odds [2] of one of each. */
+static wlm_status odds_of_two(double *odds, wlm_error *error)
+{
+    const char *const path = test_path("train.pcap");
+    wlmi_strings labels = {0};
+    wlmi_flow_set set = {.labels = &labels};
+    wlmi_packet_list list = {0};
+    wlmi_likeness *likeness;
+    wlm_status status = wlmi_likeness_new(&likeness, &path, 1, NULL, 1, error);
+    for (int i = 0; status == WLM_OK && i < 60; i++) {
+        status = keep_flow(&list, i % 2 ? 2 : 6, error);
+        if (status == WLM_OK)
+            status = wlmi_likeness_show(likeness, &list, error);
+    }
+    if (status == WLM_OK)
+        status = wlmi_likeness_learn(likeness, error);
+    for (int i = 0; status == WLM_OK && i < 2; i++) {
+        status = keep_flow(&list, i ? 6 : 2, error);
+        if (status == WLM_OK)
+            status = wlmi_flow_set_add_flow(&set, &list, error);
+    }
+    if (status == WLM_OK)
+        status = wlmi_likeness_odds(likeness, &set, odds, error);
+    wlmi_likeness_free(likeness);
+    wlmi_packet_list_free(&list);
+    wlmi_flow_set_free(&set);
+    wlmi_strings_free(&labels);
+    return status;
+}
+
+static void what_is_like_training_has_better_odds(void **state)
+{
+    double odds[2], again[2];
+    wlm_error error;
+    (void)state;
+    write_training(60);
+    assert_ok(odds_of_two(odds, &error), &error);
+    assert_true(odds[0] > 1 && odds[1] > 0 && odds[1] < 0.1);
+    assert_ok(odds_of_two(again, &error), &error);
+    assert_memory_equal(odds, again, sizeof odds);
+}
+
+static void few_flows_are_nothing_to_be_like(void **state)
+{
+    double odds[2];
+    wlm_error error;
+    (void)state;
+    write_training(WLMI_LIKENESS_LEAST - 1);
+    assert_int_equal(odds_of_two(odds, &error), WLM_ERR_ARGUMENT);
+    assert_non_null(strstr(error.cause, "too few"));
+}
+
+static void every_failed_allocation_is_a_status(void **state)
+{
+    double odds[2];
+    wlm_error error;
+    wlm_status status = WLM_ERR_MEMORY;
+    (void)state;
+    write_training(30);
+    for (uint64_t k = 1; status != WLM_OK; k += 1 + k / 8) {
+        wlmi_alloc_fail_at(k);
+        status = odds_of_two(odds, &error);
+        wlmi_alloc_fail_at(0);
+        assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_like_training_has_better_odds),
+        cmocka_unit_test(few_flows_are_nothing_to_be_like),
+        cmocka_unit_test(every_failed_allocation_is_a_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

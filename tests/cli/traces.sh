@@ -94,6 +94,10 @@ expect report '15 <= d["flows"] <= 50' True
 "$WIRELM" generate "${common[@]}" --labels name=1,shell=1 --flows 0 --duration 1m -w spread.pcap --truth spread.csv >report
 expect report 'd["flows"]' 2
 
+# ---- each flow one of several, like the training flows
+"$WIRELM" generate "${common[@]}" --max-tokens 40 --label name --flows 6 --like data --candidates 3 -w like.pcap >report
+expect report 'd["flows"], d["candidates"]' '(6, 1012)'
+
 # ---- mixed into a capture whose addresses are those that would be drawn: its packets stay, no flow meets another
 python3 - <<'PY'
 import struct
@@ -140,6 +144,8 @@ if command -v tshark >/dev/null; then
 fi
 
 # ---- refused
+refuse 2 "be like" "${common[@]}" --candidates 3 -w x.pcap
+refuse 1 "absent" "${common[@]}" --label name --like absent -w x.pcap
 refuse 1 "not Ethernet" "${common[@]}" --merge raw.pcap -w x.pcap
 refuse 1 "absent" "${common[@]}" --merge absent -w x.pcap
 refuse 2 "read twice" "${common[@]}" --merge - -w x.pcap

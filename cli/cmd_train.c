@@ -66,6 +66,7 @@ static int run(const command *self, int argc, char **argv)
         {'o', "output", OPTION_TEXT, "MODEL", &o.out, "checkpoint to write (safetensors)", 1},
         {0, "preset", OPTION_TEXT, "NAME", &o.preset, "shape of a new model (default trafficgpt-nano); see info --build", 0},
         {0, "roles", OPTION_FLAG, NULL, &o.roles, "the model also sees the role of the token to come", 0},
+        {0, "places", OPTION_FLAG, NULL, &o.places, "and where in its payload the next byte stands (codec fields)", 0},
         {0, "segments", OPTION_U32, "N", &o.segments,
          "and the index of the packet in its flow, N - 1 apart and the rest as one (default: as the preset has it)", 0},
         {0, "init", OPTION_TEXT, "MODEL", &o.init, "start from this checkpoint instead", 0},

@@ -332,7 +332,8 @@ typedef struct wlm_train_options {
     const char *out;          /* checkpoint; the state to resume from stands beside it as OUT.resume */
     const char *preset;       /* for a new model; see wlm_preset_name(); NULL: trafficgpt-nano */
     int roles;                /* the model also sees the role of the token to come, as the codec's grammar gives it;
-                                 like the next two: one that init lacks is added, of zeros */
+                                 like the next three: one that init lacks is added, of zeros */
+    int places;               /* and where a payload's next byte stands: codec `fields` */
     uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
                                  0: as the preset has it */
     const char *init;         /* or a checkpoint to start from */
@@ -484,7 +485,7 @@ typedef struct wlm_input {
     int32_t role;                  /* of the token to come, as the codec names it; 0 will do for models without role
                                       embeddings */
     int64_t measure;               /* of the token, as the codec gives it; 0: none, which will do for models without
-                                      a summary */
+                                      a summary and places */
 } wlm_input;
 
 WLM_API wlm_status wlm_session_new(wlm_session **session, wlm_model *model, wlm_error *error);

@@ -2,13 +2,14 @@
  * in digits looks like no other length, one that is told as "the same" names none, and what a header has as predicted
  * takes no token at all. A token has one measure at most, never negative; 0: it has none.
  *   The last token of a packet's time: nanoseconds since the packet before.
- *   The last token of its length: the packet's size, direction and header. */
+ *   The last token of its length: the packet's size, direction and header.
+ *   Of what follows that, tokens behind which a byte of the same body comes: where that byte stands (model/place.h). */
 #ifndef WLMI_MEASURE_H
 #define WLMI_MEASURE_H
 
 #include <stdint.h>
 
-enum { WLMI_MEASURE_GAP = 1, WLMI_MEASURE_FORWARD, WLMI_MEASURE_BACKWARD }; /* the lowest two bits */
+enum { WLMI_MEASURE_PLACE, WLMI_MEASURE_GAP, WLMI_MEASURE_FORWARD, WLMI_MEASURE_BACKWARD }; /* the lowest two bits */
 
 /* A packet in numbers; what its headers do not have is 0, as all of a raw packet's but its size. */
 typedef struct wlmi_measured {
@@ -21,6 +22,37 @@ typedef struct wlmi_measured {
     uint32_t scale;   /* TCP: 1 + window scale where the packet has that option; 15 stands for more too */
     int is_ip6, keeps_whole, has_id; /* IPv4: don't fragment; identification is not 0 */
 } wlmi_measured;
+
+/* Where a byte stands in its packet's payload, or in a raw packet. */
+typedef struct wlmi_byte_place {
+    uint32_t offset; /* bytes before it; 262,143 stands for more too, as of left */
+    uint32_t left;   /* bytes from it on, itself among them: at least 1 */
+    uint32_t string; /* as wlmi_string_next() says */
+} wlmi_byte_place;
+
+enum { WLMI_STRING_ENDED = 1, WLMI_STRING_STATES = 65, WLMI_TEXT = 32 };
+
+/* Many formats tell a string's length in the byte before it: names of DNS, MQTT, Kerberos. What a byte makes of the state
+ * (0: at first): 1 + the bytes that are to come if the last byte that can be no text was such a length. Behind the last
+ * of them stands the next length, which may be a text's byte too. */
+static inline uint32_t wlmi_string_next(uint32_t state, uint8_t byte)
+{
+    const uint32_t longest = state == WLMI_STRING_ENDED ? WLMI_STRING_STATES - 1 : WLMI_TEXT;
+    return byte > 0 && byte < longest ? byte + 1u : state > 0 ? state - 1 : 0;
+}
+
+static inline int64_t wlmi_measure_place(const wlmi_byte_place *p)
+{
+    const uint64_t most = 0x3ffff, offset = p->offset < most ? p->offset : most, left = p->left < most ? p->left : most;
+    return (int64_t)(WLMI_MEASURE_PLACE | left << 2 | offset << 20 | (uint64_t)p->string << 38);
+}
+
+/* Of a measure that is a place's. */
+static inline wlmi_byte_place wlmi_measured_place(int64_t measure)
+{
+    const uint64_t m = (uint64_t)measure;
+    return (wlmi_byte_place){.offset = m >> 20 & 0x3ffff, .left = m >> 2 & 0x3ffff, .string = m >> 38 & 127};
+}
 
 static inline int64_t wlmi_measure_gap(int64_t ns)
 {

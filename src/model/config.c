@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "model/summary.h"
+#include "model/place.h"
 
 /* Wide and shallow: at equal time on two cores, two layers of width 256 reach a lower loss than four of width 128. */
 static const wlmi_config presets[] = {
@@ -84,6 +85,7 @@ wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
     WLMI_TRY(in_range("reversible", config->reversible, 0, 1, error));
     WLMI_TRY(in_range("packet_rows", config->packet_rows, 0, MAX_PACKET_ROWS, error));
     WLMI_TRY(in_range("role_rows", config->role_rows, 0, MAX_ROLE_ROWS, error));
+    WLMI_TRY(in_range("place_rows", config->place_rows, config->place_rows ? WLMI_PLACE_ROWS : 0, WLMI_PLACE_ROWS, error));
     WLMI_TRY(in_range("summary_pieces", config->summary_pieces, 0, WLMI_SUMMARY_MOST_PIECES, error));
     WLMI_TRY(in_range("summary_labels", config->summary_labels, config->summary_pieces > 0, MAX_SUMMARY_LABELS, error));
     WLMI_TRY(in_range("context", config->context, 1, MAX_CONTEXT, error));

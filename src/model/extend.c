@@ -67,12 +67,13 @@ static wlm_status become(wlmi_net *net, const wlmi_config *config, uint64_t seed
     return status;
 }
 
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed,
-                           wlm_error *error)
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_pieces,
+                           uint64_t seed, wlm_error *error)
 {
     wlmi_config config = net->config;
     WLMI_TRY(rows_wanted(&config.packet_rows, packet_rows, "segments", error));
     WLMI_TRY(rows_wanted(&config.role_rows, role_rows, "roles", error));
+    WLMI_TRY(rows_wanted(&config.place_rows, place_rows, "places", error));
     WLMI_TRY(rows_wanted(&config.summary_pieces, summary_pieces, "a summary", error));
     WLMI_TRY(rows_wanted(&config.summary_labels, summary_pieces ? wlmi_summary_labels(net) : 0, "tasks and labels",
                          error));

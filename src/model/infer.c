@@ -32,7 +32,7 @@ typedef struct workspace {
     wlmi_act *gate_up, *hidden; /* [T,2F], [T,F] */
     wlmi_real *angles;    /* [T,K] */
     wlmi_real *logits;    /* of one part of what is asked for */
-    int32_t *packet;      /* [T] */
+    int32_t *row;         /* [WLMI_EMBED_ROWS][T] */
     wlmi_summary_room summary; /* of the questions that are answered */
     void *summary_block;
     wlmi_real *second;    /* logits of the summary, as many as logits */
@@ -162,7 +162,7 @@ static size_t lay_out(const run *r)
     w->second = carve(w, &used, (r->answers ? r->logits : 0) * real);
     w->summary_block = carve(w, &used, wlmi_summary_lay_out(r->net, &w->summary, NULL));
     wlmi_summary_lay_out(r->net, &w->summary, w->summary_block);
-    w->packet = carve(w, &used, T * sizeof *w->packet);
+    w->row = carve(w, &used, WLMI_EMBED_ROWS * T * sizeof *w->row);
     w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
     w->position = carve(w, &used, r->streams ? T * sizeof *w->position : 0);
     w->held = carve(w, &used, B * sizeof *w->held);
@@ -376,7 +376,7 @@ static wlm_status read_out(run *r, wlm_error *error)
     if (w->summary.asks || (net->config.summary_pieces && r->streams && r->keep))
         wlmi_summary_read(net, r->batch, r->streams, r->keep, &w->summary);
     for (int i = 0; i <= net->config.reversible; i++)
-        wlmi_batch_embed(net, r->batch, w->x[i], w->packet);
+        wlmi_batch_embed(net, r->batch, w->x[i], w->row);
     for (int l = 0; l < net->config.layers; l++)
         layer_forward(r, l);
     if (r->streams && r->keep)

@@ -41,6 +41,7 @@ typedef struct wlmi_config {
     int reversible;      /* two residual streams, see net.c */
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
     int role_rows;       /* 0: none */
+    int place_rows;      /* WLMI_PLACE_ROWS (place.h), or 0: none */
     int summary_pieces;  /* of each number of a summary (summary.h); 0: none */
     int summary_labels;  /* rows of tasks and labels that it knows */
     int context;         /* longest segment in training */
@@ -172,7 +173,7 @@ typedef struct wlmi_batch {
     const int32_t *first, *last; /* columns of the softmax */
     const float *weight;    /* of this position's loss */
     wlmi_segments segments;
-    const int64_t *measure; /* base/measure.h; may be NULL where the net has no summary */
+    const int64_t *measure; /* base/measure.h; may be NULL where the net has neither summary nor places */
 } wlmi_batch;
 
 wlm_status wlmi_net_new(wlmi_net **net, const wlmi_config *config, const wlmi_backend *backend, uint64_t seed,
@@ -185,8 +186,8 @@ wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const 
                              wlm_error *error);
 /* Embeddings that the net was made without, so many rows each (0: as it is), all zero: it answers as before until it is
  * taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int summary_pieces, uint64_t seed,
-                           wlm_error *error);
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_pieces,
+                           uint64_t seed, wlm_error *error);
 /* Takes the summary away, which was made for the rest as it is. Drops grad. */
 wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */

@@ -1,6 +1,6 @@
 /* net.c: forward and backward of the whole model over packed rows.
  *
- * x = embed[id] (+ packet and role embeddings); in each layer
+ * x = embed[id] (+ packet, role and place embeddings); in each layer
  *   x += mixers(shift(norm(x)) Wqkv^T) Wout^T
  *   x += swiglu(shift(norm(x)) Wup^T) Wdown^T
  * then a final norm, and logits = x embed^T at the positions with a target.
@@ -244,7 +244,7 @@ static void body_forward(const wlmi_net *net, const wlmi_batch *batch)
     wlmi_workspace *w = net->work;
     int D = net->config.width, layers = net->config.layers, reversible = net->config.reversible;
     for (int i = 0; i <= reversible; i++)
-        wlmi_batch_embed(net, batch, w->x[i], w->packet);
+        wlmi_batch_embed(net, batch, w->x[i], w->row);
     for (int i = 0; i < 2 * reversible; i++)
         b->to_grid(w->x[i], (size_t)batch->tokens * (size_t)D);
     for (int l = 0; l < layers; l++)
@@ -336,11 +336,7 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     }
     if (net->config.reversible)
         b->add(w->dx[0], w->dx[1], n);
-    b->embed_backward(wlmi_grad(net, embedding), w->dx[0], batch->id, T, net->rows, D);
-    if (net->config.packet_rows)
-        b->embed_backward(wlmi_grad(net, wlmi_packet_param(net)), w->dx[0], w->packet, T, net->config.packet_rows, D);
-    if (net->config.role_rows)
-        b->embed_backward(wlmi_grad(net, wlmi_role_param(net)), w->dx[0], batch->role, T, net->config.role_rows, D);
+    wlmi_batch_embed_backward(net, batch, w->dx[0], w->row);
     tell_done(net, layers);
     return b->status(error);
 }

@@ -82,7 +82,7 @@ static uint64_t summary_count(const wlmi_config *c)
 uint64_t wlmi_config_count(const wlmi_config *c)
 {
     uint64_t D = (uint64_t)c->width, F = (uint64_t)c->hidden;
-    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows +
+    uint64_t rows = (uint64_t)c->packet_rows + (uint64_t)c->role_rows + (uint64_t)c->place_rows +
                     (uint64_t)c->vocabulary + WLMI_SPECIALS;
     uint64_t count = D + rows * D + summary_count(c);
     wlmi_own own;
@@ -166,7 +166,7 @@ static void append_summary(wlmi_net *net)
 
 static int most_params(const wlmi_config *config)
 {
-    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 4 + WLMI_SUMMARY_SLOTS;
+    return config->layers * (WLMI_SLOTS + WLMI_MAX_GROUPS * WLMI_MAX_OWN) + 5 + WLMI_SUMMARY_SLOTS;
 }
 
 wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_backend *backend, wlm_error *error)
@@ -193,6 +193,8 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
             append(net, "embed.packet", config->packet_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->role_rows)
             append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
+        if (config->place_rows)
+            append(net, "embed.place", config->place_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->summary_pieces)
             append_summary(net);
         append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION)->in_products = 1;

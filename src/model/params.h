@@ -1,5 +1,5 @@
 /* params.h: where each tensor stands in the flat parameter buffer.
- * Layers come first, then the final norm, the packet and role embeddings, the summary, and last the embedding of rows, so that
+ * Layers come first, then the final norm, the packet, role and place embeddings, the summary, and last the embedding of rows, so that
  * tasks grow the buffer at its end. */
 #ifndef WLMI_PARAMS_H
 #define WLMI_PARAMS_H
@@ -50,6 +50,11 @@ static inline const wlmi_param *wlmi_packet_param(const wlmi_net *net) /* [packe
 static inline const wlmi_param *wlmi_role_param(const wlmi_net *net) /* [role_rows, D], or NULL */
 {
     return net->config.role_rows ? wlmi_norm_param(net) + 1 + (net->config.packet_rows > 0) : NULL;
+}
+static inline const wlmi_param *wlmi_place_param(const wlmi_net *net) /* [place_rows, D], or NULL */
+{
+    const int before = (net->config.packet_rows > 0) + (net->config.role_rows > 0);
+    return net->config.place_rows ? wlmi_norm_param(net) + 1 + before : NULL;
 }
 static inline const wlmi_param *wlmi_embed_param(const wlmi_net *net) /* [rows, D] */
 {

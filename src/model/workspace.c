@@ -163,7 +163,7 @@ static void lay_out(carver *c, const wlmi_net *net, size_t T, int segments, size
     wlmi_workspace *w = net->work;
     const sizes z = {T, (size_t)net->config.width, (size_t)net->config.hidden, N, (size_t)net->rows,
                      net->backend->real_size, net->backend->act_size, segments};
-    w->packet = carve(c, T * sizeof *w->packet);
+    w->row = carve(c, WLMI_EMBED_ROWS * T * sizeof *w->row);
     w->position = carve(c, N * sizeof *w->position);
     w->target = carve(c, N * sizeof *w->target);
     w->first = carve(c, N * sizeof *w->first);

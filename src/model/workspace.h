@@ -2,6 +2,7 @@
 #ifndef WLMI_WORKSPACE_H
 #define WLMI_WORKSPACE_H
 
+#include "model/embed.h"
 #include "model/summary.h"
 
 /* What one layer keeps, and the gradients of backward. T tokens, D width, H heads of K, F hidden; C columns of the input
@@ -48,7 +49,7 @@ typedef struct wlmi_workspace {
     wlmi_act *dh;              /* [T,D] of a half's input */
     wlmi_real *half;           /* [T,D] what a half adds, of a reversible model */
     wlmi_summary_step *summary; /* NULL until the summary is taught */
-    int32_t *packet;           /* [T] row of the packet embedding */
+    int32_t *row;              /* [WLMI_EMBED_ROWS][T] of the packet and of the place embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */
     float *weight;             /* [N] */

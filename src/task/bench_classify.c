@@ -73,7 +73,7 @@ static wlm_status make_model(bench *b, wlm_error *error)
         snprintf(name[i], sizeof name[i], "label %d", i);
         labels[i] = name[i];
     }
-    WLMI_TRY(wlmi_handle_new_net(&b->model->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0, 0},
+    WLMI_TRY(wlmi_handle_new_net(&b->model->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0},
                                  b->model->codec, backend, o->seed, error));
     return wlmi_net_add_task(b->model->net, "bench", labels, LABELS, o->seed, error);
 }

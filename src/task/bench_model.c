@@ -130,7 +130,7 @@ static wlm_status make_net(wlmi_bench_model *m, const wlmi_backend *metered, wlm
             return wlmi_fail(error, WLM_ERR_FORMAT, o->model, WLM_NO_OFFSET, "%d rows for the %u tokens of its codec",
                              m->net->config.vocabulary, m->codec->vocabulary);
     } else {
-        WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0, 0, 0},
+        WLMI_TRY(wlmi_handle_new_net(&m->net, o->preset ? o->preset : default_preset, (wlmi_embeddings){0},
                                      m->codec, metered, o->seed, error));
     }
     if (o->context)

@@ -18,6 +18,7 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
 /* What a preset leaves open. */
 typedef struct wlmi_embeddings {
     int roles;    /* an embedding of the role of the token to come, whatever the preset says */
+    int places;   /* and where the byte to come stands in its payload (model/place.h) */
     int segments; /* rows of an embedding of the packet's index in its flow; 0: as the preset has it */
     int summary;  /* a summary (model/summary.h), of a model that is there */
 } wlmi_embeddings;

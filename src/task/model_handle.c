@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/io.h"
 #include "model/summary.h"
+#include "model/place.h"
 #include "task/handle.h"
 
 wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const wlmi_codec **codec, wlm_error *error)
@@ -22,17 +23,28 @@ wlm_status wlmi_handle_codec(const wlmi_record *record, const char *path, const 
     return WLM_OK;
 }
 
+static wlm_status check_measures(wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error)
+{
+    if ((embeddings.summary || embeddings.places) && !codec->measure)
+        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
+                         "codec %s gives no sizes, times and places that %s could be made of", codec->name,
+                         embeddings.summary ? "a summary" : "their embedding");
+    return WLM_OK;
+}
+
 wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
                                const wlmi_backend *backend, uint64_t seed, wlm_error *error)
 {
     wlmi_config config;
     wlmi_record *record;
+    WLMI_TRY(check_measures(embeddings, codec, error));
     WLMI_TRY(wlmi_config_preset(&config, preset, error));
     config.vocabulary = (int)codec->vocabulary;
     if (embeddings.segments)
         config.packet_rows = embeddings.segments;
     if (config.role_rows || embeddings.roles)
         config.role_rows = (int)codec->roles + 1; /* the last for rows that are no tokens of the codec */
+    config.place_rows = embeddings.places ? WLMI_PLACE_ROWS : 0;
     WLMI_TRY(wlmi_net_new(net, &config, backend, seed, error));
     record = &(*net)->record;
     snprintf(record->codec, sizeof record->codec, "%s", codec->name);
@@ -42,22 +54,14 @@ wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddin
     return WLM_OK;
 }
 
-static wlm_status check_summary(wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error)
-{
-    if (embeddings.summary && !codec->measure)
-        return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET,
-                         "codec %s gives no sizes and times that a summary could be made of", codec->name);
-    return WLM_OK;
-}
-
 wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, uint64_t seed,
                               wlm_error *error)
 {
-    if (!embeddings.segments && !embeddings.roles && !embeddings.summary)
+    if (!embeddings.segments && !embeddings.roles && !embeddings.places && !embeddings.summary)
         return WLM_OK;
-    WLMI_TRY(check_summary(embeddings, codec, error));
+    WLMI_TRY(check_measures(embeddings, codec, error));
     return wlmi_net_extend(net, embeddings.segments, embeddings.roles ? (int)codec->roles + 1 : 0,
-                           embeddings.summary ? WLMI_SUMMARY_PIECES : 0, seed, error);
+                           embeddings.places ? WLMI_PLACE_ROWS : 0, embeddings.summary ? WLMI_SUMMARY_PIECES : 0, seed, error);
 }
 
 static wlm_status load(wlm_model *model, const char *path, int threads, wlm_error *error)

@@ -126,8 +126,8 @@ static json_t *asked_of_training(const wlmi_run *run)
     const wlm_train_options *o = run->options;
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
-    return json_pack("{s:o, s:b, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
-                     "preset", text_or_null(o->preset), "roles", o->roles, "summary", o->summary, "segments", (json_int_t)o->segments, "init",
+    return json_pack("{s:o, s:b, s:b, s:b, s:I, s:o, s:I, s:f, s:I, s:f, s:o, s:f, s:f, s:b, s:s, s:f, s:s, s:s, s:i, s:o}",
+                     "preset", text_or_null(o->preset), "roles", o->roles, "places", o->places, "summary", o->summary, "segments", (json_int_t)o->segments, "init",
                      text_or_null(o->init), "steps", (json_int_t)run->steps, "seconds", o->seconds, "accumulate", (json_int_t)o->accumulate, "learning_rate", o->learning_rate, "schedule",
                      text_or_null(o->schedule), "warmup", o->warmup, "weight_decay", o->weight_decay,
                      "decay_embeddings", o->decay_embeddings, "optimiser", run->muon ? "muon" : "adamw", "clip",
@@ -154,7 +154,7 @@ static wlm_status make_net(wlmi_run *run, wlm_error *error)
     if (!codec)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
     return wlmi_handle_new_net(&run->net, o->preset ? o->preset : default_preset,
-                               (wlmi_embeddings){o->roles, (int)o->segments, 0}, codec, run->backend, o->seed,
+                               (wlmi_embeddings){.roles = o->roles, .places = o->places, .segments = (int)o->segments}, codec, run->backend, o->seed,
                                error);
 }
 
@@ -240,7 +240,7 @@ static wlm_status grow_net(wlmi_run *run, wlm_error *error)
     const wlm_train_options *o = run->options;
     const wlmi_codec *codec;
     WLMI_TRY(wlmi_handle_codec(&run->net->record, o->init, &codec, error));
-    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, (int)o->segments, o->summary}, codec, o->seed,
+    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, o->places, (int)o->segments, o->summary}, codec, o->seed,
                               error);
 }
 

@@ -133,7 +133,9 @@ static uint8_t fields_role(const wlmi_coder *c)
 
 static int64_t fields_measure(const wlmi_coder *c)
 {
-    return c->measure;
+    const wlmi_byte_place place = {c->have - c->body, c->body_end - c->have, c->string};
+    const int in_body = c->role == WLMI_R_PAYLOAD || c->role == WLMI_R_GENERIC;
+    return c->measure || !in_body ? c->measure : wlmi_measure_place(&place);
 }
 
 static uint32_t fields_segment(const wlmi_coder *c)

@@ -35,7 +35,7 @@ enum { WLMI_ROWS = 3 * WLMI_FIELDS_NETS + 1 }; /* tag rows, by network and trans
 struct wlmi_coder {
     wlmi_coder_options options;
     uint8_t role;
-    int64_t measure; /* of the token last pushed */
+    int64_t measure; /* of the token last pushed, but a place, which the next byte's has */
     wlmi_end end;
     int64_t time_ns;  /* of the last packet */
     uint64_t packets; /* complete ones */
@@ -68,6 +68,8 @@ struct wlmi_coder {
     uint8_t *data;
     size_t capacity;
     uint32_t have, told; /* bytes in data; where those end that tokens tell */
+    uint32_t body, body_end; /* where a raw packet or a payload begins in data, and where it ends */
+    uint32_t string;     /* base/measure.h, of the bytes so far */
     uint32_t run;              /* generic: length of the run just read */
     int expected;              /* generic: the byte to come; -1: none is expected */
     wlm_packet packet;

@@ -179,27 +179,50 @@ static void put_length(const wlmi_coder *c, const wlmi_values *h, int raw, uint3
 
 /* ---- bodies */
 
-static void put_bytes(wlmi_tokens *out, int role, const uint8_t *data, uint32_t size)
+/* Of a body that is `end` bytes long the bytes told, from `at` on. end 0: a trailer, whose bytes have no places. */
+typedef struct body {
+    const uint8_t *data;
+    uint32_t at, told, end, string;
+} body;
+
+static void pass(body *b)
 {
-    for (uint32_t i = 0; i < size; i++)
-        out->token[out->count + i] = data[i];
-    memset(out->role + out->count, role, size);
-    memset(out->measure + out->count, 0, size * sizeof *out->measure);
-    out->count += size;
+    b->string = wlmi_string_next(b->string, b->data[b->at++]);
+}
+
+/* What the token says that told the bytes before. */
+static int64_t measure_behind(const body *b)
+{
+    const wlmi_byte_place place = {b->at, b->end - b->at, b->string};
+    return b->end && b->at < b->told ? wlmi_measure_place(&place) : 0;
+}
+
+static void put_bytes(wlmi_tokens *out, int role, body b)
+{
+    memset(out->role + out->count, role, b.told - b.at);
+    while (b.at < b.told) {
+        out->token[out->count] = b.data[b.at];
+        pass(&b);
+        out->measure[out->count++] = measure_behind(&b);
+    }
 }
 
 static void put_generic(wlmi_raw *history, const wlm_packet *p, uint32_t told, wlmi_tokens *out)
 {
-    uint32_t at = 0, known = told < WLMI_RAW_EXPECTED ? told : WLMI_RAW_EXPECTED;
-    while (at < known) {
+    const uint32_t known = told < WLMI_RAW_EXPECTED ? told : WLMI_RAW_EXPECTED;
+    body b = {p->data, 0, told, p->captured, 0};
+    while (b.at < known) {
         uint32_t run = 0;
-        while (at < known && run < WLMI_RUN_MAX && wlmi_raw_expect(history, p, at) == p->data[at]) {
+        while (b.at < known && run < WLMI_RUN_MAX && wlmi_raw_expect(history, p, b.at) == p->data[b.at]) {
             run++;
-            at++;
+            pass(&b);
         }
-        put(out, WLMI_R_GENERIC, run ? WLMI_T_RUN + run - 1 : p->data[at++]);
+        put(out, WLMI_R_GENERIC, run ? WLMI_T_RUN + run - 1 : p->data[b.at]);
+        if (!run)
+            pass(&b);
+        out->measure[out->count - 1] = measure_behind(&b);
     }
-    put_bytes(out, WLMI_R_GENERIC, p->data + at, told - at);
+    put_bytes(out, WLMI_R_GENERIC, b);
 }
 
 /* ---- a packet */
@@ -250,7 +273,7 @@ static wlmi_unparsed prepare(wlmi_coder *c, const wlm_packet *p, wlmi_values *h)
 
 static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values *h, int role, wlmi_tokens *out)
 {
-    uint32_t end = h->headers + h->payload, there = p->captured < end ? p->captured : end;
+    uint32_t end = h->headers + h->payload, size = (p->captured < end ? p->captured : end) - h->headers;
     if (!c->flow->opened || c->flow->shape != h->shape) {
         put(out, role, (unsigned)(WLMI_T_SHAPE + h->shape));
         role = WLMI_R_KIND;
@@ -259,9 +282,9 @@ static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values 
     put_time(c, p->time_ns, out);
     put_fields(c, h, out);
     put_length(c, h, 0, h->payload, out);
-    put_bytes(out, WLMI_R_PAYLOAD, p->data + h->headers, wlmi_payload_told(c, h->shape, there - h->headers));
+    put_bytes(out, WLMI_R_PAYLOAD, (body){p->data + h->headers, 0, wlmi_payload_told(c, h->shape, size), size, 0});
     if (h->v[WLMI_F_TRAILER])
-        put_bytes(out, WLMI_R_TRAILER, p->data + end, p->captured - end);
+        put_bytes(out, WLMI_R_TRAILER, (body){p->data + end, 0, p->captured - end, 0, 0});
 }
 
 /* Whether the packet ends with a right check, which is not told then. Returns the bytes that are. */

@@ -25,6 +25,12 @@ void wlmi_expect(wlmi_coder *c, int role, int digits, uint32_t low, uint32_t hig
 
 /* ---- the packet's body */
 
+static void add_byte(wlmi_coder *c, uint8_t byte)
+{
+    c->data[c->have++] = byte;
+    c->string = wlmi_string_next(c->string, byte);
+}
+
 static wlm_status room(wlmi_coder *c, size_t size, wlm_error *error)
 {
     return wlmi_grow(&c->data, &c->capacity, size + WLMI_HEADERS_MAX, 1) ? WLM_OK : WLMI_NO_MEMORY(error);
@@ -74,8 +80,9 @@ static wlm_status next_raw(wlmi_coder *c, wlmi_pushed *what, wlm_error *error)
 static wlm_status begin_raw(wlmi_coder *c, wlmi_pushed *what, wlm_error *error)
 {
     WLMI_TRY(wlmi_fields_history(c, error));
-    c->have = 0;
+    c->have = c->body = 0;
     c->told = wlmi_raw_told(&c->values, c->link_type);
+    c->body_end = c->values.captured;
     c->run = 0;
     c->role = WLMI_R_GENERIC;
     return next_raw(c, what, error);
@@ -85,13 +92,12 @@ static wlm_status take_raw(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, w
 {
     c->run = token < WLMI_T_RUN ? 0 : token - (uint32_t)WLMI_T_RUN + 1;
     if (c->run == 0) {
-        c->data[c->have++] = (uint8_t)token;
+        add_byte(c, (uint8_t)token);
         return next_raw(c, what, error);
     }
     for (uint32_t i = 0; i < c->run; i++) {
         wlm_packet p = raw_so_far(c);
-        c->data[c->have] = wlmi_raw_expect(c->history, &p, c->have);
-        c->have++;
+        add_byte(c, wlmi_raw_expect(c->history, &p, c->have));
     }
     return next_raw(c, what, error);
 }
@@ -142,7 +148,7 @@ static wlm_status after_payload(wlmi_coder *c, wlmi_pushed *what, wlm_error *err
 {
     const wlmi_values *h = &c->values;
     WLMI_TRY(room(c, h->captured, error));
-    fill(c, payload_end(h));
+    fill(c, c->body_end);
     if (h->captured > c->have && h->v[WLMI_F_TRAILER]) {
         c->told = h->captured;
         c->role = WLMI_R_TRAILER;
@@ -160,6 +166,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     WLMI_TRY(room(c, 0, error));
     c->measure = wlmi_measure_of_length(h, c->raw, length);
     c->refilled = c->summed = 0;
+    c->string = 0;
     if (c->raw) {
         h->captured = length;
         h->wire = length + h->v[WLMI_F_WIRE];
@@ -168,8 +175,9 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     h->payload = length;
     wlmi_fields_build(h, c->data);
     wlmi_fields_measure(h);
-    c->have = h->headers;
-    c->told = h->headers + wlmi_payload_told(c, h->shape, payload_end(h) - h->headers);
+    c->have = c->body = h->headers;
+    c->body_end = payload_end(h);
+    c->told = h->headers + wlmi_payload_told(c, h->shape, c->body_end - c->body);
     c->role = WLMI_R_PAYLOAD;
     WLMI_TRY(room(c, least(c->told, UINT16_MAX), error));
     return c->have == c->told ? after_payload(c, what, error) : WLM_OK;
@@ -196,7 +204,7 @@ static wlm_status take_length_token(wlmi_coder *c, wlmi_token token, wlmi_pushed
 static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, wlm_error *error)
 {
     WLMI_TRY(room(c, c->have, error));
-    c->data[c->have++] = (uint8_t)token;
+    add_byte(c, (uint8_t)token);
     if (c->have < c->told)
         return WLM_OK;
     if (c->role == WLMI_R_PAYLOAD)
@@ -290,6 +298,6 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
     c->measure = 0;
     if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity)
         return push_checked(c, token, what, error);
-    c->data[c->have++] = (uint8_t)token;
+    add_byte(c, (uint8_t)token);
     return WLM_OK;
 }

@@ -36,8 +36,10 @@ wlmi_config test_config(const char *preset)
     c.hidden = 6;
     c.context = 64;
     c.role_rows = 3;
-    if (c.packet_rows)
+    if (c.packet_rows) {
         c.packet_rows = 4;
+        c.place_rows = WLMI_PLACE_ROWS;
+    }
     shrink(&c.plan);
     shrink(&c.other);
     return c;
@@ -65,7 +67,7 @@ wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
     assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
-    assert_ok(wlmi_net_extend(net, 0, 0, 3, 1, &error), &error);
+    assert_ok(wlmi_net_extend(net, 0, 0, 0, 3, 1, &error), &error);
     test_fit_summary(net);
     net->task[0].calibration[WLMI_SHOWN_HEADERS].summary_share = 0.25;
     return net;

@@ -2,7 +2,7 @@
 #ifndef WLMI_TEST_MODEL_H
 #define WLMI_TEST_MODEL_H
 
-#include "model/model.h"
+#include "model/place.h"
 
 /* Shrunk to a few hundred parameters per layer but of the preset's kind; 11 tokens, packet and role rows where asked.
  * "mixed": window and linear heads, and in every second layer full ones. "reversible": wire-nano with token shift and two

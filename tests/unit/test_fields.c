@@ -150,7 +150,7 @@ static void measures_tell_sizes_times_and_headers(void **state)
         }
         assert_null(roundtrip_try(&w, &options, s));
         for (size_t i = 0; i < w.tokens.count; i++)
-            if (w.tokens.measure[i]) {
+            if ((w.tokens.measure[i] & 3) != WLMI_MEASURE_PLACE) {
                 assert_true(n < sizeof expected / sizeof *expected);
                 assert_int_equal(w.tokens.measure[i], expected[n++]);
             }
@@ -158,6 +158,55 @@ static void measures_tell_sizes_times_and_headers(void **state)
         roundtrip_drop(&w);
         free(s);
     }
+}
+
+/* A question for www.example.com, behind its identification: bytes 11, 15 and 23 are lengths. */
+static void places_tell_where_the_next_byte_stands(void **state)
+{
+    static const test_end a = {"192.0.2.7", 40000}, b = {"198.51.100.9", 53};
+    static const char data[] = "\xff\1\0\0\1\0\0\0\0\0\0\3www\7example\3com\0\0\1\0\1";
+    static const uint32_t string[] = {0, 0, 2, 1, 0, 2, 1, 0, 0, 0, 0, 0, 4, 3, 2, 1,
+                                      8, 7, 6, 5, 4, 3, 2, 1, 4, 3, 2, 1, 0, 0, 2, 1};
+    const uint32_t size = sizeof data - 1;
+    const wlmi_coder_options options = {0};
+    hostile_packets *s = calloc(1, sizeof *s);
+    test_packet ip = test_udp(a, b, data, size);
+    wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 0);
+    roundtrip w;
+    size_t i = 0;
+    (void)state;
+    roundtrip_make(&w);
+    assert_true(hostile_keep(s, &p));
+    assert_null(roundtrip_try(&w, &options, s));
+    while (strcmp(codec->role_names[w.tokens.role[i]], "payload"))
+        i++;
+    for (uint32_t at = 1; at < size; at++, i++) {
+        const wlmi_byte_place place = wlmi_measured_place(w.tokens.measure[i]);
+        assert_int_equal(w.tokens.measure[i] & 3, WLMI_MEASURE_PLACE);
+        assert_int_equal(place.offset, at);
+        assert_int_equal(place.left, size - at);
+        assert_int_equal(place.string, string[at]);
+    }
+    assert_int_equal(w.tokens.measure[i], 0); /* no byte is to come */
+    roundtrip_drop(&w);
+    free(s);
+}
+
+/* Behind a string the next length may be a byte that could be text; elsewhere such a byte is text. */
+static void strings_are_counted(void **state)
+{
+    uint32_t s = 0;
+    (void)state;
+    assert_int_equal(s = wlmi_string_next(s, 'A'), 0);
+    assert_int_equal(s = wlmi_string_next(s, 1), 2);
+    assert_int_equal(s = wlmi_string_next(s, '0'), 1);
+    assert_int_equal(s = wlmi_string_next(s, 63), 64);
+    assert_int_equal(s = wlmi_string_next(s, '?'), 63);
+    assert_int_equal(wlmi_string_next(WLMI_STRING_ENDED, 64), 0);
+    assert_int_equal(wlmi_string_next(WLMI_STRING_ENDED, 0), 0);
+    for (uint32_t state_before = 0; state_before < WLMI_STRING_STATES; state_before++)
+        for (int byte = 0; byte < 256; byte++)
+            assert_true(wlmi_string_next(state_before, (uint8_t)byte) < WLMI_STRING_STATES);
 }
 
 static void a_measure_keeps_what_it_was_made_of(void **state)
@@ -171,6 +220,13 @@ static void a_measure_keeps_what_it_was_made_of(void **state)
     assert_true(back.is_ip6 && !back.keeps_whole && back.has_id);
     back = wlmi_measured_packet(wlmi_measure_packet(&most));
     assert_true(back.length == 0x3ffff && back.scale == 15 && !back.backward && !back.has_id);
+
+    const wlmi_byte_place place = {1400, 60, 63}, far = {1u << 20, 1u << 20, 0};
+    wlmi_byte_place place_back = wlmi_measured_place(wlmi_measure_place(&place));
+    assert_true(place_back.offset == 1400 && place_back.left == 60 && place_back.string == 63);
+    place_back = wlmi_measured_place(wlmi_measure_place(&far));
+    assert_true(place_back.offset == 0x3ffff && place_back.left == 0x3ffff && place_back.string == 0);
+    assert_int_equal(wlmi_measure_place(&far) & 3, WLMI_MEASURE_PLACE);
 }
 
 /* Lossy payload: lengths stay, what was told stays, and what was decoded encodes to the same tokens. */
@@ -349,6 +405,8 @@ int main(void)
         cmocka_unit_test(tags_in_any_order_tell_the_same),
         cmocka_unit_test(segments_count_packets_of_flows),
         cmocka_unit_test(measures_tell_sizes_times_and_headers),
+        cmocka_unit_test(places_tell_where_the_next_byte_stands),
+        cmocka_unit_test(strings_are_counted),
         cmocka_unit_test(a_measure_keeps_what_it_was_made_of),
         cmocka_unit_test(payload_can_be_left_out),
         cmocka_unit_test(drawn_payload_keeps_the_checksum_class),

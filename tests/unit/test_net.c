@@ -169,10 +169,10 @@ static void new_embeddings_change_nothing_until_taught(void **state)
     config.role_rows = 0;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref64, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "t", labels, 2, 1, &error), &error);
-    assert_int_equal(config.packet_rows + config.summary_pieces, 0);
+    assert_int_equal(config.packet_rows + config.place_rows + config.summary_pieces, 0);
     test_batch_fill(&b, net, lengths, 12);
     assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, &at, 1, net->task->row + 1, net->task->row + 3, before, &error), &error);
-    assert_ok(wlmi_net_extend(net, 4, 3, 2, 1, &error), &error);
+    assert_ok(wlmi_net_extend(net, 4, 3, WLMI_PLACE_ROWS, 2, 1, &error), &error);
     assert_int_equal(net->tasks, 1);
     assert_int_equal(net->rows, config.vocabulary + WLMI_SPECIALS + 3);
     test_fit_summary(net);
@@ -182,13 +182,13 @@ static void new_embeddings_change_nothing_until_taught(void **state)
     assert_ok(wlmi_net_train_memory(net, &error), &error);
     loss_of(net, &b.batch);
     assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
-    for (size_t i = 0; i < (size_t)(4 + 3); i++) { /* rows of packets and roles follow each other */
+    for (size_t i = 0; i < (size_t)(4 + 3 + 1); i++) { /* rows of packets, roles and places follow each other */
         const double *row = (const double *)wlmi_grad(net, wlmi_packet_param(net)) + i * (size_t)net->config.width;
         assert_true(row[0] != 0);
     }
 
-    assert_ok(wlmi_net_extend(net, 0, 3, 0, 1, &error), &error);
-    assert_int_equal(wlmi_net_extend(net, 7, 0, 0, 1, &error), WLM_ERR_ARGUMENT);
+    assert_ok(wlmi_net_extend(net, 0, 3, WLMI_PLACE_ROWS, 0, 1, &error), &error);
+    assert_int_equal(wlmi_net_extend(net, 7, 0, 0, 0, 1, &error), WLM_ERR_ARGUMENT);
     wlmi_net_free(net);
 }
 
@@ -337,7 +337,7 @@ static wlm_status all_of_it(const wlmi_backend *backend, const char *kind, wlmi_
     WLMI_TRY(wlmi_net_new(net, &config, backend, 1, NULL));
     WLMI_TRY(wlmi_net_add_task(*net, "t", labels, 2, 1, NULL));
     if (!(*net)->config.summary_pieces)
-        WLMI_TRY(wlmi_net_extend(*net, 0, 0, 5, 1, NULL));
+        WLMI_TRY(wlmi_net_extend(*net, 0, 0, 0, 5, 1, NULL));
     WLMI_TRY(wlmi_net_train_memory(*net, NULL));
     test_batch_fill(&b, *net, lengths, 1);
     WLMI_TRY(wlmi_net_forward(*net, &b.batch, &loss, NULL));

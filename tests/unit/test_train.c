@@ -11,6 +11,7 @@
 #include "base/cursor.h"
 #include "model/params.h"
 #include "model/summary.h"
+#include "model/place.h"
 #include "task/handle.h"
 
 enum { FLOWS = 30, PACKETS = 3, PAYLOAD = 24, SIZE = 28 + PAYLOAD };
@@ -247,12 +248,13 @@ static void a_new_model_can_see_roles_and_segments(void **state)
     wlm_error error;
     (void)state;
     o.codec = codec->name;
-    o.roles = 1;
+    o.roles = o.places = 1;
     o.segments = 5;
     o.steps = 2;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
     assert_int_equal(model->net->config.role_rows, codec->roles + 1);
+    assert_int_equal(model->net->config.place_rows, WLMI_PLACE_ROWS);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
 }
@@ -270,17 +272,22 @@ static void a_model_can_be_taught_to_see_more(void **state)
     assert_ok(wlm_train(&o, NULL, &error), &error);
     o = options_for(&data, out, NULL);
     o.init = before;
-    o.roles = 1;
+    o.roles = o.places = 1;
     o.segments = 5;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
     assert_int_equal(model->net->config.role_rows, codec->roles + 1);
+    assert_int_equal(model->net->config.place_rows, WLMI_PLACE_ROWS);
     assert_int_equal(model->net->config.packet_rows, 5);
     wlm_model_free(model);
     o.init = out;
     o.out = test_path("seeing-otherwise");
     o.segments = 6;
     expect_refused(&o, WLM_ERR_ARGUMENT, "5 rows of segments, not 6");
+    o = options_for(&data, test_path("seeing-nothing"), "wire-nano");
+    o.codec = "bytes";
+    o.places = 1;
+    expect_refused(&o, WLM_ERR_ARGUMENT, "places that their embedding could be made of");
 }
 
 static void a_summary_is_taught_to_a_model_that_is_there(void **state)

@@ -177,7 +177,7 @@ generate() {
     "$WIRELM" generate -m model --task app --label shell --flows 3 --max-tokens 150 "$@" 2>note
 }
 generate -w a.pcap >report
-expect report 'd["flows"], sorted(d)' "(3, ['checksums_mended', 'flows', 'flows_cut', 'flows_resampled', 'lengths_mended',\
+expect report 'd["flows"], sorted(d)' "(3, ['candidates', 'checksums_mended', 'flows', 'flows_cut', 'flows_resampled', 'lengths_mended',\
  'note', 'packets', 'reencoded_differently', 'seconds', 'tokens', 'tokens_per_s'])"
 generate -w b.pcap >/dev/null
 cmp a.pcap b.pcap || fail "the same seed, another file"

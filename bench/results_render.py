@@ -49,10 +49,12 @@ TEXT = {
     the codec begins anew with the model.""",
     "Generated flows": """
     By a model with payload in full (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
-    which begin and break off as recorded, so generated ones may too (`--allow-cut`). Divergences: mean over columns -
+    which begin and break off as recorded, so generated ones may too (`--allow-cut`); each chosen among four, to be like
+    the training flows ([GENERATE.md](GENERATE.md)). Divergences: mean over columns -
     the same between halves of the real flows; copy: what a sample of the training flows themselves would score.
     Wrong: packets with a wrong checksum or length. Sequence: share of packets with a TCP sequence fault, generated /
-    real. Programs: of the verdict that ndpiReader or tcptrace gives most real flows, its share of generated ones over that of real ones. AUC: a
+    real. Programs: of the verdict that a program gives most real flows, its share of generated ones over that of real
+    ones: the worst of ndpiReader, tcptrace and Suricata (7.0.10, of Debian's backports). AUC: a
     forest's that tells them from real flows (few: of less than 1,000 flows each, which says little). Copied: share
     of flows whose payload stands in training, generated / real.""",
     "How soon": """

@@ -109,7 +109,8 @@ static int run(const command *self, int argc, char **argv)
         fprintf(stderr, "wirelm: stopped after %llu flows\n", (unsigned long long)report.flows);
     exit_status = print_json(json_pack(
         "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:s}", "flows", (json_int_t)report.flows, "packets",
-        (json_int_t)report.packets, "tokens", (json_int_t)report.tokens, "candidates", (json_int_t)report.candidates, "flows_cut", (json_int_t)report.flows_cut,
+        (json_int_t)report.packets, "tokens", (json_int_t)report.tokens, "candidates",
+        (json_int_t)report.candidates, "flows_cut", (json_int_t)report.flows_cut,
         "flows_resampled", (json_int_t)report.flows_resampled, "checksums_mended",
         (json_int_t)report.checksums_mended, "lengths_mended", (json_int_t)report.lengths_mended,
         "reencoded_differently", (json_int_t)report.reencoded_differently, "seconds", report.seconds, "tokens_per_s",

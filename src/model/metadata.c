@@ -39,7 +39,8 @@ static const struct {
     {"packet_rows", offsetof(wlmi_config, packet_rows)}, {"role_rows", offsetof(wlmi_config, role_rows)},
     {"context", offsetof(wlmi_config, context)},
     {"every", offsetof(wlmi_config, every)},           {"reversible", offsetof(wlmi_config, reversible)},
-    {"place_rows", offsetof(wlmi_config, place_rows)}, {"summary_pieces", offsetof(wlmi_config, summary_pieces)}, {"summary_labels", offsetof(wlmi_config, summary_labels)},
+    {"place_rows", offsetof(wlmi_config, place_rows)},
+    {"summary_pieces", offsetof(wlmi_config, summary_pieces)}, {"summary_labels", offsetof(wlmi_config, summary_labels)},
 };
 enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 5 }; /* others: absent where 0 */
 

@@ -1,6 +1,6 @@
 /* params.h: where each tensor stands in the flat parameter buffer.
- * Layers come first, then the final norm, the packet, role and place embeddings, the summary, and last the embedding of rows, so that
- * tasks grow the buffer at its end. */
+ * Layers come first, then the final norm, the packet, role and place embeddings, the summary, and last the
+ * embedding of rows, so that tasks grow the buffer at its end. */
 #ifndef WLMI_PARAMS_H
 #define WLMI_PARAMS_H
 

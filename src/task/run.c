@@ -154,8 +154,8 @@ static wlm_status make_net(wlmi_run *run, wlm_error *error)
     if (!codec)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "no codec is called '%s'", o->codec);
     return wlmi_handle_new_net(&run->net, o->preset ? o->preset : default_preset,
-                               (wlmi_embeddings){.roles = o->roles, .places = o->places, .segments = (int)o->segments}, codec, run->backend, o->seed,
-                               error);
+                               (wlmi_embeddings){.roles = o->roles, .places = o->places, .segments = (int)o->segments},
+                               codec, run->backend, o->seed, error);
 }
 
 static wlm_status load_net(wlmi_run *run, wlm_error *error)

@@ -71,7 +71,7 @@ static int run(const command *self, int argc, char **argv)
          "and the index of the packet in its flow, N - 1 apart and the rest as one (default: as the preset has it)", 0},
         {0, "init", OPTION_TEXT, "MODEL", &o.init, "start from this checkpoint instead", 0},
         {0, "summary", OPTION_FLAG, NULL, &o.summary,
-         "teach it to judge by sums of sizes and times, beside the rest of it, which stays", 0},
+         "grow trees that judge by sums of sizes and times, from --steps batches; the rest of it stays", 0},
         {0, "prompts", OPTION_TEXT, "SHARES", &prompts,
          "e.g. plain=.5,classify=.4,generate=.1 (default: plain=1; with labels .2, .6, .2)", 0},
         {0, "codec", OPTION_TEXT, "NAME", &o.codec, "tokens (default: fields, or those of --init)", 0},
@@ -141,7 +141,7 @@ static int run(const command *self, int argc, char **argv)
     end_progress();
     if (report.rank > 0) /* rank 0 has the same result and tells it; an exit status here might end it before it has */
         return EXIT_DONE;
-    if (status == WLM_STOPPED) {
+    if (status == WLM_STOPPED && !o.summary) {
         fprintf(stderr, "wirelm train: stopped after %llu steps; the same command with --resume goes on from %s\n",
                 (unsigned long long)report.steps, error.file);
         return EXIT_DONE;

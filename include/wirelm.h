@@ -337,8 +337,8 @@ typedef struct wlm_train_options {
     uint32_t segments;        /* and the packet's index in its flow, in so many rows, the last for all later packets;
                                  0: as the preset has it */
     const char *init;         /* or a checkpoint to start from */
-    int summary;              /* teaches init's summary of flows, which it gains if it has none, and nothing else
-                                 (docs/MODEL.md) */
+    int summary;              /* grows a summary of flows for init, in place of one that it has, from as many batches
+                                 as there are steps, and teaches nothing else (docs/MODEL.md) */
     int resume;               /* take up the run that OUT.resume holds; all options that matter must be the same */
     double plain, classify, generate; /* shares of the prompts; classify and generate need labels. All 0: by the
                                          data: .2, .6, .2 where some flow has a label, else plain only */

@@ -14,7 +14,7 @@ enum { WLMI_MEASURE_PLACE, WLMI_MEASURE_GAP, WLMI_MEASURE_FORWARD, WLMI_MEASURE_
 /* A packet in numbers; what its headers do not have is 0, as all of a raw packet's but its size. */
 typedef struct wlmi_measured {
     int backward;
-    uint32_t length;  /* payload bytes, of a raw packet captured bytes; 262,143 stands for more too */
+    uint32_t length;  /* payload bytes, of a raw packet all bytes on the wire; 262,143 stands for more too */
     uint32_t ttl;     /* hop limit */
     uint32_t flags;   /* TCP: CWR to FIN */
     uint32_t window;  /* TCP: as the field has it */

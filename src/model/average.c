@@ -70,7 +70,7 @@ wlm_status wlmi_net_average(wlmi_net *net, const wlmi_net *other, double share, 
         net->backend->from_float(value, mine, n);
     }
     for (int i = 0; i < net->tasks; i++)
-        wlmi_task_uncalibrate(&net->task[i], net->config.summary_pieces > 0);
+        wlmi_task_uncalibrate(&net->task[i], net->config.summary_trees > 0);
     wlmi_net_refresh(net);
     return WLM_OK;
 }

@@ -33,7 +33,7 @@ static const wlmi_config presets[] = {
 };
 
 enum { MAX_HIDDEN = 65536, MAX_HEADS = 1024, MAX_VOCABULARY = 65536, MAX_PACKET_ROWS = 65536,
-       MAX_ROLE_ROWS = 256, MAX_SUMMARY_LABELS = 1 << 22, MAX_CONTEXT = 1 << 20 };
+       MAX_ROLE_ROWS = 256, MAX_SUMMARY_LABELS = 1 << 14, MAX_CONTEXT = 1 << 20 };
 
 const char *wlmi_preset_name(size_t i)
 {
@@ -86,8 +86,9 @@ wlm_status wlmi_config_check(const wlmi_config *config, wlm_error *error)
     WLMI_TRY(in_range("packet_rows", config->packet_rows, 0, MAX_PACKET_ROWS, error));
     WLMI_TRY(in_range("role_rows", config->role_rows, 0, MAX_ROLE_ROWS, error));
     WLMI_TRY(in_range("place_rows", config->place_rows, config->place_rows ? WLMI_PLACE_ROWS : 0, WLMI_PLACE_ROWS, error));
-    WLMI_TRY(in_range("summary_pieces", config->summary_pieces, 0, WLMI_SUMMARY_MOST_PIECES, error));
-    WLMI_TRY(in_range("summary_labels", config->summary_labels, config->summary_pieces > 0, MAX_SUMMARY_LABELS, error));
+    WLMI_TRY(in_range("summary_trees", config->summary_trees, 0, WLMI_SUMMARY_MOST_TREES, error));
+    WLMI_TRY(in_range("summary_tasks", config->summary_tasks, config->summary_trees > 0, MAX_SUMMARY_LABELS, error));
+    WLMI_TRY(in_range("summary_labels", config->summary_labels, config->summary_tasks, MAX_SUMMARY_LABELS, error));
     WLMI_TRY(in_range("context", config->context, 1, MAX_CONTEXT, error));
     if (config->width % 2 || config->head_width % 2)
         return wlmi_fail(error, WLM_ERR_FORMAT, NULL, WLM_NO_OFFSET, "the configuration's widths must be even");

@@ -27,7 +27,7 @@ wlm_status wlmi_batch_check(const wlmi_net *net, const wlmi_batch *batch, wlm_er
             return wlmi_bad_batch(error, "a negative packet index", t);
         if (net->config.role_rows && (batch->role[t] < 0 || batch->role[t] >= net->config.role_rows))
             return wlmi_bad_batch(error, "a role outside its embedding", t);
-        if ((net->config.summary_pieces || net->config.place_rows) && batch->measure[t] < 0)
+        if ((net->config.summary_trees || net->config.place_rows) && batch->measure[t] < 0)
             return wlmi_bad_batch(error, "a negative measure", t);
     }
     return WLM_OK;

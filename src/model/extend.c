@@ -27,19 +27,8 @@ static void copy_values(wlmi_net *to, const wlmi_net *from)
             }
 }
 
-/* It says nothing while its tasks' shares are 0; of zeros it could not learn. */
-static wlm_status begin_summary(const wlmi_net *made, const wlmi_net *net, uint64_t seed, wlm_error *error)
-{
-    for (int i = 0; made->config.summary_pieces > net->config.summary_pieces && i < WLMI_SUMMARY_SLOTS; i++) {
-        const wlmi_param *p = wlmi_summary_param(made, (wlmi_summary_slot)i);
-        if (!p->fixed)
-            WLMI_TRY(wlmi_init_normal(made, wlmi_value(made, p), p->count, p->deviation, seed, p->name, error));
-    }
-    return WLM_OK;
-}
-
 /* The net becomes one of this configuration, with its tasks and all values that it can keep. */
-static wlm_status become(wlmi_net *net, const wlmi_config *config, uint64_t seed, wlm_error *error)
+static wlm_status become(wlmi_net *net, const wlmi_config *config, wlm_error *error)
 {
     wlmi_net *made, old;
     wlm_status status;
@@ -47,9 +36,6 @@ static wlm_status become(wlmi_net *net, const wlmi_config *config, uint64_t seed
     status = wlmi_net_add_rows(made, made->rows, net->rows - made->rows, error);
     if (status == WLM_OK) {
         copy_values(made, net);
-        status = begin_summary(made, net, seed, error);
-    }
-    if (status == WLM_OK) {
         wlmi_net_refresh(made);
         status = net->backend->status(error);
     }
@@ -67,26 +53,27 @@ static wlm_status become(wlmi_net *net, const wlmi_config *config, uint64_t seed
     return status;
 }
 
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_pieces,
-                           uint64_t seed, wlm_error *error)
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_trees,
+                           wlm_error *error)
 {
     wlmi_config config = net->config;
     WLMI_TRY(rows_wanted(&config.packet_rows, packet_rows, "segments", error));
     WLMI_TRY(rows_wanted(&config.role_rows, role_rows, "roles", error));
     WLMI_TRY(rows_wanted(&config.place_rows, place_rows, "places", error));
-    WLMI_TRY(rows_wanted(&config.summary_pieces, summary_pieces, "a summary", error));
-    WLMI_TRY(rows_wanted(&config.summary_labels, summary_pieces ? wlmi_summary_labels(net) : 0, "tasks and labels",
+    WLMI_TRY(rows_wanted(&config.summary_trees, summary_trees, "a summary's trees", error));
+    WLMI_TRY(rows_wanted(&config.summary_tasks, summary_trees ? net->tasks : 0, "tasks", error));
+    WLMI_TRY(rows_wanted(&config.summary_labels, summary_trees ? wlmi_summary_labels(net) : 0, "tasks and labels",
                          error));
-    return become(net, &config, seed, error);
+    return become(net, &config, error);
 }
 
 wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error)
 {
     wlmi_config config = net->config;
-    if (!config.summary_pieces)
+    if (!config.summary_trees)
         return WLM_OK;
-    config.summary_pieces = config.summary_labels = 0;
+    config.summary_trees = config.summary_tasks = config.summary_labels = 0;
     for (int t = 0; t < net->tasks; t++)
         wlmi_task_uncalibrate(&net->task[t], 0);
-    return become(net, &config, 0, error);
+    return become(net, &config, error);
 }

@@ -35,7 +35,6 @@ typedef struct workspace {
     int32_t *row;         /* [WLMI_EMBED_ROWS][T] */
     wlmi_summary_room summary; /* of the questions that are answered */
     void *summary_block;
-    wlmi_real *second;    /* logits of the summary, as many as logits */
     uint64_t *position;   /* [T] in the row's stream */
     /* [B], with streams: */
     uint64_t *held;
@@ -159,9 +158,8 @@ static size_t lay_out(const run *r)
     w->gate_up = carve(w, &used, T * 2 * F * act);
     w->hidden = carve(w, &used, T * F * act);
     w->logits = carve(w, &used, r->logits * real);
-    w->second = carve(w, &used, (r->answers ? r->logits : 0) * real);
-    w->summary_block = carve(w, &used, wlmi_summary_lay_out(r->net, &w->summary, NULL));
-    wlmi_summary_lay_out(r->net, &w->summary, w->summary_block);
+    w->summary_block = carve(w, &used, wlmi_summary_lay_out(&w->summary, NULL));
+    wlmi_summary_lay_out(&w->summary, w->summary_block);
     w->row = carve(w, &used, WLMI_EMBED_ROWS * T * sizeof *w->row);
     w->angles = carve(w, &used, r->streams ? T * (size_t)c->head_width * real : 0);
     w->position = carve(w, &used, r->streams ? T * sizeof *w->position : 0);
@@ -179,7 +177,6 @@ static wlm_status make_room(const run *r, wlm_error *error)
     void *block = w->block;
     size_t need;
     w->summary.asks = r->answers ? wlmi_summary_asks(r->net, r->batch) : 0;
-    w->summary.rows = wlmi_summary_padded(w->summary.asks);
     w->block = NULL;
     need = lay_out(r);
     w->block = block;
@@ -373,7 +370,7 @@ static wlm_status read_out(run *r, wlm_error *error)
     WLMI_TRY(make_room(r, error));
     if (r->streams)
         WLMI_TRY(begin_streams(r, error));
-    if (w->summary.asks || (net->config.summary_pieces && r->streams && r->keep))
+    if (w->summary.asks || (net->config.summary_trees && r->streams && r->keep))
         wlmi_summary_read(net, r->batch, r->streams, r->keep, &w->summary);
     for (int i = 0; i <= net->config.reversible; i++)
         wlmi_batch_embed(net, r->batch, w->x[i], w->row);
@@ -388,8 +385,6 @@ static wlm_status read_out(run *r, wlm_error *error)
     if (net->config.reversible)
         b->add(w->x[0], w->x[1], (size_t)r->n * (size_t)D);
     b->rmsnorm_forward(w->normed, w->rstd, w->x[0], wlmi_value(net, wlmi_norm_param(net)), NULL, r->n, D);
-    if (w->summary.asks)
-        wlmi_summary_forward(net, &w->summary);
     return WLM_OK;
 }
 
@@ -406,7 +401,7 @@ typedef struct call {
 /* The share that the summary has in a part's logits: none where labels came that it does not know. */
 static double summary_share(const wlmi_net *net, const wlmi_logits *part)
 {
-    return net->config.summary_pieces && wlmi_summary_labels(net) == net->config.summary_labels ? part->summary_share : 0;
+    return wlmi_summary_is_current(net) ? part->summary_share : 0;
 }
 
 /* The question that is answered at this row, or -1. */
@@ -426,21 +421,18 @@ static int question_at(const wlmi_summary_room *room, int32_t row)
 /* Mixes the summary's logits into those of a slice's positions, from `done` on. */
 static void mix_summary(const run *r, const wlmi_slice *slice, const wlmi_logits *part, int done, int count)
 {
-    const wlmi_backend *b = r->net->backend;
     const wlmi_summary_room *room = &r->w->summary;
     const float share = (float)summary_share(r->net, part);
     const int columns = part->last - part->first, before = r->net->config.vocabulary + WLMI_SPECIALS;
-    enum { H = WLMI_SUMMARY_HIDDEN };
     for (int i = 0; share > 0 && i < count; i++) {
         const int question = question_at(room, slice->position[done + i]);
         float *own = part->out + (size_t)slice->place[done + i] * (size_t)columns;
-        if (question < 0)
+        if (question < 0 || room->task[question] < 0)
             continue;
-        b->matmul_forward_rows(r->w->second, wlmi_act_at(b, room->hidden[1], (size_t)question * H),
-                               wlmi_summary_param(r->net, WLMI_SUMMARY_OUT)->weight, 1, part->first - before,
-                               part->last - before, H);
         for (int j = 0; j < columns; j++)
-            own[j] = (1 - share) * own[j] + share * (float)wlmi_read_real(b, r->w->second, (size_t)j);
+            own[j] *= 1 - share;
+        wlmi_summary_add(r->net, room->task[question], room->number + (size_t)question * WLMI_SUMMARY_NUMBERS, share,
+                         part->first - before, part->last - before, own);
     }
 }
 

@@ -40,9 +40,10 @@ static const struct {
     {"context", offsetof(wlmi_config, context)},
     {"every", offsetof(wlmi_config, every)},           {"reversible", offsetof(wlmi_config, reversible)},
     {"place_rows", offsetof(wlmi_config, place_rows)},
-    {"summary_pieces", offsetof(wlmi_config, summary_pieces)}, {"summary_labels", offsetof(wlmi_config, summary_labels)},
+    {"summary_trees", offsetof(wlmi_config, summary_trees)}, {"summary_tasks", offsetof(wlmi_config, summary_tasks)},
+    {"summary_labels", offsetof(wlmi_config, summary_labels)},
 };
-enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 5 }; /* others: absent where 0 */
+enum { CONFIG_INTS = sizeof config_ints / sizeof *config_ints, SURE_INTS = CONFIG_INTS - 6 }; /* others: absent where 0 */
 
 static json_t *plan_to_json(const wlmi_plan *plan)
 {

@@ -42,8 +42,8 @@ typedef struct wlmi_config {
     int packet_rows;     /* NetGPT's segment embedding: packet index, the last row for all later ones; 0: none */
     int role_rows;       /* 0: none */
     int place_rows;      /* WLMI_PLACE_ROWS (place.h), or 0: none */
-    int summary_pieces;  /* of each number of a summary (summary.h); 0: none */
-    int summary_labels;  /* rows of tasks and labels that it knows */
+    int summary_trees;   /* of each task, in a summary (summary.h); 0: none */
+    int summary_tasks, summary_labels; /* tasks, and rows of tasks and labels, that it knows */
     int context;         /* longest segment in training */
 } wlmi_config;
 
@@ -154,7 +154,6 @@ typedef struct wlmi_net {
     int recompute;       /* backward makes each layer's activations anew, so that one layer's at a time are kept, and
                           * the residual stream at each layer's input: of a reversible model, for which it is set from
                           * the start, not even that. Gradients stay the same bits */
-    int teaches_summary; /* forward and backward are those of the summary alone (summary.h) */
     /* Called by backward when the gradient of parameters first .. first + count - 1 is whole, layer by layer from the
      * last, then for the rest: the same calls whatever the batch. NULL: nobody waits for it. */
     void (*grad_done)(void *user, size_t first, size_t count);
@@ -184,10 +183,10 @@ void wlmi_net_free(wlmi_net *net);
  * A-Z a-z 0-9 _ -; labels are not empty and differ from each other. Drops grad: call before wlmi_net_train_memory. */
 wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const *labels, int count, uint64_t seed,
                              wlm_error *error);
-/* Embeddings that the net was made without, so many rows each (0: as it is), all zero: it answers as before until it is
- * taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
-wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_pieces,
-                           uint64_t seed, wlm_error *error);
+/* Embeddings that the net was made without, so many rows each (0: as it is), and a summary of so many trees for each task
+ * that it has, all zero: it answers as before until it is taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
+wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_trees,
+                           wlm_error *error);
 /* Takes the summary away, which was made for the rest as it is. Drops grad. */
 wlm_status wlmi_net_forget_summary(wlmi_net *net, wlm_error *error);
 int wlmi_net_find_task(const wlmi_net *net, const char *name); /* index or -1 */

@@ -271,8 +271,6 @@ wlm_status wlmi_net_forward(wlmi_net *net, const wlmi_batch *batch, wlmi_loss *l
     const wlmi_backend *b = net->backend;
     wlmi_workspace *w = net->work;
     int scored;
-    if (net->teaches_summary)
-        return wlmi_summary_loss(net, batch, loss, error);
     memset(loss, 0, sizeof *loss);
     WLMI_TRY(wlmi_batch_check(net, batch, error));
     WLMI_TRY(check_targets(net, batch, &scored, error));
@@ -311,9 +309,7 @@ wlm_status wlmi_net_backward(wlmi_net *net, const wlmi_batch *batch, wlm_error *
     size_t n = (size_t)T * (size_t)D;
     if (!net->grad)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "backward without memory for gradients");
-    if (net->teaches_summary)
-        WLMI_TRY(wlmi_summary_backward(net, error));
-    if (!N || net->teaches_summary) {
+    if (!N) {
         for (int l = layers - 1; l >= 0; l--)
             tell_done(net, l);
         tell_done(net, layers);

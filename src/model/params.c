@@ -75,8 +75,8 @@ wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g)
 
 static uint64_t summary_count(const wlmi_config *c)
 {
-    const uint64_t F = WLMI_SUMMARY_NUMBERS, P = (uint64_t)c->summary_pieces, H = WLMI_SUMMARY_HIDDEN;
-    return P ? F * (P + 1) + 2 * H * F * P + 2 * H * H + (uint64_t)c->summary_labels * H : 0;
+    const uint64_t R = (uint64_t)c->summary_trees, Q = (uint64_t)c->summary_tasks, L = (uint64_t)c->summary_labels;
+    return R * (2 * Q * WLMI_SUMMARY_SPLITS + WLMI_SUMMARY_LEAVES * L);
 }
 
 uint64_t wlmi_config_count(const wlmi_config *c)
@@ -151,16 +151,13 @@ static void append_layer(wlmi_net *net, int layer)
 
 static void append_summary(wlmi_net *net)
 {
-    static const char *const name[] = {"summary.edges", "summary.in", "summary.mid", "summary.out"};
-    const int H = WLMI_SUMMARY_HIDDEN, S = wlmi_summary_columns(&net->config);
-    const int rows[] = {WLMI_SUMMARY_NUMBERS * (net->config.summary_pieces + 1), 2 * H, 2 * H, net->config.summary_labels};
-    const int cols[] = {0, S, H, H};
+    static const char *const name[] = {"summary.index", "summary.border", "summary.value"};
+    const int trees = net->config.summary_trees, splits = net->config.summary_tasks * trees * WLMI_SUMMARY_SPLITS;
+    const int rows[] = {splits, splits, trees * WLMI_SUMMARY_LEAVES}, cols[] = {0, 0, net->config.summary_labels};
     for (int i = 0; i < WLMI_SUMMARY_SLOTS; i++) {
-        wlmi_param *p = append(net, name[i], rows[i], cols[i], cols[i] ? 0.02 * sqrt(768.0 / cols[i]) : 0);
-        p->decay = p->in_products = cols[i] != 0;
-        p->fixed = !cols[i];
-        if (p->fixed)
-            p->low = p->high = 0;
+        wlmi_param *p = append(net, name[i], rows[i], cols[i], 0);
+        p->fixed = 1;
+        p->low = p->high = 0;
     }
 }
 
@@ -195,7 +192,7 @@ wlm_status wlmi_net_make(wlmi_net **out, const wlmi_config *config, const wlmi_b
             append(net, "embed.role", config->role_rows, config->width, WLMI_EMBED_DEVIATION);
         if (config->place_rows)
             append(net, "embed.place", config->place_rows, config->width, WLMI_EMBED_DEVIATION);
-        if (config->summary_pieces)
+        if (config->summary_trees)
             append_summary(net);
         append(net, "embed", net->rows, config->width, WLMI_EMBED_DEVIATION)->in_products = 1;
         if (net->count <= SIZE_MAX / backend->real_size)

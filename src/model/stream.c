@@ -41,7 +41,7 @@ static size_t values(const wlmi_net *net, int room)
     for (int l = 0; l < net->config.layers; l++)
         for (int part = 0; part <= last_part(&net->config, l); part++)
             total += wlmi_stream_part(net, l, part, room);
-    return total + (net->config.summary_pieces ? WLMI_SUMMARY_STATE : 0);
+    return total + (net->config.summary_trees ? WLMI_SUMMARY_STATE : 0);
 }
 
 /* The most rows that any head remembers one by one. */
@@ -124,7 +124,7 @@ static wlm_status grow(wlmi_stream *s, const wlmi_net *net, int room, wlm_error 
             from += size;
             to += wlmi_stream_part(net, l, part, room) * real;
         }
-    if (c->summary_pieces)
+    if (c->summary_trees)
         memcpy(wlmi_stream_summary(&grown, net), wlmi_stream_summary(s, net), WLMI_SUMMARY_STATE * sizeof(float));
     grown.position = s->position;
     wlmi_stream_free(s);

@@ -14,14 +14,18 @@ enum { /* of the state */
     IS_IP6 = SINCE + 2,
     SERIES,
     FIRST = SERIES + 5 * WLMI_SUMMARY_SERIES, /* [WLMI_SUMMARY_FIRST, 2]: size, negative backward; gap before it */
-    HEADER = FIRST + 2 * WLMI_SUMMARY_FIRST   /* [2, WLMI_SUMMARY_HEADER]: of either direction */
+    HEADER = FIRST + 2 * WLMI_SUMMARY_FIRST,  /* [2, WLMI_SUMMARY_HEADER]: of either direction */
+    IN_BODY = HEADER + 2 * WLMI_SUMMARY_HEADER, /* whether the next token can be a byte of the packet's payload */
+    TOLD,                                     /* [2]: bytes of either direction */
+    BYTES = TOLD + 2                          /* [2, WLMI_SUMMARY_BYTES] */
 };
+_Static_assert(BYTES + 2 * WLMI_SUMMARY_BYTES == WLMI_SUMMARY_STATE, "nothing stands behind the bytes");
 enum { FLAGS = 8, TTL = FLAGS, WINDOW, OPTIONS, SCALE, WHOLE, ID, LAST_TTL, LAST_WINDOW }; /* of a direction's headers:
     packets with each flag; what its first packet had; what its last had */
 enum { COUNT, MEAN, SQUARES, LEAST, MOST, PARTS }; /* of a series; squares of differences from the mean */
 enum { SIZES, SIZES_OF, FULL_OF = SIZES_OF + 2, GAPS = FULL_OF + 2, GAPS_OF };
 
-static const float absent = -30, microseconds = 1e6f;
+static const float absent = -30, no_byte = -1, microseconds = 1e6f;
 
 /* ---------------------------------------------------------------- adding up */
 
@@ -84,13 +88,27 @@ static void take_packet(float *s, const wlmi_measured *p)
     s[PACKETS]++;
 }
 
-void wlmi_summary_take(float *state, int64_t measure)
+/* A payload byte is a token of its own in every codec that measures, and the token before one says where it stands. */
+static void take_byte(float *state, float byte)
+{
+    const int way = (int)state[LAST];
+    const int at = (int)state[TOLD + way];
+    if (at < WLMI_SUMMARY_BYTES) {
+        state[BYTES + WLMI_SUMMARY_BYTES * way + at] = byte;
+        state[TOLD + way]++;
+    }
+}
+
+void wlmi_summary_take(float *state, int32_t token, int64_t measure)
 {
     const int kind = (int)(measure & 3);
     const wlmi_measured packet = wlmi_measured_packet(measure);
+    if (state[IN_BODY] > 0 && token < 256)
+        take_byte(state, (float)token);
+    state[IN_BODY] = (float)(measure != 0 && kind != WLMI_MEASURE_GAP);
     if (kind == WLMI_MEASURE_GAP)
         state[GAP] = (float)((double)(measure >> 2) * 1e-9);
-    else if (kind)
+    else if (kind != WLMI_MEASURE_PLACE)
         take_packet(state, &packet);
 }
 
@@ -125,4 +143,7 @@ void wlmi_summary_numbers(const float *state, float *number)
         for (int i = 0; i < WLMI_SUMMARY_HEADER; i++)
             *number++ = none ? absent : i == WINDOW || i == LAST_WINDOW || i < FLAGS ? logarithm(s[i]) : s[i];
     }
+    for (int way = 0; way < 2; way++)
+        for (int i = 0; i < WLMI_SUMMARY_BYTES; i++)
+            *number++ = i < state[TOLD + way] ? state[BYTES + WLMI_SUMMARY_BYTES * way + i] : no_byte;
 }

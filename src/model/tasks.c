@@ -16,7 +16,7 @@ int wlmi_net_find_task(const wlmi_net *net, const char *name)
 void wlmi_task_uncalibrate(wlmi_task *task, int has_summary)
 {
     for (int i = 0; i < WLMI_SHOWN; i++)
-        task->calibration[i] = (wlmi_calibration){1, 0, has_summary ? .3 : 0};
+        task->calibration[i] = (wlmi_calibration){1, 0, has_summary ? .5 : 0};
 }
 
 int wlmi_task_find_label(const wlmi_task *task, const char *label)

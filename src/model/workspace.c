@@ -12,10 +12,8 @@ wlmi_workspace *wlmi_workspace_new(void)
 
 void wlmi_workspace_free(wlmi_workspace *work)
 {
-    if (work) {
+    if (work)
         wlmi_free(work->block);
-        wlmi_summary_step_free(work->summary);
-    }
     wlmi_free(work);
 }
 

@@ -48,7 +48,6 @@ typedef struct wlmi_workspace {
     wlmi_act *dx_act[2];       /* [T,D] the same for products */
     wlmi_act *dh;              /* [T,D] of a half's input */
     wlmi_real *half;           /* [T,D] what a half adds, of a reversible model */
-    wlmi_summary_step *summary; /* NULL until the summary is taught */
     int32_t *row;              /* [WLMI_EMBED_ROWS][T] of the packet and of the place embedding */
     int32_t *position;         /* [N] */
     int32_t *target, *first, *last; /* [N] */

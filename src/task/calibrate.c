@@ -69,7 +69,7 @@ static json_t *row(const run *r, int task, const wlmi_view *view, const found *f
                      c->threshold, "accuracy", (double)right / (double)n, "error_before", error_of(s->confidence, s),
                      "error_after", error_of(s->calibrated, s), "accepted", (double)kept / (double)n,
                      "accuracy_accepted", kept ? (double)kept_right / (double)kept : 0);
-    if (said && r->model->net->config.summary_pieces)
+    if (said && r->model->net->config.summary_trees)
         json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss", f->loss,
                                                        "loss_own", f->loss_own, "loss_summary", f->loss_summary));
     return said;
@@ -146,7 +146,7 @@ static wlm_status choose(run *r, int task, const wlmi_view *view, found *f, cons
     if (!s->picks.count)
         return wlmi_fail(error, WLM_ERR_ARGUMENT, cohort->path[0], WLM_NO_OFFSET, "no labelled flow in the %s part",
                          wlm_part_name(r->options->part));
-    WLMI_TRY(r->model->net->config.summary_pieces ? score_both(r, view, task, s, f, error)
+    WLMI_TRY(r->model->net->config.summary_trees ? score_both(r, view, task, s, f, error)
                                                   : score_with(r, view, task, 0, s, &s->scores, error));
     WLMI_TRY(wlmi_sample_derive(s, error));
     f->there = 1;

@@ -27,7 +27,6 @@ typedef struct wlmi_embeddings {
 wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddings embeddings, const wlmi_codec *codec,
                                const wlmi_backend *backend, uint64_t seed, wlm_error *error);
 /* The same for a model that is there: what it lacks of these is zero at first, so that it answers as before. */
-wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, uint64_t seed,
-                              wlm_error *error);
+wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error);
 
 #endif

@@ -54,14 +54,13 @@ wlm_status wlmi_handle_new_net(wlmi_net **net, const char *preset, wlmi_embeddin
     return WLM_OK;
 }
 
-wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, uint64_t seed,
-                              wlm_error *error)
+wlm_status wlmi_handle_extend(wlmi_net *net, wlmi_embeddings embeddings, const wlmi_codec *codec, wlm_error *error)
 {
     if (!embeddings.segments && !embeddings.roles && !embeddings.places && !embeddings.summary)
         return WLM_OK;
     WLMI_TRY(check_measures(embeddings, codec, error));
     return wlmi_net_extend(net, embeddings.segments, embeddings.roles ? (int)codec->roles + 1 : 0,
-                           embeddings.places ? WLMI_PLACE_ROWS : 0, embeddings.summary ? WLMI_SUMMARY_PIECES : 0, seed, error);
+                           embeddings.places ? WLMI_PLACE_ROWS : 0, embeddings.summary ? WLMI_SUMMARY_TREES : 0, error);
 }
 
 static wlm_status load(wlm_model *model, const char *path, int threads, wlm_error *error)

@@ -253,7 +253,7 @@ static wlm_status show(wlmi_prompter *p, const wlmi_flow_packets *flow, wlmi_pro
     WLMI_TRY(encode(p, flow, &m, 0, draw, room, s, error));
     if (draw && prompt == WLMI_PROMPT_PLAIN && !s->whole && flow->packets > 1 && wlmi_rng_below(&rng, 4) == 0)
         WLMI_TRY(encode(p, flow, &m, 1 + wlmi_rng_below(&rng, flow->packets - 1), draw, room, s, error));
-    s->along = draw && prompt == WLMI_PROMPT_CLASSIFY && wlmi_rng_below(&rng, 4) != 0;
+    s->along = draw && prompt == WLMI_PROMPT_CLASSIFY && (wlmi_rng_below(&rng, 4) != 0 || p->view.uncut);
     if (draw && prompt == WLMI_PROMPT_CLASSIFY && !s->along && s->packets > 1) {
         s->packets = 1 + wlmi_rng_below(&rng, s->packets);
         keep_packets(&p->tokens, s->packets);

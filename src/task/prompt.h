@@ -23,6 +23,7 @@ typedef struct wlmi_view { /* how packets become tokens: an option of train and 
     int context;          /* rows per sequence, at least WLMI_MIN_CONTEXT */
     float flow_weight;    /* classify: weight of the loss on each flow token */
     float label_weight;   /* classify: weight of the loss on the label; 0: the default */
+    int uncut;            /* classify: no flow is drawn short, only questions stand along it */
     uint64_t shuffle_fields; /* seed of the order of tags within packets, another for each draw; 0: not shuffled */
     wlm_unit unit;        /* capture: only where batches are made, of pieces (pieces.h) */
     wlmi_mixture mix;         /* what is drawn instead, but for draw 0; what is empty there is as above */

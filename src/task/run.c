@@ -11,7 +11,6 @@
 #include "model/summary.h"
 #include "task/facts.h"
 #include "task/handle.h"
-#include "task/summary_fit.h"
 
 static const char default_preset[] = "trafficgpt-nano";
 static const uint64_t default_steps = 1000;
@@ -42,6 +41,8 @@ static wlm_status check_options(const wlm_train_options *o, wlm_error *error)
         return refuse(error, "the shares of the prompts must not be negative");
     if (o->summary && o->classify == 0 && o->plain + o->generate > 0)
         return refuse(error, "a summary learns from classify prompts alone: give them a share");
+    if (o->summary && (o->seconds > 0 || o->ranks == WLM_RANKS_MPI))
+        return refuse(error, "a summary is taught by one process, from a number of batches: --steps");
     if (!in_unit(o->balance, 1) || !in_unit(o->task_balance, 1))
         return refuse(error, "balance, of labels and of tasks, lies between 0 and 1");
     if (!(o->learning_rate > 0 && isfinite(o->learning_rate)))
@@ -167,7 +168,7 @@ static wlm_status load_net(wlmi_run *run, wlm_error *error)
     if (o->codec && strcmp(o->codec, codec->name))
         return wlmi_fail(error, WLM_ERR_ARGUMENT, o->init, WLM_NO_OFFSET, "made with codec '%s', not '%s'", codec->name,
                          o->codec);
-    return o->summary ? WLM_OK : wlmi_net_forget_summary(run->net, error);
+    return wlmi_net_forget_summary(run->net, error);
 }
 
 static wlm_status add_task(wlmi_run *run, const wlmi_dataset *data, wlm_error *error)
@@ -240,8 +241,7 @@ static wlm_status grow_net(wlmi_run *run, wlm_error *error)
     const wlm_train_options *o = run->options;
     const wlmi_codec *codec;
     WLMI_TRY(wlmi_handle_codec(&run->net->record, o->init, &codec, error));
-    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, o->places, (int)o->segments, o->summary}, codec, o->seed,
-                              error);
+    return wlmi_handle_extend(run->net, (wlmi_embeddings){o->roles, o->places, (int)o->segments, o->summary}, codec, error);
 }
 
 static wlm_status begin(wlmi_run *run, wlm_error *error)
@@ -291,6 +291,7 @@ static wlm_status open_batches(wlmi_run *run, wlm_error *error)
         run->classify = run->generate = 0;
     }
     view.context = run->net->config.context;
+    view.uncut = o->summary;
     options.plain = run->plain;
     options.classify = run->classify;
     options.generate = run->generate;
@@ -355,15 +356,12 @@ static wlm_status set_up(wlmi_run *run, wlm_error *error)
     WLMI_TRY(note_what_was_asked(run, error));
     WLMI_TRY(options->resume ? take_up(run, error) : begin(run, error));
     run->net->recompute |= options->recompute != 0;
-    if (options->summary) {
+    if (options->summary)
         WLMI_TRY(keep_record(run, error));
-        wlmi_summary_teach(run->net);
-    }
     if (run->muon)
         WLMI_TRY(wlmi_optimiser_use_muon(&run->trainer.optimiser, error));
     WLMI_TRY(wlmi_trainer_join(&run->trainer, run->ranks, error));
-    WLMI_TRY(open_batches(run, error));
-    return wlmi_fit_summary(run->net, run->batches, error);
+    return open_batches(run, error);
 }
 
 wlm_status wlmi_run_open(wlmi_run *run, const wlm_train_options *options, wlm_error *error)

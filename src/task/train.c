@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "task/json.h"
 #include "task/run.h"
+#include "task/summary_teach.h"
 
 static const double progress_every_s = 0.2;
 enum { SKIPS_IN_ROW = 10 };       /* that end a run */
@@ -254,6 +255,40 @@ static wlm_status steps(loop *l, wlm_error *error)
     return WLM_OK;
 }
 
+/* ---------------------------------------------------------------- a summary */
+
+static int summary_told(void *user, const char *what, uint64_t done, uint64_t total, double loss)
+{
+    loop *l = user;
+    const wlm_train_options *o = l->run->options;
+    wlmi_trainer *t = &l->run->trainer;
+    wlm_progress p = {.what = "train", .unit = what, .done = done, .total = total, .remaining_s = -1, .loss = loss};
+    p.elapsed_s = t->elapsed_s = wlmi_clock() - l->began;
+    if (o->progress && (t->elapsed_s - l->shown >= progress_every_s || done == total)) {
+        l->shown = t->elapsed_s;
+        o->progress(o->user, &p);
+    }
+    return o->stop && *o->stop;
+}
+
+/* Trees are grown from as many batches as there are steps. What is stopped begins anew. */
+static wlm_status teach_summary(loop *l, wlm_error *error)
+{
+    wlmi_run *run = l->run;
+    wlmi_trainer *t = &run->trainer;
+    wlmi_summary_lesson lesson = {.batches = run->steps, .seed = run->options->seed, .told = summary_told, .user = l};
+    wlm_status status;
+    l->shown = -progress_every_s;
+    l->began = wlmi_clock();
+    status = wlmi_teach_summary(run->net, run->batches, &lesson, error);
+    t->step = run->steps;
+    t->tokens = lesson.tokens;
+    t->loss_first = lesson.loss_first;
+    t->loss_sum = lesson.loss_last;
+    t->loss_count = 1;
+    return status;
+}
+
 /* ---------------------------------------------------------------- the end */
 
 static wlm_status finish(loop *l, wlm_error *error)
@@ -303,7 +338,7 @@ static wlm_status train(wlmi_run *run, wlm_train_report *report, wlm_error *erro
         tell(&l, "an unfinished run stands beside the output; it is not resumed, and will be replaced");
     status = wlmi_ranks_agree(run->ranks, status, error);
     if (status == WLM_OK)
-        status = steps(&l, error);
+        status = o->summary ? teach_summary(&l, error) : steps(&l, error);
     if (status == WLM_OK)
         status = wlmi_run_compare_nets(run, error);
     if (status == WLM_OK)

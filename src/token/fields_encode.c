@@ -312,7 +312,7 @@ static void encode_raw(wlmi_coder *c, const wlm_packet *p, int role, wlmi_tokens
     put_kind(out, role, WLMI_KIND_RAW, h);
     put_time(c, p->time_ns, out);
     put_fields(c, &values, out);
-    put_length(c, h, 1, p->captured, out);
+    put_length(c, &values, 1, p->captured, out);
     put_generic(c->history, p, told, out);
 }
 

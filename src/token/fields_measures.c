@@ -4,7 +4,8 @@
 int64_t wlmi_measure_of_length(const wlmi_values *h, int raw, uint32_t length)
 {
     const uint32_t layers = raw ? 0 : wlmi_shape_layers(h->shape);
-    wlmi_measured m = {.backward = h->direction, .length = length};
+    const uint32_t uncaptured = raw ? h->v[WLMI_F_WIRE] : 0;
+    wlmi_measured m = {.backward = h->direction, .length = length + (uncaptured < UINT32_MAX - length ? uncaptured : 0)};
     if (layers & WLMI_LAYER_IP)
         m.ttl = h->v[WLMI_F_TTL];
     m.is_ip6 = (layers & WLMI_LAYER_IP6) != 0;

@@ -126,12 +126,13 @@ echo "this is no checkpoint, whatever its name" >note0
 refuse 1 "not a safetensors file" -d in -o new --init note0
 refuse 1 "." -d in -o no/such/folder/new --steps 1
 
-# A summary: what taught the rest stays; a run that is put aside goes on to the same bytes.
+# A summary: what taught the rest stays; what is stopped leaves nothing, and a run gives the same bytes again.
 refuse 2 "name it to start from" -d in -o new --summary
 refuse 2 "give them a share" -d in -o new --init straight --summary --prompts plain=1
+refuse 2 "from a number of batches" -d in -o new --init straight --summary --prompts classify=1 --time 5
 judge=("$WIRELM" train -d in --init straight --summary --prompts classify=1 --hide shape --context 128 --tokens-per-batch 256
-    --threads 1 --steps 200)
-"${judge[@]}" -o judge >report 2>note || fail "a summary: $(cat note)"
+    --steps 200)
+"${judge[@]}" -o judge --threads 1 >report 2>note || fail "a summary: $(cat note)"
 python3 - <<'PY'
 import json, struct
 def parts(path):
@@ -141,17 +142,19 @@ def parts(path):
     meta = header.pop("__metadata__")
     return meta, {k: data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]] for k, t in header.items()}
 (before, old), (after, new) = parts("straight"), parts("judge")
-assert all(new[k] == old[k] for k in old) and len(new) == len(old) + 4, sorted(new)
+assert all(new[k] == old[k] for k in old) and len(new) == len(old) + 3, sorted(new)
 assert json.loads(after["record"]) == json.loads(before["record"])
-assert json.loads(after["tasks"])[0]["calibration"]["summary_share"] == .3
+assert json.loads(after["tasks"])[0]["calibration"]["summary_share"] == .5
 PY
-"${judge[@]}" -o judged --save-every 0.01 >/dev/null 2>&1 &
+"${judge[@]}" -o judged --threads 2 >/dev/null 2>note || fail "a summary once more: $(cat note)"
+cmp judge judged || fail "a summary is not the same again, by two threads"
+"${judge[@]}" -o never --steps 1000000 --seed 2 >/dev/null 2>note &
 pid=$!
-await judged.resume $pid
-kill -9 $pid 2>/dev/null || true
-wait $pid 2>/dev/null || true
-[ ! -e judged.resume ] || "${judge[@]}" -o judged --resume >/dev/null 2>note || fail "resume of a summary: $(cat note)"
-cmp judge judged || fail "a summary killed and resumed is not the same as straight"
+sleep 1
+kill -INT $pid
+wait $pid && fail "a summary that was stopped ended well"
+grep -q "stopped after" note || fail "a summary that was stopped: $(cat note)"
+[ ! -e never ] || fail "a summary that was stopped left a model"
 "$WIRELM" train -d in -o onward --init judge "${train[@]:4}" --steps 1 >/dev/null 2>note || fail "onward: $(cat note)"
 "$WIRELM" train -d in -o beside --init straight "${train[@]:4}" --steps 1 >/dev/null 2>note || fail "beside: $(cat note)"
 cmp onward beside || fail "a model's summary goes along when the rest is trained"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/params.h"
 #include "model/summary.h"
 #include "support/support.h"
 
@@ -45,17 +46,20 @@ wlmi_config test_config(const char *preset)
     return c;
 }
 
-void test_fit_summary(wlmi_net *net)
+void test_fill_summary(wlmi_net *net)
 {
-    enum { SOME = 30 };
-    static float number[SOME * WLMI_SUMMARY_NUMBERS];
+    const wlmi_backend *b = net->backend;
     wlmi_rng rng;
-    wlm_error error;
     wlmi_rng_seed(&rng, 7);
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-        number[i] = (float)wlmi_rng_uniform(&rng) * 20 - (i % 5 == 0 ? 10 : 0);
-    assert_ok(wlmi_summary_fit(net, number, SOME, &error), &error);
-    assert_true(wlmi_summary_is_fitted(net));
+    for (int slot = 0; slot < WLMI_SUMMARY_SLOTS; slot++) {
+        const wlmi_param *p = wlmi_summary_param(net, (wlmi_summary_slot)slot);
+        for (size_t i = 0; i < p->count; i++) {
+            const float x = slot == WLMI_SUMMARY_INDEX    ? (float)wlmi_rng_below(&rng, WLMI_SUMMARY_NUMBERS)
+                            : slot == WLMI_SUMMARY_BORDER ? (float)(wlmi_rng_uniform(&rng) * 20 - 10)
+                                                          : (float)wlmi_rng_normal(&rng);
+            b->from_float(wlmi_at(b, wlmi_value(net, p), i), &x, 1);
+        }
+    }
 }
 
 wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
@@ -67,8 +71,8 @@ wlmi_net *test_net(const char *preset, const wlmi_backend *backend)
     assert_ok(wlmi_net_new(&net, &config, backend, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "app", app, 3, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "vpn-use", vpn, 2, 1, &error), &error);
-    assert_ok(wlmi_net_extend(net, 0, 0, 0, 3, 1, &error), &error);
-    test_fit_summary(net);
+    assert_ok(wlmi_net_extend(net, 0, 0, 0, 3, &error), &error);
+    test_fill_summary(net);
     net->task[0].calibration[WLMI_SHOWN_HEADERS].summary_share = 0.25;
     return net;
 }
@@ -102,8 +106,10 @@ void test_batch_fill(test_batch *b, const wlmi_net *net, const int *lengths, uin
 void test_batch_ask(test_batch *b, const wlmi_net *net)
 {
     for (int s = 0; s < b->batch.segments.count; s++)
-        if (b->starts[s + 1] - b->starts[s] > 1)
+        if (b->starts[s + 1] - b->starts[s] > 1) {
             b->id[b->starts[s + 1] - 2] = net->config.vocabulary + WLMI_ASK_ROW;
+            b->id[b->starts[s + 1] - 1] = net->task[s % net->tasks].row;
+        }
 }
 
 wlmi_batch test_batch_segment(const test_batch *b, int s, int32_t one_start[2])

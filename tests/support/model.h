@@ -10,8 +10,8 @@
 wlmi_config test_config(const char *preset);
 /* A net of it with tasks "app" (3 labels) and "vpn-use" (2 labels). Fails the test where it cannot. */
 wlmi_net *test_net(const char *preset, const wlmi_backend *backend);
-/* Quantiles for its summary. */
-void test_fit_summary(wlmi_net *net);
+/* Trees at random for its summary. */
+void test_fill_summary(wlmi_net *net);
 
 typedef struct test_batch {
     wlmi_batch batch;

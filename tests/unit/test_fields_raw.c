@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure.h"
 #include "base/rng.h"
 #include "support/hostile.h"
 #include "support/roundtrip.h"
@@ -119,6 +120,36 @@ static void lengths_in_turns_are_predicted(void **state)
     free(s);
 }
 
+/* However little of them was captured: policy `shape` leaves nothing. */
+static void a_measure_tells_the_length_on_the_wire(void **state)
+{
+    static const struct {
+        uint32_t captured, wire;
+    } sent[] = {{0, 60}, {60, 60}, {0, 1514}, {20, 60}, {0, 60}};
+    static const uint8_t data[60];
+    hostile_packets *s = calloc(1, sizeof *s);
+    const wlmi_coder_options options = {0};
+    roundtrip r;
+    size_t n = 0;
+    (void)state;
+    roundtrip_make(&r);
+    for (size_t i = 0; i < 5; i++) {
+        const wlm_packet p = {.captured = sent[i].captured, .wire = sent[i].wire, .link_type = 1000, .data = data};
+        assert_true(hostile_keep(s, &p));
+    }
+    assert_null(roundtrip_try(&r, &options, s));
+    for (size_t i = 0; i < r.tokens.count; i++) {
+        const int kind = r.tokens.measure[i] & 3;
+        if (kind != WLMI_MEASURE_PLACE && kind != WLMI_MEASURE_GAP) {
+            assert_true(n < 5);
+            assert_int_equal(wlmi_measured_packet(r.tokens.measure[i]).length, sent[n++].wire);
+        }
+    }
+    assert_int_equal(n, 5);
+    roundtrip_drop(&r);
+    free(s);
+}
+
 /* Frames of all link types that have checks: right and wrong ones, too short ones, cut ones, repeated, of any length. */
 static void make_frames(hostile_packets *s, wlmi_rng *rng)
 {
@@ -192,6 +223,7 @@ int main(void)
         cmocka_unit_test(the_start_of_a_check_is_found),
         cmocka_unit_test(only_what_is_new_costs_tokens),
         cmocka_unit_test(lengths_in_turns_are_predicted),
+        cmocka_unit_test(a_measure_tells_the_length_on_the_wire),
         cmocka_unit_test(frames_come_back),
         cmocka_unit_test(the_first_frame_may_be_of_any_length),
     };

@@ -50,7 +50,7 @@ static void gradients_are_central_differences(void **state)
                 largest = fmax(largest, fabs(grad[i]));
             assert_true((largest > 0) == (strncmp(param->name, "summary.", 8) != 0));
             for (size_t i = 0; i < param->count && largest > 0; i += 1 + param->count / 40) {
-                const double h = 2e-6, kept = value[i];
+                const double h = 1e-6, kept = value[i];
                 double up, down;
                 value[i] = kept + h;
                 up = loss_of(net, &b.batch);
@@ -169,13 +169,13 @@ static void new_embeddings_change_nothing_until_taught(void **state)
     config.role_rows = 0;
     assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref64, 1, &error), &error);
     assert_ok(wlmi_net_add_task(net, "t", labels, 2, 1, &error), &error);
-    assert_int_equal(config.packet_rows + config.place_rows + config.summary_pieces, 0);
+    assert_int_equal(config.packet_rows + config.place_rows + config.summary_trees, 0);
     test_batch_fill(&b, net, lengths, 12);
     assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, &at, 1, net->task->row + 1, net->task->row + 3, before, &error), &error);
-    assert_ok(wlmi_net_extend(net, 4, 3, WLMI_PLACE_ROWS, 2, 1, &error), &error);
+    assert_ok(wlmi_net_extend(net, 4, 3, WLMI_PLACE_ROWS, 2, &error), &error);
     assert_int_equal(net->tasks, 1);
     assert_int_equal(net->rows, config.vocabulary + WLMI_SPECIALS + 3);
-    test_fit_summary(net);
+    test_fill_summary(net);
     assert_ok(wlmi_net_logits(net, &b.batch, NULL, 0, &at, 1, net->task->row + 1, net->task->row + 3, after, &error), &error);
     assert_memory_equal(before, after, sizeof before);
 
@@ -187,8 +187,8 @@ static void new_embeddings_change_nothing_until_taught(void **state)
         assert_true(row[0] != 0);
     }
 
-    assert_ok(wlmi_net_extend(net, 0, 3, WLMI_PLACE_ROWS, 0, 1, &error), &error);
-    assert_int_equal(wlmi_net_extend(net, 7, 0, 0, 0, 1, &error), WLM_ERR_ARGUMENT);
+    assert_ok(wlmi_net_extend(net, 0, 3, WLMI_PLACE_ROWS, 0, &error), &error);
+    assert_int_equal(wlmi_net_extend(net, 7, 0, 0, 0, &error), WLM_ERR_ARGUMENT);
     wlmi_net_free(net);
 }
 
@@ -336,8 +336,8 @@ static wlm_status all_of_it(const wlmi_backend *backend, const char *kind, wlmi_
     wlmi_loss loss;
     WLMI_TRY(wlmi_net_new(net, &config, backend, 1, NULL));
     WLMI_TRY(wlmi_net_add_task(*net, "t", labels, 2, 1, NULL));
-    if (!(*net)->config.summary_pieces)
-        WLMI_TRY(wlmi_net_extend(*net, 0, 0, 0, 5, 1, NULL));
+    if (!(*net)->config.summary_trees)
+        WLMI_TRY(wlmi_net_extend(*net, 0, 0, 0, 5, NULL));
     WLMI_TRY(wlmi_net_train_memory(*net, NULL));
     test_batch_fill(&b, *net, lengths, 1);
     WLMI_TRY(wlmi_net_forward(*net, &b.batch, &loss, NULL));

@@ -1,4 +1,5 @@
-/* test_summary.c: what measures add up to against sums made the obvious way, and the columns that come of it. */
+/* test_summary.c: what measures add up to against sums made the obvious way, and what trees make of it against leaves found
+ * the obvious way. */
 #include "support/support.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@
 #include "model/summary.h"
 #include "support/model.h"
 
-enum { PACKETS = 50 };
+enum { PACKETS = 50, IS_IP6 = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST }; /* the latter of the numbers */
 
 typedef struct sent {
     int backward;
@@ -44,8 +45,8 @@ static int64_t measure_of(const sent *p)
 static void take(float *state, const sent *p, int from, int to)
 {
     for (int i = from; i < to; i++) {
-        wlmi_summary_take(state, wlmi_measure_gap(i ? (int64_t)llround((p[i].time - p[i - 1].time) * 1e9) : 0));
-        wlmi_summary_take(state, measure_of(&p[i]));
+        wlmi_summary_take(state, 300, wlmi_measure_gap(i ? (int64_t)llround((p[i].time - p[i - 1].time) * 1e9) : 0));
+        wlmi_summary_take(state, 300, measure_of(&p[i]));
     }
 }
 
@@ -162,131 +163,44 @@ static void numbers_are_those_of_the_whole_flow(void **state)
             expect(number[50 + 2 * i], p[i].backward ? -(double)p[i].size : p[i].size, 1);
             expect(number[51 + 2 * i], i ? p[i].time - p[i - 1].time : 0, 1e6);
         }
-        assert_true(number[82] == (n > 0));
+        assert_true(number[IS_IP6] == (n > 0));
         for (int way = 0; way < 2; way++)
-            check_headers(number + 83 + 16 * way, p, n, way);
+            check_headers(number + IS_IP6 + 1 + WLMI_SUMMARY_HEADER * way, p, n, way);
     }
 }
 
-static wlmi_net *small_net(void)
+/* A packet whose bytes are tokens: each but the last is followed by one that it has the place of. */
+static void send_bytes(float *state, int backward, int first, int count)
 {
-    wlmi_config config = test_config("wire-nano");
-    wlmi_net *net;
-    wlm_error error;
-    config.summary_pieces = 2;
-    config.summary_labels = 1;
-    assert_ok(wlmi_net_new(&net, &config, &wlmi_backend_ref64, 1, &error), &error);
-    return net;
-}
-
-/* Columns of a question after so many packets. */
-static void columns_after(const wlmi_net *net, const sent *p, int packets, double *column)
-{
-    enum { ROWS = 2 * PACKETS + 2 };
-    int32_t id[ROWS] = {0}, starts[2] = {0, 2 * packets + 2};
-    int64_t measure[ROWS] = {0};
-    const wlmi_batch batch = {.tokens = 2 * packets + 2, .id = id, .measure = measure, .segments = {1, starts}};
-    wlmi_summary_room room = {.asks = 1, .rows = 1};
-    void *block = calloc(1, wlmi_summary_lay_out(net, &room, NULL));
-    wlmi_summary_lay_out(net, &room, block);
-    for (int i = 0; i < packets; i++) {
-        measure[2 * i] = wlmi_measure_gap(0);
-        measure[2 * i + 1] = measure_of(&p[i]);
+    const sent p = {.backward = backward, .size = (uint32_t)count};
+    wlmi_summary_take(state, 300, wlmi_measure_gap(0));
+    wlmi_summary_take(state, 300, measure_of(&p));
+    for (int i = 0; i < count; i++) {
+        const wlmi_byte_place place = {.offset = (uint32_t)i + 1, .left = (uint32_t)(count - i - 1)};
+        wlmi_summary_take(state, (first + i) & 255, i + 1 < count ? wlmi_measure_place(&place) : 0);
     }
-    id[2 * packets] = net->config.vocabulary + WLMI_ASK_ROW;
-    assert_int_equal(wlmi_summary_asks(net, &batch), 1);
-    wlmi_summary_read(net, &batch, NULL, 0, &room);
-    assert_int_equal(room.position[0], 2 * packets + 1);
-    memcpy(column, room.columns, (size_t)wlmi_summary_columns(&net->config) * sizeof *column);
-    free(block);
 }
 
-/* Of two pieces: the least, one quantile, the most. */
-static void columns_tell_where_between_edges_a_number_lies(void **state)
+static void the_first_bytes_of_either_direction_are_kept(void **state)
 {
-    wlmi_net *net = small_net();
-    static double column[2 * WLMI_SUMMARY_NUMBERS];
-    static float number[5 * WLMI_SUMMARY_NUMBERS];
-    wlm_error error;
+    enum { AT = IS_IP6 + 1 + 2 * WLMI_SUMMARY_HEADER, B = WLMI_SUMMARY_BYTES };
+    float sums[WLMI_SUMMARY_STATE] = {0}, number[WLMI_SUMMARY_NUMBERS];
     (void)state;
-    assert_false(wlmi_summary_is_fitted(net));
-    for (int i = 0; i < 5; i++) {
-        number[i * WLMI_SUMMARY_NUMBERS] = 3;                /* always as many packets: columns that say nothing */
-        number[i * WLMI_SUMMARY_NUMBERS + 1] = (float)(2 * i); /* bytes: the edges are 0 and 8 */
+    send_bytes(sums, 0, 10, 3);
+    wlmi_summary_take(sums, 7, 0); /* no byte: none was to come */
+    send_bytes(sums, 1, 250, B + 9);
+    send_bytes(sums, 0, 200, 2);
+    wlmi_summary_take(sums, 300, 0);
+    wlmi_summary_take(sums, 8, 0);
+    wlmi_summary_numbers(sums, number);
+    for (int i = 0; i < B; i++) {
+        assert_true(number[AT + i] == (i < 3 ? (float)(10 + i) : i < 5 ? (float)(200 + i - 3) : -1));
+        assert_true(number[AT + B + i] == (float)((250 + i) & 255));
     }
-    assert_ok(wlmi_summary_fit(net, number, 5, &error), &error);
-    assert_true(wlmi_summary_is_fitted(net));
-    for (uint32_t size = 0; size < 600; size += 5) {
-        const sent p = {.size = size};
-        columns_after(net, &p, 1, column);
-        assert_true(column[0] == 0 && column[1] == 0);
-        assert_true(fabs(column[2] - fmin(log2(1.0 + size) / 8, 1)) < 1e-6);
-        assert_true(column[3] == 0);
-    }
-    wlmi_net_free(net);
-}
-
-static void a_summary_that_is_not_fitted_says_nothing(void **state)
-{
-    wlmi_net *net = small_net();
-    static double column[2 * WLMI_SUMMARY_NUMBERS];
-    sent p[PACKETS];
-    (void)state;
-    send_some(p, PACKETS, 1);
-    columns_after(net, p, PACKETS, column);
-    for (int i = 0; i < 2 * WLMI_SUMMARY_NUMBERS; i++)
-        assert_true(column[i] == 0);
-    wlmi_net_free(net);
-}
-
-static double loss_of(wlmi_net *net, const wlmi_batch *batch)
-{
-    wlmi_loss loss;
-    wlm_error error;
-    assert_ok(wlmi_net_forward(net, batch, &loss, &error), &error);
-    assert_true(loss.tokens_weight == 0 && loss.labels_weight > 0);
-    return loss.labels;
+    assert_int_equal(AT + 2 * B, WLMI_SUMMARY_NUMBERS);
 }
 
 static const int lengths[] = {17, 2, 9, 12, 0};
-
-static void gradients_are_central_differences(void **state)
-{
-    wlmi_net *net = test_net("wire-nano", &wlmi_backend_ref64);
-    test_batch b;
-    wlm_error error;
-    (void)state;
-    test_batch_fill(&b, net, lengths, 5);
-    test_batch_ask(&b, net);
-    wlmi_summary_teach(net);
-    for (int i = WLMI_SUMMARY_IN; i < WLMI_SUMMARY_SLOTS; i++) { /* far from linear */
-        const wlmi_param *param = wlmi_summary_param(net, (wlmi_summary_slot)i);
-        for (size_t j = 0; j < param->count; j++)
-            ((double *)wlmi_value(net, param))[j] *= 8;
-    }
-    assert_ok(wlmi_net_train_memory(net, &error), &error);
-    loss_of(net, &b.batch);
-    assert_ok(wlmi_net_backward(net, &b.batch, &error), &error);
-    for (int p = 0; p < net->params; p++) {
-        const wlmi_param *param = &net->param[p];
-        double *value = (double *)wlmi_value(net, param), *grad = (double *)wlmi_grad(net, param), largest = 0;
-        for (size_t i = 0; i < param->count; i++)
-            largest = fmax(largest, fabs(grad[i]));
-        assert_true((largest > 0) == !param->fixed);
-        for (size_t i = 0; i < param->count && largest > 0; i += 1 + param->count / 200) {
-            const double h = 1e-5, kept = value[i];
-            double up, down;
-            value[i] = kept + h;
-            up = loss_of(net, &b.batch);
-            value[i] = kept - h;
-            down = loss_of(net, &b.batch);
-            value[i] = kept;
-            if (fabs((up - down) / (2 * h) - grad[i]) > 1e-6 * fmax(fabs(grad[i]), largest))
-                fail_msg("%s[%zu]: %.12g, by differences %.12g", param->name, i, grad[i], (up - down) / (2 * h));
-        }
-    }
-    wlmi_net_free(net);
-}
 
 /* Logits of a task's labels at n positions, by a peek. */
 static void ask(wlmi_net *net, const wlmi_batch *batch, wlmi_stream *const *streams, const wlmi_task *task,
@@ -304,6 +218,32 @@ static void answer(wlmi_net *net, const test_batch *b, int s, double share, floa
     ask(net, &b->batch, NULL, &net->task[s % net->tasks], &at, 1, share, logit);
 }
 
+/* Of a segment that ends with a question, in one go. */
+static void numbers_of(const test_batch *b, int s, float *number)
+{
+    float sums[WLMI_SUMMARY_STATE] = {0};
+    for (int t = b->starts[s]; t + 1 < b->starts[s + 1]; t++)
+        wlmi_summary_take(sums, b->id[t], b->measure[t]);
+    wlmi_summary_numbers(sums, number);
+}
+
+static double value_at(const wlmi_net *net, wlmi_summary_slot slot, int i)
+{
+    return ((const float *)wlmi_value(net, wlmi_summary_param(net, slot)))[i];
+}
+
+/* What one tree says of a label below this node. */
+static double said_below(const wlmi_net *net, int task, int tree, int node, const float *number, int column)
+{
+    const int R = net->config.summary_trees, at = (task * R + tree) * WLMI_SUMMARY_SPLITS + node;
+    if (node >= WLMI_SUMMARY_SPLITS)
+        return value_at(net, WLMI_SUMMARY_VALUE,
+                        (tree * WLMI_SUMMARY_LEAVES + node - WLMI_SUMMARY_SPLITS) * net->config.summary_labels + column);
+    if ((double)number[(int)value_at(net, WLMI_SUMMARY_INDEX, at)] > value_at(net, WLMI_SUMMARY_BORDER, at))
+        return said_below(net, task, tree, 2 * node + 2, number, column);
+    return said_below(net, task, tree, 2 * node + 1, number, column);
+}
+
 static void what_is_said_is_a_mean_of_both(void **state)
 {
     wlmi_net *net = test_net("wire-nano", &wlmi_backend_ref);
@@ -312,26 +252,63 @@ static void what_is_said_is_a_mean_of_both(void **state)
     test_batch_fill(&b, net, lengths, 5);
     test_batch_ask(&b, net);
     for (int s = 0; s < 4; s++) {
-        float own[3], summary[3], both[3];
-        double loss = 0, weight = 0, sum = 0, expected;
-        const int32_t at = b.starts[s + 1] - 1, first = b.first[at];
-        const int labels = b.last[at] - first;
-        int32_t one_start[2];
-        wlmi_batch one = test_batch_segment(&b, s, one_start);
+        const int task = s % net->tasks, labels = net->task[task].labels;
+        const int first = net->task[task].row + 1 - net->config.vocabulary - WLMI_SPECIALS;
+        float own[3], summary[3], both[3], number[WLMI_SUMMARY_NUMBERS];
         answer(net, &b, s, 0, own);
         answer(net, &b, s, 1, summary);
         answer(net, &b, s, .3, both);
+        numbers_of(&b, s, number);
         for (int i = 0; i < labels; i++) {
+            double sum = 0;
+            for (int tree = 0; tree < net->config.summary_trees; tree++)
+                sum += said_below(net, task, tree, 0, number, first + i);
+            assert_true(fabs(summary[i] - sum) < 1e-5);
             assert_true(fabs(both[i] - (.7 * own[i] + .3 * summary[i])) < 1e-5);
-            sum += exp(summary[i]);
         }
-        net->teaches_summary = 1; /* and the summary's are those of its loss */
-        loss = loss_of(net, &one);
-        net->teaches_summary = 0;
-        weight = b.weight[at];
-        expected = weight * (log(sum) - summary[b.target[at] - first]);
-        assert_true(fabs(loss - expected) < 1e-4 * fabs(expected));
     }
+    wlmi_net_free(net);
+}
+
+static void a_summary_that_was_not_taught_says_nothing(void **state)
+{
+    wlmi_net *net = test_net("wire-nano", &wlmi_backend_ref);
+    const wlmi_param *value = wlmi_summary_param(net, WLMI_SUMMARY_VALUE);
+    static const char *const more[] = {"other"};
+    test_batch b;
+    float own[3], summary[3];
+    wlm_error error;
+    (void)state;
+    test_batch_fill(&b, net, lengths, 5);
+    test_batch_ask(&b, net);
+    net->backend->zero(wlmi_value(net, value), value->count);
+    answer(net, &b, 0, 1, summary);
+    for (int i = 0; i < 3; i++)
+        assert_true(summary[i] == 0);
+    assert_ok(wlmi_net_add_task(net, "vpn-use", more, 1, 1, &error), &error); /* and none that was made for other labels */
+    assert_false(wlmi_summary_is_current(net));
+    answer(net, &b, 0, 0, own);
+    answer(net, &b, 0, 1, summary);
+    assert_memory_equal(own, summary, sizeof own);
+    wlmi_net_free(net);
+}
+
+/* A file can hold anything. */
+static void indices_that_name_no_number_do_no_harm(void **state)
+{
+    static const float odd[] = {-1, 1e30f, WLMI_SUMMARY_NUMBERS, -1e30f};
+    wlmi_net *net = test_net("wire-nano", &wlmi_backend_ref);
+    const wlmi_param *index = wlmi_summary_param(net, WLMI_SUMMARY_INDEX);
+    test_batch b;
+    float summary[3];
+    (void)state;
+    test_batch_fill(&b, net, lengths, 5);
+    test_batch_ask(&b, net);
+    for (size_t i = 0; i < index->count; i++)
+        ((float *)wlmi_value(net, index))[i] = odd[i % 4];
+    answer(net, &b, 0, 1, summary);
+    for (int i = 0; i < 3; i++)
+        assert_true(isfinite(summary[i]));
     wlmi_net_free(net);
 }
 
@@ -404,10 +381,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_those_of_the_whole_flow),
-        cmocka_unit_test(columns_tell_where_between_edges_a_number_lies),
-        cmocka_unit_test(a_summary_that_is_not_fitted_says_nothing),
-        cmocka_unit_test(gradients_are_central_differences),
+        cmocka_unit_test(the_first_bytes_of_either_direction_are_kept),
         cmocka_unit_test(what_is_said_is_a_mean_of_both),
+        cmocka_unit_test(a_summary_that_was_not_taught_says_nothing),
+        cmocka_unit_test(indices_that_name_no_number_do_no_harm),
         cmocka_unit_test(many_are_answered_as_each_alone),
         cmocka_unit_test(streams_remember_it),
     };

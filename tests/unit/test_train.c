@@ -314,7 +314,7 @@ static void a_summary_is_taught_to_a_model_that_is_there(void **state)
         fail_msg("loss %g, at first %g", report.loss_last, report.loss_first);
     assert_ok(wlm_model_load(&old, before, 1, &error), &error);
     assert_ok(wlm_model_load(&model, out, 1, &error), &error);
-    assert_true(wlmi_summary_is_fitted(model->net));
+    assert_true(wlmi_summary_is_current(model->net));
     assert_true(model->net->task->calibration[WLMI_SHOWN_HEADERS].summary_share > 0);
     assert_int_equal(model->net->record.tokens, old->net->record.tokens);
     for (int i = 0, j = 0; j < old->net->params; i++) { /* the rest is as it was */
@@ -333,7 +333,7 @@ static void a_summary_is_taught_to_a_model_that_is_there(void **state)
     o.steps = 2;
     assert_ok(wlm_train(&o, NULL, &error), &error);
     assert_ok(wlm_model_load(&model, o.out, 1, &error), &error);
-    assert_int_equal(model->net->config.summary_pieces, 0);
+    assert_int_equal(model->net->config.summary_trees, 0);
     assert_true(model->net->task->calibration[WLMI_SHOWN_HEADERS].summary_share == 0);
     wlm_model_free(model);
 }

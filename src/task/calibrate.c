@@ -150,7 +150,7 @@ static wlm_status choose(run *r, int task, const wlmi_view *view, found *f, cons
                                                   : score_with(r, view, task, 0, s, &s->scores, error));
     WLMI_TRY(wlmi_sample_derive(s, error));
     f->there = 1;
-    f->calibration.temperature = wlmi_fit_temperature(s->scores.logit, s->truth, s->picks.count, s->scores.labels);
+    WLMI_TRY(wlmi_sample_temperature(s, &f->calibration.temperature, error));
     wlmi_sample_calibrate(s, f->calibration.temperature);
     WLMI_TRY(wlmi_threshold_of(s->calibrated, s->right, s->picks.count, r->options->give_up, &f->calibration.threshold,
                                error));

@@ -102,6 +102,87 @@ double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t cou
     return exp((low + high) / 2);
 }
 
+/* ---------------------------------------------------------------- what captures can tell */
+
+typedef struct captures {
+    const float *logit;
+    const int32_t *truth;
+    const uint32_t *group;
+    size_t count, usable, there; /* flows, those with one of the labels, captures that these stand in */
+    int labels;
+    double *best;    /* [count]: loss of each flow at the best temperature */
+    double *sum;     /* [groups]: what its flows lose elsewhere, together */
+    uint32_t *flows; /* [groups]: usable ones */
+} captures;
+
+static int is_usable(const captures *c, size_t i)
+{
+    return c->truth[i] >= 0 && c->truth[i] < c->labels;
+}
+
+/* Of the truth alone: what wlmi_fit_temperature() gives to other labels is the same in all captures, and says nothing of
+ * what others would have told. */
+static double loss_at(const captures *c, size_t i, double temperature)
+{
+    return wlmi_nll(c->logit + i * (size_t)c->labels, c->truth + i, 1, c->labels, temperature);
+}
+
+/* Whether the mean loss is at most a standard error above that at the best temperature. The error is that of a mean over
+ * flows of which whole captures are drawn (a ratio estimate: Cochran, 1977, chapter 6). */
+static int is_as_good(captures *c, uint32_t groups, double temperature)
+{
+    double mean = 0, squares = 0;
+    memset(c->sum, 0, groups * sizeof *c->sum);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_usable(c, i)) {
+            const double more = loss_at(c, i, temperature) - c->best[i];
+            c->sum[c->group[i]] += more;
+            mean += more / (double)c->usable;
+        }
+    for (uint32_t g = 0; g < groups; g++) {
+        const double residual = c->sum[g] - mean * (double)c->flows[g];
+        squares += residual * residual;
+    }
+    return mean <= sqrt(squares * (double)c->there / (double)(c->there - 1)) / (double)c->usable;
+}
+
+static double nearest_as_good(captures *c, uint32_t groups, double best)
+{
+    double worse = 0, good = log(best);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_usable(c, i)) {
+            c->usable++;
+            c->there += c->flows[c->group[i]]++ == 0;
+        }
+    for (size_t i = 0; i < c->count; i++)
+        c->best[i] = is_usable(c, i) ? loss_at(c, i, best) : 0;
+    if (c->there < 2 || is_as_good(c, groups, 1))
+        return c->there < 2 ? best : 1;
+    for (int i = 0; i < 40; i++) {
+        const double middle = (worse + good) / 2;
+        *(is_as_good(c, groups, exp(middle)) ? &good : &worse) = middle;
+    }
+    return exp(good);
+}
+
+wlm_status wlmi_choose_temperature(const float *logit, const int32_t *truth, const uint32_t *group, size_t count,
+                                   int labels, uint32_t groups, double *temperature, wlm_error *error)
+{
+    const double best = wlmi_fit_temperature(logit, truth, count, labels);
+    captures c = {.logit = logit, .truth = truth, .group = group, .count = count, .labels = labels,
+                  .best = wlmi_alloc_array(count, sizeof *c.best), .sum = wlmi_alloc_array(groups, sizeof *c.sum),
+                  .flows = wlmi_alloc_zero(groups, sizeof *c.flows)};
+    const int there = (c.best || !count) && ((c.sum && c.flows) || !groups);
+    if (there)
+        *temperature = labels < 2 ? best : nearest_as_good(&c, groups, best);
+    wlmi_free(c.best);
+    wlmi_free(c.sum);
+    wlmi_free(c.flows);
+    return there ? WLM_OK : WLMI_NO_MEMORY(error);
+}
+
+/* ---------------------------------------------------------------- reliability */
+
 void wlmi_reliability_of(const double *confidence, const uint8_t *right, size_t count, wlmi_reliability *out)
 {
     memset(out, 0, sizeof *out);

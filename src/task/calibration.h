@@ -26,6 +26,12 @@ double wlmi_nll(const float *logit, const int32_t *truth, size_t count, int labe
  * not make a model certain of everything. Between these bounds; 1 where there is nothing to learn it from. The loss is
  * convex in the inverse, so that bisection finds it. */
 double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t count, int labels);
+/* The temperature nearest to 1, between 1 and that one, whose wlmi_nll() is at most one standard error above what it is
+ * there (after Breiman et al., 1984), where captures, and with them the losses of all their flows, might have been others:
+ * what one capture alone asks for is not heeded. group [count]: which capture, each below groups. The fitted one where
+ * there is one capture only. */
+wlm_status wlmi_choose_temperature(const float *logit, const int32_t *truth, const uint32_t *group, size_t count,
+                                   int labels, uint32_t groups, double *temperature, wlm_error *error);
 
 enum { WLMI_BINS = 15 };
 typedef struct wlmi_reliability {

@@ -25,18 +25,26 @@ wlm_status wlmi_sample_derive(wlmi_sample *s, wlm_error *error)
     const size_t n = s->picks.count;
     s->truth = wlmi_alloc_array(n, sizeof *s->truth);
     s->guess = wlmi_alloc_array(n, sizeof *s->guess);
+    s->group = wlmi_alloc_array(n, sizeof *s->group);
     s->right = wlmi_alloc_array(n, 1);
     s->confidence = wlmi_alloc_array(n, sizeof *s->confidence);
     s->calibrated = wlmi_alloc_array(n, sizeof *s->calibrated);
-    if (!s->truth || !s->guess || !s->right || !s->confidence || !s->calibrated)
+    if (!s->truth || !s->guess || !s->group || !s->right || !s->confidence || !s->calibrated)
         return WLMI_NO_MEMORY(error);
     wlmi_confide(s->scores.logit, n, s->scores.labels, 1, s->guess, s->confidence);
     for (size_t i = 0; i < n; i++) {
         s->truth[i] = s->picks.item[i].truth;
+        s->group[i] = s->picks.item[i].group;
         s->right[i] = s->truth[i] == s->guess[i];
     }
     wlmi_sample_calibrate(s, 1);
     return WLM_OK;
+}
+
+wlm_status wlmi_sample_temperature(const wlmi_sample *s, double *temperature, wlm_error *error)
+{
+    return wlmi_choose_temperature(s->scores.logit, s->truth, s->group, s->picks.count, s->scores.labels,
+                                   s->cohort->first_group[s->cohort->folders], temperature, error);
 }
 
 void wlmi_sample_calibrate(wlmi_sample *s, double temperature)
@@ -51,6 +59,7 @@ void wlmi_sample_free(wlmi_sample *s)
     wlmi_scores_free(&s->scores);
     wlmi_free(s->truth);
     wlmi_free(s->guess);
+    wlmi_free(s->group);
     wlmi_free(s->right);
     wlmi_free(s->confidence);
     wlmi_free(s->calibrated);
@@ -177,10 +186,8 @@ static wlm_status ask_all(wlmi_evaluation *e, wlm_error *error)
             WLMI_TRY(ask(e, &e->dev[k], NULL, error));
     }
     e->temperature = 1;
-    if (e->fit) {
-        const wlmi_sample *s = &e->fit[WLMI_KIN_LABELLED];
-        e->temperature = wlmi_fit_temperature(s->scores.logit, s->truth, s->picks.count, s->scores.labels);
-    }
+    if (e->fit)
+        WLMI_TRY(wlmi_sample_temperature(&e->fit[WLMI_KIN_LABELLED], &e->temperature, error));
     for (int k = 0; k < WLMI_KINS; k++) {
         wlmi_sample_calibrate(&e->own[k], e->temperature);
         wlmi_sample_calibrate(&e->dev[k], e->temperature);

@@ -17,6 +17,7 @@ typedef struct wlmi_sample { /* zero-initialise */
     wlmi_picks picks;
     wlmi_scores scores;
     int32_t *truth, *guess;      /* in the cohort's labels */
+    uint32_t *group;             /* captures, as the picks have them */
     uint8_t *right;
     double *confidence;          /* as the model has it */
     double *calibrated;          /* at the temperature of the evaluation */
@@ -25,6 +26,8 @@ typedef struct wlmi_sample { /* zero-initialise */
 
 /* Guess, right and confidence at temperature 1. */
 wlm_status wlmi_sample_derive(wlmi_sample *sample, wlm_error *error);
+/* From its labels, of the flows of a dev part. */
+wlm_status wlmi_sample_temperature(const wlmi_sample *sample, double *temperature, wlm_error *error);
 void wlmi_sample_calibrate(wlmi_sample *sample, double temperature);
 void wlmi_sample_free(wlmi_sample *sample);
 

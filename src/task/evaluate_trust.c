@@ -13,16 +13,9 @@ static json_t *range_json(const double range[2])
 json_t *wlmi_report_intervals(const wlmi_evaluation *e)
 {
     const wlmi_sample *s = &e->own[WLMI_KIN_LABELLED];
-    uint32_t *group = wlmi_alloc_array(s->picks.count, sizeof *group);
     wlmi_intervals in;
-    wlm_status status = group ? WLM_OK : WLM_ERR_MEMORY;
-    for (size_t i = 0; group && i < s->picks.count; i++)
-        group[i] = s->picks.item[i].group;
-    if (group)
-        status = wlmi_intervals_of(s->truth, s->guess, group, s->picks.count, (int)e->cohort.labels,
-                                   e->options->draws, e->options->seed, &in, NULL);
-    wlmi_free(group);
-    if (status != WLM_OK)
+    if (wlmi_intervals_of(s->truth, s->guess, s->group, s->picks.count, (int)e->cohort.labels, e->options->draws,
+                          e->options->seed, &in, NULL) != WLM_OK)
         return NULL;
     return json_pack("{s:o,s:o,s:I,s:I,s:f}", "accuracy", range_json(in.accuracy), "macro_f1",
                      range_json(in.macro_f1), "groups", (json_int_t)in.groups, "draws", (json_int_t)e->options->draws,

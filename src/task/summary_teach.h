@@ -16,7 +16,8 @@ typedef struct wlmi_summary_lesson {
     double loss_first, loss_last; /* out: means over the tasks, of the first tree and of the last */
 } wlmi_summary_lesson;
 
-/* WLM_STOPPED leaves the net without meaning. A task of which no question came keeps its trees as they are: zeros. */
+/* WLM_ERR_ARGUMENT: no question came. WLM_STOPPED leaves the net without meaning. A task of which no question came keeps
+ * its trees as they are: zeros. */
 wlm_status wlmi_teach_summary(wlmi_net *net, wlmi_batches *batches, wlmi_summary_lesson *lesson, wlm_error *error);
 
 #endif

@@ -268,6 +268,9 @@ static int summary_told(void *user, const char *what, uint64_t done, uint64_t to
         l->shown = t->elapsed_s;
         o->progress(o->user, &p);
     }
+    if (l->log && !isnan(loss))
+        fprintf(l->log, "{\"trees\":%llu,\"loss\":%.8g,\"elapsed_s\":%.3f}\n", (unsigned long long)done, loss,
+                t->elapsed_s);
     return o->stop && *o->stop;
 }
 
@@ -286,6 +289,8 @@ static wlm_status teach_summary(loop *l, wlm_error *error)
     t->loss_first = lesson.loss_first;
     t->loss_sum = lesson.loss_last;
     t->loss_count = 1;
+    if (status == WLM_OK && l->log && (fflush(l->log) != 0 || ferror(l->log)))
+        return wlmi_fail(error, WLM_ERR_IO, run->options->log, WLM_NO_OFFSET, "%s", strerror(errno));
     return status;
 }
 

@@ -132,7 +132,7 @@ refuse 2 "give them a share" -d in -o new --init straight --summary --prompts pl
 refuse 2 "from a number of batches" -d in -o new --init straight --summary --prompts classify=1 --time 5
 judge=("$WIRELM" train -d in --init straight --summary --prompts classify=1 --hide shape --context 128 --tokens-per-batch 256
     --steps 200)
-"${judge[@]}" -o judge --threads 1 >report 2>note || fail "a summary: $(cat note)"
+"${judge[@]}" -o judge --log judge.log --threads 1 >report 2>note || fail "a summary: $(cat note)"
 python3 - <<'PY'
 import json, struct
 def parts(path):
@@ -146,6 +146,8 @@ assert all(new[k] == old[k] for k in old) and len(new) == len(old) + 3, sorted(n
 assert json.loads(after["record"]) == json.loads(before["record"])
 assert json.loads(after["tasks"])[0]["calibration"]["summary_share"] == .5
 PY
+[ "$(wc -l <judge.log)" -ge 400 ] && tail -1 judge.log | python3 -c 'import json; assert json.loads(input())["loss"] > 0' ||
+    fail "the log of a summary: $(tail -1 judge.log)"
 "${judge[@]}" -o judged --threads 2 >/dev/null 2>note || fail "a summary once more: $(cat note)"
 cmp judge judged || fail "a summary is not the same again, by two threads"
 "${judge[@]}" -o never --steps 1000000 --seed 2 >/dev/null 2>note &

@@ -80,6 +80,66 @@ static void temperature_of_three_labels(void **state)
     near_to(wlmi_fit_temperature(logit, truth, 1, 3), 2 / log(4), 1e-6);
 }
 
+/* Two labels, logits (0, 5); of each capture's flows the second is right in so many of ten, of twenty captures. */
+enum { CAPTURES = 20, EACH = 10, ASKED = CAPTURES * EACH };
+
+static void make_captures(float *logit, int32_t *truth, uint32_t *group, const int *right)
+{
+    for (int i = 0; i < ASKED; i++) {
+        group[i] = (uint32_t)(i / EACH);
+        logit[2 * i] = 0;
+        logit[2 * i + 1] = 5;
+        truth[i] = i % EACH < right[i / EACH];
+    }
+}
+
+/* The mean loss above that at the best temperature, in standard errors over captures: the obvious way. */
+static double errors_above(const int *right, double temperature, double best)
+{
+    const double p = 1 / (1 + exp(-5 / temperature)), q = 1 / (1 + exp(-5 / best));
+    const double when[2] = {log(1 - q) - log(1 - p), log(q) - log(p)};
+    double mean = 0, squares = 0;
+    for (int g = 0; g < CAPTURES; g++)
+        mean += (right[g] * when[1] + (EACH - right[g]) * when[0]) / ASKED;
+    for (int g = 0; g < CAPTURES; g++) {
+        const double off = right[g] * when[1] + (EACH - right[g]) * when[0] - mean * EACH;
+        squares += off * off;
+    }
+    return mean / (sqrt(squares * CAPTURES / (CAPTURES - 1)) / ASKED);
+}
+
+static void one_capture_moves_no_temperature(void **state)
+{
+    int all[CAPTURES], one[CAPTURES];
+    float logit[2 * ASKED];
+    int32_t truth[ASKED];
+    uint32_t group[ASKED], alone[ASKED] = {0};
+    wlm_error error;
+    double best, chosen;
+    (void)state;
+    for (int g = 0; g < CAPTURES; g++) {
+        all[g] = 7 + g % 3; /* 5 is too sure of all of them */
+        one[g] = g ? EACH : 0;
+    }
+    make_captures(logit, truth, group, all);
+    best = wlmi_fit_temperature(logit, truth, ASKED, 2);
+    assert_ok(wlmi_choose_temperature(logit, truth, group, ASKED, 2, CAPTURES, &chosen, &error), &error);
+    assert_true(chosen > 1.5 && chosen < best);
+    near_to(errors_above(all, chosen, best), 1, 1e-6);
+    truth[ASKED - 1] = 7; /* none of the labels: passed over */
+    assert_ok(wlmi_choose_temperature(logit, truth, group, ASKED, 2, CAPTURES, &chosen, &error), &error);
+    assert_true(chosen > 1.5);
+
+    make_captures(logit, truth, group, one);
+    assert_true(wlmi_fit_temperature(logit, truth, ASKED, 2) > 1.5);
+    assert_ok(wlmi_choose_temperature(logit, truth, group, ASKED, 2, CAPTURES, &chosen, &error), &error);
+    near_to(chosen, 1, 0);
+    assert_ok(wlmi_choose_temperature(logit, truth, alone, ASKED, 2, 1, &chosen, &error), &error);
+    near_to(chosen, wlmi_fit_temperature(logit, truth, ASKED, 2), 0);
+    assert_ok(wlmi_choose_temperature(NULL, NULL, NULL, 0, 2, 0, &chosen, &error), &error);
+    near_to(chosen, 1, 0);
+}
+
 static void risk_against_coverage(void **state)
 {
     const double confidence[4] = {.9, .6, .8, .7}, coverage[] = {1, .75, .5, .26, .01};
@@ -228,6 +288,7 @@ int main(void)
         cmocka_unit_test(bins_of_equal_width),
         cmocka_unit_test(temperature_by_hand),
         cmocka_unit_test(temperature_of_three_labels),
+        cmocka_unit_test(one_capture_moves_no_temperature),
         cmocka_unit_test(risk_against_coverage),
         cmocka_unit_test(equal_confidence_is_in_no_order),
         cmocka_unit_test(one_in_so_many_is_given_up),

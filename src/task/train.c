@@ -40,6 +40,8 @@ const char *wlm_preset_name(size_t i)
 typedef struct loop {
     wlmi_run *run;
     FILE *log;
+    wlm_status logged;    /* of a summary's trees: whether all lines were written */
+    wlm_error *log_error;
     double rate;
     double step_s;      /* the last step's time */
     double shown, saved; /* elapsed_s when progress was last shown, and the run saved */
@@ -96,12 +98,23 @@ static void tell(const loop *l, const char *note)
     o->progress(o->user, &p);
 }
 
+/* Takes the line. */
+static wlm_status log_line(const loop *l, json_t *line, wlm_error *error)
+{
+    int failed;
+    if (!line)
+        return WLMI_NO_MEMORY(error);
+    failed = json_dumpf(line, l->log, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, l->log) != 1 ||
+             fflush(l->log) != 0;
+    json_decref(line);
+    return failed ? wlmi_fail(error, WLM_ERR_IO, l->run->options->log, WLM_NO_OFFSET, "%s", strerror(errno)) : WLM_OK;
+}
+
 /* validated: this step ended in a loss on the val parts. */
 static wlm_status log_step(const loop *l, const wlmi_step_report *r, int validated, wlm_error *error)
 {
     const wlmi_trainer *t = &l->run->trainer;
     json_t *line;
-    int failed;
     if (!l->log)
         return WLM_OK;
     line = json_pack("{s:I, s:I, s:o, s:o, s:o, s:f, s:o, s:f, s:f}", "step", (json_int_t)t->step, "tokens",
@@ -109,14 +122,9 @@ static wlm_status log_step(const loop *l, const wlmi_step_report *r, int validat
                      wlmi_json_real(r->loss.tokens / r->loss.tokens_weight), "loss_classify",
                      wlmi_json_real(r->loss.labels / r->loss.labels_weight), "learning_rate", l->rate, "grad_norm",
                      wlmi_json_real(r->grad_norm), "tokens_per_s", tokens_per_s(l), "elapsed_s", t->elapsed_s);
-    if (!line)
-        return WLMI_NO_MEMORY(error);
-    if (validated)
+    if (line && validated)
         json_object_set_new(line, "loss_val", wlmi_json_real(l->loss_val));
-    failed = json_dumpf(line, l->log, JSON_COMPACT | JSON_REAL_PRECISION(8)) != 0 || fwrite("\n", 1, 1, l->log) != 1 ||
-             fflush(l->log) != 0;
-    json_decref(line);
-    return failed ? wlmi_fail(error, WLM_ERR_IO, l->run->options->log, WLM_NO_OFFSET, "%s", strerror(errno)) : WLM_OK;
+    return log_line(l, line, error);
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -268,10 +276,10 @@ static int summary_told(void *user, const char *what, uint64_t done, uint64_t to
         l->shown = t->elapsed_s;
         o->progress(o->user, &p);
     }
-    if (l->log && !isnan(loss))
-        fprintf(l->log, "{\"trees\":%llu,\"loss\":%.8g,\"elapsed_s\":%.3f}\n", (unsigned long long)done, loss,
-                t->elapsed_s);
-    return o->stop && *o->stop;
+    if (l->log && !isnan(loss) && l->logged == WLM_OK)
+        l->logged = log_line(l, json_pack("{s:I,s:f,s:f}", "trees", (json_int_t)done, "loss", loss, "elapsed_s",
+                                          t->elapsed_s), l->log_error);
+    return l->logged != WLM_OK || (o->stop && *o->stop);
 }
 
 /* Trees are grown from as many batches as there are steps. What is stopped begins anew. */
@@ -280,7 +288,9 @@ static wlm_status teach_summary(loop *l, wlm_error *error)
     wlmi_run *run = l->run;
     wlmi_trainer *t = &run->trainer;
     wlmi_summary_lesson lesson = {.batches = run->steps, .seed = run->options->seed, .told = summary_told, .user = l};
+    wlm_error log_error;
     wlm_status status;
+    l->log_error = &log_error;
     l->shown = -progress_every_s;
     l->began = wlmi_clock();
     status = wlmi_teach_summary(run->net, run->batches, &lesson, error);
@@ -289,9 +299,9 @@ static wlm_status teach_summary(loop *l, wlm_error *error)
     t->loss_first = lesson.loss_first;
     t->loss_sum = lesson.loss_last;
     t->loss_count = 1;
-    if (status == WLM_OK && l->log && (fflush(l->log) != 0 || ferror(l->log)))
-        return wlmi_fail(error, WLM_ERR_IO, run->options->log, WLM_NO_OFFSET, "%s", strerror(errno));
-    return status;
+    if (l->logged != WLM_OK && error)
+        *error = log_error;
+    return l->logged != WLM_OK ? l->logged : status;
 }
 
 /* ---------------------------------------------------------------- the end */

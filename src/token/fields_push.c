@@ -167,6 +167,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     c->measure = wlmi_measure_of_length(h, c->raw, length);
     c->refilled = c->summed = 0;
     c->string = 0;
+    c->bound = 0;
     if (c->raw) {
         h->captured = length;
         h->wire = length + h->v[WLMI_F_WIRE];
@@ -205,6 +206,8 @@ static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     WLMI_TRY(room(c, c->have, error));
     add_byte(c, (uint8_t)token);
+    if (c->role == WLMI_R_PAYLOAD && c->options.generating)
+        wlmi_row_of_payload(c);
     if (c->have < c->told)
         return WLM_OK;
     if (c->role == WLMI_R_PAYLOAD)
@@ -258,7 +261,7 @@ static wlm_status take_digit(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
     return WLM_OK;
 }
 
-/* Any token but a byte inside payload. Kept out of line, so that those bytes, most tokens, save no registers. */
+/* Any token but a byte inside payload, which nothing binds while it is read. Kept out of line, so that those bytes, most tokens, save no registers. */
 static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
                                                          wlm_error *error)
 {
@@ -296,7 +299,8 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     *what = WLMI_PUSHED;
     c->measure = 0;
-    if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity)
+    if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity ||
+        c->options.generating)
         return push_checked(c, token, what, error);
     add_byte(c, (uint8_t)token);
     return WLM_OK;

@@ -6,7 +6,8 @@
 
 #include "base/cursor.h"
 
-enum { NAME_MAX = 255, LABEL_MAX = 63, TARGETS = 128, POINTER = 0xc0, POINTER_MAX = 0x4000, QUESTION = 4, RECORD = 10 };
+enum { NAME_MAX = 255, LABEL_MAX = 63, TARGETS = 128, POINTER = 0xc0, POINTER_MAX = 0x4000, QUESTION = 4, RECORD = 10, SECTIONS = 4,
+       QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
 enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
        TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
 typedef enum progress { NOT_DNS, READ, HERE } progress; /* HERE: the row says what comes next */
@@ -20,6 +21,7 @@ typedef struct reader {
     uint32_t have, size, at;
     uint32_t questions, records; /* that follow the one at hand */
     target target[TARGETS];
+    uint32_t shortest; /* of the names there */
     int targets;
     uint64_t *row;
 } reader;
@@ -81,20 +83,17 @@ static int can_go_to(const name *n, uint32_t at, const target *to)
     return at - n->start + to->length <= NAME_MAX;
 }
 
-static int has_target(const reader *r, const name *n, uint32_t at)
-{
-    for (int i = 0; i < r->targets; i++)
-        if (can_go_to(n, at, &r->target[i]))
-            return 1;
-    return 0;
-}
-
-/* Whether a name that goes on at `at` can end somewhere. */
+/* Whether a name that goes on at `at` can end somewhere: with no byte more than the last, zero; or two, a pointer; or any
+ * number from three on. */
 static int can_go_on(const reader *r, const name *n, uint32_t at)
 {
-    for (uint32_t end = at + 1; end <= n->start + NAME_MAX && end <= r->size; end++)
-        if (can_end(r, n, end) && (end != at + 2 || has_target(r, n, at)))
+    const uint32_t first = n->bound == EXACTLY && n->end > at ? n->end : at + 1;
+    for (uint32_t end = first; end <= n->start + NAME_MAX && end <= r->size; end++) {
+        if (can_end(r, n, end) && (end != at + 2 || (r->targets && at - n->start + r->shortest <= NAME_MAX)))
             return 1;
+        if (n->bound == EXACTLY)
+            return 0;
+    }
     return 0;
 }
 
@@ -132,6 +131,12 @@ static progress read_pointer(reader *r, const name *n, uint32_t *length)
     return read;
 }
 
+static void add_target(reader *r, uint16_t at, uint32_t length)
+{
+    r->shortest = r->targets && r->shortest < length ? r->shortest : length;
+    r->target[r->targets++] = (target){at, (uint16_t)length};
+}
+
 /* Pointers go to names that began before this one. */
 static progress read_name(reader *r, bound where, uint32_t end)
 {
@@ -157,7 +162,7 @@ static progress read_name(reader *r, bound where, uint32_t end)
             return read;
     }
     for (uint32_t i = 0; i < labels && r->targets < TARGETS && begun[i] < POINTER_MAX; i++)
-        r->target[r->targets++] = (target){begun[i], (uint16_t)(told - (begun[i] - n.start) + length)};
+        add_target(r, begun[i], told - (begun[i] - n.start) + length);
     return can_end(r, &n, r->at) ? READ : NOT_DNS;
 }
 
@@ -231,8 +236,9 @@ static int option_fits(const reader *r, unsigned type, uint32_t left, uint32_t l
 
 typedef int (*allowed)(const reader *r, unsigned type, uint32_t left, uint32_t number);
 
-/* Two bytes, each permitted where a number that is allowed has it. */
-static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32_t left, uint32_t *number)
+/* Two bytes, each permitted where a number that is allowed, none above `most`, has it. */
+static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32_t left, uint32_t most,
+                            uint32_t *number)
 {
     const uint32_t there = r->have - r->at;
     const uint32_t first = there == 1 ? (uint32_t)r->message[r->at] << 8 : 0, last = there == 1 ? first | 255 : UINT16_MAX;
@@ -241,9 +247,11 @@ static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32
         r->at += 2;
         return is_allowed(r, type, left, *number) ? READ : NOT_DNS;
     }
-    for (uint32_t n = first; n <= last; n++)
-        if (is_allowed(r, type, left, n))
+    for (uint32_t n = first; n <= last && n <= most; n++)
+        if (is_allowed(r, type, left, n)) {
             permit(r, there ? n & 255 : n >> 8, there ? n & 255 : n >> 8);
+            n |= there ? 0 : 255; /* one is enough for a first byte */
+        }
     return HERE;
 }
 
@@ -254,7 +262,7 @@ static progress read_options(reader *r, uint32_t end)
         progress read = pass(r, 2);
         if (read != READ)
             return read;
-        read = read_number(r, option_fits, 0, end - r->at - 2, &length);
+        read = read_number(r, option_fits, 0, end - r->at - 2, end - r->at - 2, &length);
         read = read == READ ? pass(r, length) : read;
         if (read != READ)
             return read;
@@ -290,50 +298,64 @@ static progress read_record(reader *r)
     uint32_t type = 0, length = 0, left;
     progress read = read_name(r, IN_RECORD, 0);
     left = r->size - r->at - RECORD;
-    read = read == READ ? read_number(r, can_be, 0, left, &type) : read;
+    read = read == READ ? read_number(r, can_be, 0, left, UINT16_MAX, &type) : read;
     read = read == READ ? pass(r, 6) : read;
-    read = read == READ ? read_number(r, can_hold, type, left, &length) : read;
+    read = read == READ ? read_number(r, can_hold, type, left, left, &length) : read;
     return read == READ ? read_data(r, type, r->at + length) : read;
 }
 
-/* A standard query or its answer, with room for all that it announces. */
-static int begin(reader *r)
+/* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
+static int can_announce(const reader *r, unsigned section, uint32_t left, uint32_t count)
 {
-    const uint8_t *m = r->message;
-    if (r->have < WLMI_DNS_HEADER || (m[2] & 0x78) || (m[3] & 0x40))
+    const uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
+    if (questions > QUESTIONS_MAX || records > RECORDS_MAX)
         return 0;
-    r->questions = wlmi_load_be16(m + 4);
-    r->records = (uint32_t)wlmi_load_be16(m + 6) + wlmi_load_be16(m + 8) + wlmi_load_be16(m + 10);
-    r->at = WLMI_DNS_HEADER;
-    return r->questions + r->records > 0 && r->questions < 16 && r->records < 256 &&
-           can_fill(r->questions, r->records, r->size - WLMI_DNS_HEADER);
+    return (questions + records > 0 && can_fill(questions, records, left)) ||
+           (section < SECTIONS - 1 && records < RECORDS_MAX && can_fill(questions, records + 1, left));
+}
+
+/* A standard query or its answer, with room for all that it announces. */
+static progress read_header(reader *r)
+{
+    progress read = pass(r, 2);
+    for (int i = 0; read == READ && i < 2; i++) {
+        const unsigned zero = i ? 0x40 : 0x78; /* reserved; operation */
+        if (r->at == r->have) {
+            for (unsigned b = 0; b < 256; b++)
+                if (!(b & zero))
+                    permit(r, b, b);
+            return HERE;
+        }
+        read = r->message[r->at++] & zero ? NOT_DNS : READ;
+    }
+    for (unsigned section = 0; read == READ && section < SECTIONS; section++) {
+        uint32_t count = 0;
+        read = read_number(r, can_announce, section, r->size - WLMI_DNS_HEADER, RECORDS_MAX, &count);
+        *(section ? &r->records : &r->questions) += count;
+    }
+    return read;
 }
 
 static progress read_all(reader *r)
 {
-    while (r->questions) {
-        progress read;
+    progress read = read_header(r);
+    while (read == READ && r->questions) {
         r->questions--;
         read = read_name(r, IN_QUESTION, 0);
         read = read == READ ? pass(r, QUESTION) : read;
-        if (read != READ)
-            return read;
     }
-    while (r->records) {
-        progress read;
+    while (read == READ && r->records) {
         r->records--;
         read = read_record(r);
-        if (read != READ)
-            return read;
     }
-    return NOT_DNS; /* have < size: there is more than that */
+    return read;
 }
 
 int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, uint64_t row[4])
 {
     uint64_t permitted[4] = {0};
     reader r = {.message = message, .have = have, .size = size, .row = permitted};
-    if (size <= have || size < WLMI_DNS_HEADER || !begin(&r) || read_all(&r) != HERE ||
+    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r) != HERE ||
         !(permitted[0] | permitted[1] | permitted[2] | permitted[3]))
         return 0;
     memcpy(row, permitted, sizeof permitted);

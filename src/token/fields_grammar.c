@@ -240,12 +240,18 @@ void wlmi_row_of_tags(wlmi_coder *c)
 
 /* ---- payload */
 
+/* Twelve bytes that are a DNS header with room for what it announces are one: few other protocols' are. Behind a message
+ * comes another. */
 void wlmi_row_of_payload(wlmi_coder *c)
 {
     const int udp = c->values.shape != WLMI_SHAPE_GENERIC && c->values.shape % WLMI_FN_6 == WLMI_FN_UDP;
+    const uint32_t have = c->have - c->body;
+    c->bound = 0;
+    if (!c->options.generating)
+        return;
     memset(c->row, 0, sizeof c->row);
-    c->bound = c->options.generating && udp &&
-               wlmi_dns_next(c->data + c->body, c->have - c->body, c->values.payload, c->row);
+    c->bound = udp && (c->flow->is_dns || have >= WLMI_DNS_HEADER) &&
+               wlmi_dns_next(c->data + c->body, have, c->values.payload, c->row);
 }
 
 /* ---- what may follow */

@@ -167,7 +167,6 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     c->measure = wlmi_measure_of_length(h, c->raw, length);
     c->refilled = c->summed = 0;
     c->string = 0;
-    c->bound = 0;
     if (c->raw) {
         h->captured = length;
         h->wire = length + h->v[WLMI_F_WIRE];
@@ -181,6 +180,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     c->told = h->headers + wlmi_payload_told(c, h->shape, c->body_end - c->body);
     c->role = WLMI_R_PAYLOAD;
     WLMI_TRY(room(c, least(c->told, UINT16_MAX), error));
+    wlmi_row_of_payload(c);
     return c->have == c->told ? after_payload(c, what, error) : WLM_OK;
 }
 
@@ -206,12 +206,15 @@ static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     WLMI_TRY(room(c, c->have, error));
     add_byte(c, (uint8_t)token);
-    if (c->role == WLMI_R_PAYLOAD && c->options.generating)
-        wlmi_row_of_payload(c);
-    if (c->have < c->told)
+    if (c->have < c->told) {
+        if (c->role == WLMI_R_PAYLOAD)
+            wlmi_row_of_payload(c);
         return WLM_OK;
-    if (c->role == WLMI_R_PAYLOAD)
+    }
+    if (c->role == WLMI_R_PAYLOAD) {
+        c->flow->is_dns = (uint8_t)c->bound;
         return after_payload(c, what, error);
+    }
     *what = complete(c);
     return WLM_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "token/dns.h"
+#include "token/fields_coder.h"
 
 enum { MOST = 600 };
 
@@ -42,7 +43,7 @@ static void what_is_right_is_permitted(void **state)
             const uint8_t *m = (const uint8_t *)made[i].bytes;
             uint64_t row[4];
             const int bound = wlmi_dns_next(m, have, made[i].size, row);
-            if (bound != (have >= WLMI_DNS_HEADER) || (bound && !permitted(row, m[have])))
+            if (!bound || !permitted(row, m[have]))
                 fail_msg("message %zu, byte %u: %s", i, have, bound ? "not permitted" : "not bound");
         }
 }
@@ -67,7 +68,8 @@ static void by_hand(void **state)
     assert_int_equal(wlmi_dns_next(query, 15, 20, row), 1);
     assert_true(only(row, lengths + 1, 1));
     assert_int_equal(wlmi_dns_next(query, 12, 18, row), 0); /* two bytes are no name */
-    assert_int_equal(wlmi_dns_next(query, 11, 20, row), 0);
+    assert_int_equal(wlmi_dns_next(query, 11, 20, row), 1); /* no record has room behind a question */
+    assert_true(only(row, lengths + 1, 1));
     /* An address is four bytes, and the last record's. */
     assert_int_equal(wlmi_dns_next(answer, 22, 35, row), 1);
     assert_true(permitted(row, 1) && !permitted(row, 28));
@@ -190,22 +192,14 @@ static void what_is_drawn_is_right(void **state)
 {
     uint8_t m[MOST];
     wlmi_rng rng;
-    int bound = 0;
     (void)state;
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         assert_true(is_right((message){(const uint8_t *)made[i].bytes, made[i].size}));
     wlmi_rng_seed(&rng, 1);
     for (int i = 0; i < 3000; i++) {
-        const uint32_t size = 13 + (uint32_t)wlmi_rng_below(&rng, wlmi_rng_below(&rng, 4) ? 100 : MOST - 13);
+        const uint32_t size = 19 + (uint32_t)wlmi_rng_below(&rng, wlmi_rng_below(&rng, 4) ? 100 : MOST - 19);
         uint64_t row[4];
-        memset(m, 0, 12);
-        m[2] = wlmi_rng_below(&rng, 2) ? 0x81 : 1;
-        for (int k = 0; k < 4; k++)
-            m[5 + 2 * k] = (uint8_t)wlmi_rng_below(&rng, wlmi_rng_below(&rng, 2) ? 2 : 6);
-        if (!wlmi_dns_next(m, 12, size, row))
-            continue;
-        bound++;
-        for (uint32_t have = 12; have < size; have++) {
+        for (uint32_t have = 0; have < size; have++) {
             if (!wlmi_dns_next(m, have, size, row))
                 fail_msg("message %d: nothing leads on from byte %u of %u", i, have, size);
             m[have] = draw(&rng, row);
@@ -213,7 +207,77 @@ static void what_is_drawn_is_right(void **state)
         if (!is_right((message){m, size}))
             fail_msg("message %d of %u bytes is not right", i, size);
     }
-    assert_true(bound > 1000);
+}
+
+/* ---------------------------------------------------------------- in a flow that is generated */
+
+/* The first that may follow, but a payload of so many bytes, and no end. */
+static wlmi_token plain_token(const wlmi_allowed *a, uint32_t payload)
+{
+    unsigned t = a->low;
+    if (wlmi_is_allowed(a, (wlmi_token)(WLMI_T_LEN + payload)))
+        return (wlmi_token)(WLMI_T_LEN + payload);
+    if (wlmi_is_allowed(a, WLMI_T_LEN_SAME))
+        return WLMI_T_LEN_SAME;
+    while (t < a->high && (!wlmi_is_allowed(a, (wlmi_token)t) || (t >= WLMI_T_END && t < WLMI_T_END + 3)))
+        t++;
+    return (wlmi_token)t;
+}
+
+/* A packet of UDP that begins with these bytes and goes on with any that may follow; *free: how often all might have. */
+static void push_packet(wlmi_coder *coder, int first, const uint8_t *bytes, uint32_t count, uint32_t payload,
+                        wlmi_rng *rng, uint8_t *out, uint32_t *free_bytes)
+{
+    const wlmi_codec *codec = &wlmi_codec_fields;
+    wlmi_pushed what = WLMI_PUSHED;
+    wlm_error error;
+    uint32_t have = 0;
+    *free_bytes = 0;
+    for (int pushed = 0; what == WLMI_PUSHED; pushed++) {
+        wlmi_allowed a;
+        wlmi_token token;
+        assert_true(pushed < 1000);
+        codec->allowed(coder, &a);
+        token = plain_token(&a, payload);
+        if (first && pushed == 0)
+            token = WLMI_T_SHAPE + WLMI_FL_RAW * WLMI_FIELDS_NETS + WLMI_FN_UDP;
+        if (codec->role(coder) == WLMI_R_PAYLOAD) {
+            *free_bytes += !(~a.row[0] | ~a.row[1] | ~a.row[2] | ~a.row[3]);
+            token = have < count ? bytes[have] : draw(rng, a.row);
+            out[have++] = (uint8_t)token;
+        }
+        assert_ok(codec->push(coder, token, &what, &error), &error);
+    }
+    assert_int_equal(what, WLMI_PUSHED_PACKET);
+    assert_int_equal(have, payload);
+}
+
+/* The first packet must begin as one does, the next is bound from its beginning. */
+static void generated_messages_are_right(void **state)
+{
+    enum { SIZE = 31, BEGIN = WLMI_DNS_HEADER };
+    const uint8_t *query = (const uint8_t *)made[0].bytes;
+    uint8_t m[SIZE];
+    uint32_t free_bytes;
+    wlmi_coder *coder;
+    wlm_error error;
+    wlmi_rng rng;
+    (void)state;
+    assert_ok(wlmi_codec_fields.make(&coder, &error), &error);
+    wlmi_rng_seed(&rng, 2);
+    for (int i = 0; i < 100; i++) {
+        wlmi_coder_options options = {.generating = WLMI_GENERATING_WHOLE};
+        wlmi_codec_fields.start(coder, &options);
+        push_packet(coder, 1, query, BEGIN, SIZE, &rng, m, &free_bytes);
+        assert_true(is_right((message){m, SIZE}));
+        push_packet(coder, 0, NULL, 0, SIZE, &rng, m, &free_bytes);
+        assert_true(is_right((message){m, SIZE}));
+        options.generating = 0;
+        wlmi_codec_fields.start(coder, &options);
+        push_packet(coder, 1, query, BEGIN, SIZE, &rng, m, &free_bytes);
+        assert_int_equal(free_bytes, SIZE);
+    }
+    wlmi_codec_fields.drop(coder);
 }
 
 int main(void)
@@ -223,6 +287,7 @@ int main(void)
         cmocka_unit_test(by_hand),
         cmocka_unit_test(what_is_no_dns_is_not_bound),
         cmocka_unit_test(what_is_drawn_is_right),
+        cmocka_unit_test(generated_messages_are_right),
     };
     return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
 }

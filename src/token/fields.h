@@ -236,6 +236,7 @@ typedef struct wlmi_flow_state {
     uint32_t link_type, packets;
     uint8_t address[2][16]; /* forward source and destination */
     uint8_t raw_seen, raw_end[16]; /* raw packets: the forward one's link-layer source */
+    uint8_t is_dns;                /* generating: its last payload was a message as dns.h has it */
     uint16_t port[2];
     int64_t first_ns; /* time of the first packet */
     wlmi_flow_side side[2];

@@ -70,6 +70,7 @@ struct wlmi_coder {
     uint32_t have, told; /* bytes in data; where those end that tokens tell */
     uint32_t body, body_end; /* where a raw packet or a payload begins in data, and where it ends */
     uint32_t string;     /* base/measure.h, of the bytes so far */
+    int bound;           /* generating: the row says which byte of the payload can come */
     uint32_t run;              /* generic: length of the run just read */
     int expected;              /* generic: the byte to come; -1: none is expected */
     wlm_packet packet;
@@ -153,6 +154,8 @@ void wlmi_fields_border(wlmi_coder *c);                        /* a packet can b
 void wlmi_row_of_flow(wlmi_coder *c);                          /* shapes, or kinds of the shape that the flow has */
 void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw);     /* raw: those too */
 void wlmi_row_of_tags(wlmi_coder *c);
+/* What may follow in a payload that is generated, behind the bytes so far: dns.h. */
+void wlmi_row_of_payload(wlmi_coder *c);
 void wlmi_row_of_options(wlmi_coder *c);                       /* values of the options that the layout has */
 void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count);
 uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields told so far leave room */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "capture/capture.h"
+#include "token/dns.h"
 #include "token/fields_coder.h"
 
 enum { /* the longest payload of a packet whose IP length is 0; longer ones go raw */
@@ -237,6 +238,22 @@ void wlmi_row_of_tags(wlmi_coder *c)
     }
 }
 
+/* ---- payload */
+
+/* Twelve bytes that are a DNS header with room for what it announces are one: few other protocols' are. Behind a message
+ * comes another. */
+void wlmi_row_of_payload(wlmi_coder *c)
+{
+    const int udp = c->values.shape != WLMI_SHAPE_GENERIC && c->values.shape % WLMI_FN_6 == WLMI_FN_UDP;
+    const uint32_t have = c->have - c->body;
+    c->bound = 0;
+    if (!c->options.generating)
+        return;
+    memset(c->row, 0, sizeof c->row);
+    c->bound = udp && (c->flow->is_dns || have >= WLMI_DNS_HEADER) &&
+               wlmi_dns_next(c->data + c->body, have, c->values.payload, c->row);
+}
+
 /* ---- what may follow */
 
 static void allowed_tags(const wlmi_coder *c, wlmi_allowed *a)
@@ -329,6 +346,9 @@ void wlmi_fields_allowed(const wlmi_coder *c, wlmi_allowed *a)
         break;
     case WLMI_R_GENERIC: allowed_generic(c, a); break;
     case WLMI_R_PAYLOAD:
+        if (c->bound)
+            a->row = c->row;
+        break;
     case WLMI_R_TRAILER: break;
     case WLMI_R_DONE:
         a->low = 1;

@@ -180,6 +180,7 @@ static wlm_status take_length(wlmi_coder *c, uint32_t length, wlmi_pushed *what,
     c->told = h->headers + wlmi_payload_told(c, h->shape, c->body_end - c->body);
     c->role = WLMI_R_PAYLOAD;
     WLMI_TRY(room(c, least(c->told, UINT16_MAX), error));
+    wlmi_row_of_payload(c);
     return c->have == c->told ? after_payload(c, what, error) : WLM_OK;
 }
 
@@ -205,10 +206,15 @@ static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     WLMI_TRY(room(c, c->have, error));
     add_byte(c, (uint8_t)token);
-    if (c->have < c->told)
+    if (c->have < c->told) {
+        if (c->role == WLMI_R_PAYLOAD)
+            wlmi_row_of_payload(c);
         return WLM_OK;
-    if (c->role == WLMI_R_PAYLOAD)
+    }
+    if (c->role == WLMI_R_PAYLOAD) {
+        c->flow->is_dns = (uint8_t)c->bound;
         return after_payload(c, what, error);
+    }
     *what = complete(c);
     return WLM_OK;
 }
@@ -258,7 +264,7 @@ static wlm_status take_digit(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
     return WLM_OK;
 }
 
-/* Any token but a byte inside payload. Kept out of line, so that those bytes, most tokens, save no registers. */
+/* Any token but a byte inside payload, which nothing binds while it is read. Kept out of line, so that those bytes, most tokens, save no registers. */
 static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
                                                          wlm_error *error)
 {
@@ -296,7 +302,8 @@ wlm_status wlmi_fields_push(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
 {
     *what = WLMI_PUSHED;
     c->measure = 0;
-    if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity)
+    if (c->role != WLMI_R_PAYLOAD || token >= WLMI_T_DIGIT || c->have + 1 == c->told || c->have == c->capacity ||
+        c->options.generating)
         return push_checked(c, token, what, error);
     add_byte(c, (uint8_t)token);
     return WLM_OK;

@@ -1,0 +1,363 @@
+/* dns.c: a message is read as far as it is there; where it breaks off, the rules for what is being read say what may
+ * follow. At every point at least one way to the end is left open. */
+#include "token/dns.h"
+
+#include <string.h>
+
+#include "base/cursor.h"
+
+enum { NAME_MAX = 255, LABEL_MAX = 63, TARGETS = 128, POINTER = 0xc0, POINTER_MAX = 0x4000, QUESTION = 4, RECORD = 10, SECTIONS = 4,
+       QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
+enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
+       TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
+typedef enum progress { NOT_DNS, READ, HERE } progress; /* HERE: the row says what comes next */
+
+typedef struct target { /* of pointers: where a label begins, and how long the name is from there */
+    uint16_t at, length;
+} target;
+
+typedef struct reader {
+    const uint8_t *message;
+    uint32_t have, size, at;
+    uint32_t questions, records; /* that follow the one at hand */
+    target target[TARGETS];
+    uint32_t shortest; /* of the names there */
+    int targets;
+    uint64_t *row;
+} reader;
+
+static void permit(reader *r, unsigned from, unsigned to)
+{
+    for (unsigned b = from; b <= to; b++)
+        r->row[b >> 6] |= UINT64_C(1) << (b & 63);
+}
+
+/* Bytes of no meaning here. */
+static progress pass(reader *r, uint32_t count)
+{
+    if (r->have - r->at < count) {
+        permit(r, 0, 255);
+        return HERE;
+    }
+    r->at += count;
+    return READ;
+}
+
+/* Whether so many questions and records can take exactly `left` bytes. The last record's data takes what there is; a
+ * name has one byte, or at least three. */
+static int can_fill(uint32_t questions, uint32_t records, uint32_t left)
+{
+    const uint32_t least = questions * (1 + QUESTION) + records * (1 + RECORD);
+    if (left < least)
+        return 0;
+    if (records)
+        return left - least <= UINT16_MAX;
+    return left == least || (left - least >= 2 && left - least <= questions * (NAME_MAX - 1));
+}
+
+/* ---------------------------------------------------------------- names */
+
+typedef enum bound { IN_QUESTION, IN_RECORD, EXACTLY, BEFORE_ANOTHER } bound;
+
+typedef struct name {
+    bound bound; /* what says where it can end: what has to follow, or its data's end */
+    uint32_t end;
+    uint32_t start;
+} name;
+
+static int can_end(const reader *r, const name *n, uint32_t end)
+{
+    switch (n->bound) {
+    case IN_QUESTION: return end + QUESTION <= r->size && can_fill(r->questions, r->records, r->size - end - QUESTION);
+    case IN_RECORD:
+        return end + RECORD <= r->size && r->size - end - RECORD >= r->records * (1 + RECORD);
+    case EXACTLY: return end == n->end;
+    case BEFORE_ANOTHER: break; /* which ends there */
+    }
+    return end < n->end && n->end - end <= NAME_MAX && (n->end - end != 2 || r->targets);
+}
+
+/* Whether a pointer at `at` can go there: all labels count, wherever they stand. */
+static int can_go_to(const name *n, uint32_t at, const target *to)
+{
+    return at - n->start + to->length <= NAME_MAX;
+}
+
+/* Whether a name that goes on at `at` can end somewhere: with no byte more than the last, zero; or two, a pointer; or any
+ * number from three on. */
+static int can_go_on(const reader *r, const name *n, uint32_t at)
+{
+    const uint32_t first = n->bound == EXACTLY && n->end > at ? n->end : at + 1;
+    for (uint32_t end = first; end <= n->start + NAME_MAX && end <= r->size; end++) {
+        if (can_end(r, n, end) && (end != at + 2 || (r->targets && at - n->start + r->shortest <= NAME_MAX)))
+            return 1;
+        if (n->bound == EXACTLY)
+            return 0;
+    }
+    return 0;
+}
+
+/* What can stand where a label's length does. */
+static progress permit_label(reader *r, const name *n)
+{
+    if (can_end(r, n, r->at + 1))
+        permit(r, 0, 0);
+    for (unsigned length = 1; length <= LABEL_MAX; length++)
+        if (can_go_on(r, n, r->at + 1 + length))
+            permit(r, length, length);
+    for (int i = 0; can_end(r, n, r->at + 2) && i < r->targets; i++)
+        if (can_go_to(n, r->at, &r->target[i]))
+            permit(r, POINTER | r->target[i].at >> 8, POINTER | r->target[i].at >> 8);
+    return HERE;
+}
+
+/* length: what the name it goes to has. */
+static progress read_pointer(reader *r, const name *n, uint32_t *length)
+{
+    const uint32_t there = r->have - r->at;
+    progress read = there < 2 ? HERE : NOT_DNS;
+    for (int i = 0; i < r->targets; i++) {
+        const target *to = &r->target[i];
+        if ((POINTER | to->at >> 8) != r->message[r->at] || !can_go_to(n, r->at, to))
+            continue;
+        if (there < 2) {
+            permit(r, to->at & 255, to->at & 255);
+        } else if ((to->at & 255) == r->message[r->at + 1]) {
+            *length = to->length;
+            read = READ;
+        }
+    }
+    r->at += read == READ ? 2 : 0;
+    return read;
+}
+
+static void add_target(reader *r, uint16_t at, uint32_t length)
+{
+    r->shortest = r->targets && r->shortest < length ? r->shortest : length;
+    r->target[r->targets++] = (target){at, (uint16_t)length};
+}
+
+/* Pointers go to names that began before this one. */
+static progress read_name(reader *r, bound where, uint32_t end)
+{
+    const name n = {where, end, r->at};
+    uint16_t begun[NAME_MAX / 2 + 1];
+    uint32_t length = 1, labels = 0;
+    while (r->at < r->have && r->message[r->at] > 0 && r->message[r->at] <= LABEL_MAX) {
+        if (!can_go_on(r, &n, r->at + 1 + r->message[r->at]))
+            return NOT_DNS;
+        begun[labels++] = (uint16_t)r->at;
+        const progress read = pass(r, r->message[r->at++]);
+        if (read != READ)
+            return read;
+    }
+    if (r->at == r->have)
+        return permit_label(r, &n);
+    const uint32_t told = r->at - n.start;
+    if (r->message[r->at] == 0) {
+        r->at++;
+    } else {
+        const progress read = read_pointer(r, &n, &length);
+        if (read != READ)
+            return read;
+    }
+    for (uint32_t i = 0; i < labels && r->targets < TARGETS && begun[i] < POINTER_MAX; i++)
+        add_target(r, begun[i], told - (begun[i] - n.start) + length);
+    return can_end(r, &n, r->at) ? READ : NOT_DNS;
+}
+
+/* ---------------------------------------------------------------- what records hold */
+
+/* Whether data of this type can have so many bytes. */
+static int fits(const reader *r, unsigned type, uint32_t length)
+{
+    const uint32_t before = type == TYPE_MX ? 2 : type == TYPE_SRV ? 6 : type == TYPE_SOA ? 21 : 0;
+    switch (type) {
+    case TYPE_A: return length == 4;
+    case TYPE_AAAA: return length == 16;
+    case TYPE_TXT: return length > 0;
+    case TYPE_OPT: return length == 0 || length >= 4;
+    case TYPE_NS:
+    case TYPE_CNAME:
+    case TYPE_SOA:
+    case TYPE_PTR:
+    case TYPE_MX:
+    case TYPE_SRV:
+    case TYPE_DNAME:
+        return length > before && length - before <= NAME_MAX && (length - before != 2 || r->targets);
+    }
+    return 1;
+}
+
+/* Whether a record at whose data the message has `left` bytes can have that much data. */
+static int can_hold(const reader *r, unsigned type, uint32_t left, uint32_t length)
+{
+    return length <= left && fits(r, type, length) &&
+           (r->records ? left - length >= r->records * (1 + RECORD) : length == left);
+}
+
+static int can_be(const reader *r, unsigned none, uint32_t left, uint32_t type)
+{
+    const uint32_t room = left - r->records * (1 + RECORD);
+    const uint32_t most = room < 2 * NAME_MAX ? room : 2 * NAME_MAX;
+    (void)none;
+    if (!r->records)
+        return can_hold(r, type, left, room);
+    for (uint32_t length = 0; length <= most; length++)
+        if (can_hold(r, type, left, length))
+            return 1;
+    return 0;
+}
+
+static progress read_strings(reader *r, uint32_t end)
+{
+    while (r->at < end) {
+        if (r->at == r->have) {
+            permit(r, 0, end - r->at - 1 < 255 ? end - r->at - 1 : 255);
+            return HERE;
+        }
+        const uint32_t length = r->message[r->at];
+        if (length > end - r->at - 1)
+            return NOT_DNS;
+        r->at++;
+        const progress read = pass(r, length);
+        if (read != READ)
+            return read;
+    }
+    return READ;
+}
+
+static int option_fits(const reader *r, unsigned type, uint32_t left, uint32_t length)
+{
+    (void)r;
+    (void)type;
+    return length == left || (length < left && left - length >= 4);
+}
+
+typedef int (*allowed)(const reader *r, unsigned type, uint32_t left, uint32_t number);
+
+/* Two bytes, each permitted where a number that is allowed, none above `most`, has it. */
+static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32_t left, uint32_t most,
+                            uint32_t *number)
+{
+    const uint32_t there = r->have - r->at;
+    const uint32_t first = there == 1 ? (uint32_t)r->message[r->at] << 8 : 0, last = there == 1 ? first | 255 : UINT16_MAX;
+    if (there >= 2) {
+        *number = wlmi_load_be16(r->message + r->at);
+        r->at += 2;
+        return is_allowed(r, type, left, *number) ? READ : NOT_DNS;
+    }
+    for (uint32_t n = first; n <= last && n <= most; n++)
+        if (is_allowed(r, type, left, n)) {
+            permit(r, there ? n & 255 : n >> 8, there ? n & 255 : n >> 8);
+            n |= there ? 0 : 255; /* one is enough for a first byte */
+        }
+    return HERE;
+}
+
+static progress read_options(reader *r, uint32_t end)
+{
+    while (r->at < end) {
+        uint32_t length;
+        progress read = pass(r, 2);
+        if (read != READ)
+            return read;
+        read = read_number(r, option_fits, 0, end - r->at - 2, end - r->at - 2, &length);
+        read = read == READ ? pass(r, length) : read;
+        if (read != READ)
+            return read;
+    }
+    return READ;
+}
+
+static progress read_data(reader *r, unsigned type, uint32_t end)
+{
+    progress read = READ;
+    switch (type) {
+    case TYPE_TXT: return read_strings(r, end);
+    case TYPE_OPT: return read_options(r, end);
+    case TYPE_SOA:
+        read = read_name(r, BEFORE_ANOTHER, end - 20);
+        read = read == READ ? read_name(r, EXACTLY, end - 20) : read;
+        return read == READ ? pass(r, 20) : read;
+    case TYPE_MX: read = pass(r, 2); break;
+    case TYPE_SRV: read = pass(r, 6); break;
+    case TYPE_NS:
+    case TYPE_CNAME:
+    case TYPE_PTR:
+    case TYPE_DNAME: break;
+    default: return pass(r, end - r->at);
+    }
+    return read == READ ? read_name(r, EXACTLY, end) : read;
+}
+
+/* ---------------------------------------------------------------- the message */
+
+static progress read_record(reader *r)
+{
+    uint32_t type = 0, length = 0, left;
+    progress read = read_name(r, IN_RECORD, 0);
+    left = r->size - r->at - RECORD;
+    read = read == READ ? read_number(r, can_be, 0, left, UINT16_MAX, &type) : read;
+    read = read == READ ? pass(r, 6) : read;
+    read = read == READ ? read_number(r, can_hold, type, left, left, &length) : read;
+    return read == READ ? read_data(r, type, r->at + length) : read;
+}
+
+/* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
+static int can_announce(const reader *r, unsigned section, uint32_t left, uint32_t count)
+{
+    const uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
+    if (questions > QUESTIONS_MAX || records > RECORDS_MAX)
+        return 0;
+    return (questions + records > 0 && can_fill(questions, records, left)) ||
+           (section < SECTIONS - 1 && records < RECORDS_MAX && can_fill(questions, records + 1, left));
+}
+
+/* A standard query or its answer, with room for all that it announces. */
+static progress read_header(reader *r)
+{
+    progress read = pass(r, 2);
+    for (int i = 0; read == READ && i < 2; i++) {
+        const unsigned zero = i ? 0x40 : 0x78; /* reserved; operation */
+        if (r->at == r->have) {
+            for (unsigned b = 0; b < 256; b++)
+                if (!(b & zero))
+                    permit(r, b, b);
+            return HERE;
+        }
+        read = r->message[r->at++] & zero ? NOT_DNS : READ;
+    }
+    for (unsigned section = 0; read == READ && section < SECTIONS; section++) {
+        uint32_t count = 0;
+        read = read_number(r, can_announce, section, r->size - WLMI_DNS_HEADER, RECORDS_MAX, &count);
+        *(section ? &r->records : &r->questions) += count;
+    }
+    return read;
+}
+
+static progress read_all(reader *r)
+{
+    progress read = read_header(r);
+    while (read == READ && r->questions) {
+        r->questions--;
+        read = read_name(r, IN_QUESTION, 0);
+        read = read == READ ? pass(r, QUESTION) : read;
+    }
+    while (read == READ && r->records) {
+        r->records--;
+        read = read_record(r);
+    }
+    return read;
+}
+
+int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, uint64_t row[4])
+{
+    uint64_t permitted[4] = {0};
+    reader r = {.message = message, .have = have, .size = size, .row = permitted};
+    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r) != HERE ||
+        !(permitted[0] | permitted[1] | permitted[2] | permitted[3]))
+        return 0;
+    memcpy(row, permitted, sizeof permitted);
+    return 1;
+}

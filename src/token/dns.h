@@ -1,0 +1,16 @@
+/* dns.h: which byte can come next in a DNS message (RFC 1035) of a known size: so that records end where the message
+ * ends, names where their data ends, and pointers go back to names. mDNS and LLMNR look the same. */
+#ifndef WLMI_DNS_H
+#define WLMI_DNS_H
+
+#include <stdint.h>
+
+enum { WLMI_DNS_HEADER = 12 };
+
+/* row: a bit for each byte that can follow message [have < size]. 0: what is there is no DNS message of that size, or
+ * none that this knows (a standard query or its answer, of 15 questions and 255 records at most); row is left alone.
+ * Of the header any protocol may have the first bytes: only the caller knows whether to heed what is said of them. Reads
+ * the message from its beginning. */
+int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, uint64_t row[4]);
+
+#endif

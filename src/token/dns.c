@@ -6,8 +6,9 @@
 
 #include "base/cursor.h"
 
-enum { NAME_MAX = 255, LABEL_MAX = 63, TARGETS = 128, POINTER = 0xc0, POINTER_MAX = 0x4000, QUESTION = 4, RECORD = 10, SECTIONS = 4,
-       QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
+enum { NAME_MAX = 255, LABEL_MAX = 63, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
+enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
+enum { QUESTION = 4, RECORD = 10 }; /* bytes behind the name, and before a record's data */
 enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
        TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
 typedef enum progress { NOT_DNS, READ, HERE } progress; /* HERE: the row says what comes next */
@@ -83,8 +84,7 @@ static int can_go_to(const name *n, uint32_t at, const target *to)
     return at - n->start + to->length <= NAME_MAX;
 }
 
-/* Whether a name that goes on at `at` can end somewhere: with no byte more than the last, zero; or two, a pointer; or any
- * number from three on. */
+/* Whether a name that goes on at `at` can end somewhere: with one byte, zero; or two, a pointer; or three and more. */
 static int can_go_on(const reader *r, const name *n, uint32_t at)
 {
     const uint32_t first = n->bound == EXACTLY && n->end > at ? n->end : at + 1;
@@ -241,7 +241,8 @@ static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32
                             uint32_t *number)
 {
     const uint32_t there = r->have - r->at;
-    const uint32_t first = there == 1 ? (uint32_t)r->message[r->at] << 8 : 0, last = there == 1 ? first | 255 : UINT16_MAX;
+    const uint32_t first = there == 1 ? (uint32_t)r->message[r->at] << 8 : 0;
+    const uint32_t last = there == 1 ? first | 255 : UINT16_MAX;
     if (there >= 2) {
         *number = wlmi_load_be16(r->message + r->at);
         r->at += 2;

@@ -264,7 +264,8 @@ static wlm_status take_digit(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
     return WLM_OK;
 }
 
-/* Any token but a byte inside payload, which nothing binds while it is read. Kept out of line, so that those bytes, most tokens, save no registers. */
+/* Any token but a byte inside payload, which nothing binds while it is read. Kept out of line, so that those bytes, most
+ * tokens, save no registers. */
 static __attribute__((noinline)) wlm_status push_checked(wlmi_coder *c, wlmi_token token, wlmi_pushed *what,
                                                          wlm_error *error)
 {

@@ -111,7 +111,7 @@ typedef struct wlmi_param {
     int shape[2];
     size_t offset, count;
     int decay;           /* weight decay applies */
-    int fixed;           /* no optimiser changes it: it is fitted to data, or not what is being taught */
+    int fixed;           /* no optimiser changes it: it is grown from data */
     float deviation, low, high;
     int in_products;     /* it is a matrix that activations are multiplied by */
     wlmi_weight *weight; /* its values made ready for that; see wlmi_net_refresh() */
@@ -184,7 +184,8 @@ void wlmi_net_free(wlmi_net *net);
 wlm_status wlmi_net_add_task(wlmi_net *net, const char *name, const char *const *labels, int count, uint64_t seed,
                              wlm_error *error);
 /* Embeddings that the net was made without, so many rows each (0: as it is), and a summary of so many trees for each task
- * that it has, all zero: it answers as before until it is taught. WLM_ERR_ARGUMENT where it has one of other length. Drops grad: call before wlmi_net_train_memory. */
+ * that it has, all zero: it answers as before until it is taught. WLM_ERR_ARGUMENT where it has one of other length. Drops
+ * grad: call before wlmi_net_train_memory. */
 wlm_status wlmi_net_extend(wlmi_net *net, int packet_rows, int role_rows, int place_rows, int summary_trees,
                            wlm_error *error);
 /* Takes the summary away, which was made for the rest as it is. Drops grad. */

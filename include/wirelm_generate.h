@@ -31,8 +31,9 @@ typedef struct wlm_generate_options {
     int random_payload;            /* allow a model that saw only the first bytes of payloads: those behind them are
                                       drawn from the seed */
     const char *const *like;       /* [like_count] what the model was trained on: imported folders (of which the part train
-                                      is read) and captures. Of `candidates` flows (0: 4) one is written, drawn with
-                                      weight on those that a forest does not tell from these (task/likeness.h) */
+                                      is read) and captures. For each flow `candidates` (0: 4) are sampled, and one of
+                                      those that were not written yet is drawn with weight on those that a forest does
+                                      not tell from these (task/likeness.h, task/candidates.h) */
     size_t like_count;
     uint32_t candidates;
     const char *prefix;            /* capture whose first flow begins every generated one, or NULL */

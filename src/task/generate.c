@@ -150,7 +150,7 @@ static wlm_status make_lanes(run *r, wlm_error *error)
     return wlmi_flow_lanes_new(&r->lanes, r->model, &sampling, r->options->seed, flows, error);
 }
 
-static wlm_status prepare_candidates(run *r, wlm_error *error)
+static wlm_status check_candidates(run *r, wlm_error *error)
 {
     enum { MOST = 1000 };
     const wlm_generate_options *o = r->options;
@@ -163,9 +163,7 @@ static wlm_status prepare_candidates(run *r, wlm_error *error)
     if (o->like_count && wlmi_generate_is_capture(r))
         return wlmi_fail(error, WLM_ERR_REFUSED, r->model->path, WLM_NO_OFFSET,
                          "a model of unit capture writes one stream, of which no flow can be left out");
-    r->candidate = wlmi_alloc_array(r->candidates, sizeof *r->candidate);
-    r->odds = wlmi_alloc_array(r->candidates, sizeof *r->odds);
-    return r->candidate && r->odds ? WLM_OK : WLMI_NO_MEMORY(error);
+    return WLM_OK;
 }
 
 static wlm_status prepare(run *r, wlm_error *error)
@@ -175,7 +173,7 @@ static wlm_status prepare(run *r, wlm_error *error)
     WLMI_TRY(wlmi_query_tokens(r->model, o->codec, o->unit, error));
     WLMI_TRY(check_payload(r, error));
     WLMI_TRY(choose_labels(r, error));
-    WLMI_TRY(prepare_candidates(r, error));
+    WLMI_TRY(check_candidates(r, error));
     WLMI_TRY(wlmi_address_plan_make(&r->plan, o->net, wlmi_mix(o->seed), error));
     if (o->prefix)
         WLMI_TRY(wlmi_beginning_read(&r->beginning, r->model, o->prefix, error));
@@ -222,10 +220,8 @@ static wlm_status finish(run *r, wlm_status status, wlm_error *error)
     for (size_t i = 0; r->kind && i < r->kinds; i++) {
         wlmi_free(r->kind[i].comment);
         wlmi_likeness_free(r->kind[i].likeness);
+        wlmi_candidates_free(&r->kind[i].candidates);
     }
-    wlmi_free(r->candidate);
-    wlmi_free(r->odds);
-    wlmi_free(r->of_one);
     wlmi_free(r->kind);
     wlmi_free(r->place);
     wlmi_free(r->look);

@@ -12,7 +12,6 @@ enum { LONGEST_PACKET = UINT16_MAX };
 
 typedef wlmi_generate_run run;
 typedef wlmi_generate_kind kind;
-typedef wlmi_candidate_flow candidate;
 
 /* ---------------------------------------------------------------- writing */
 
@@ -112,21 +111,23 @@ static void show(const run *r, const char *what, uint64_t flows, uint64_t of)
         r->options->progress(r->options->user, &progress);
 }
 
-/* The placed packets, those of a sampled flow or stream, into the trace. */
-static wlm_status write_flow(run *r, const kind *k, uint64_t index, const wlmi_sampled_flow *flow, const uint64_t *of,
-                             const wlmi_mended *mended, wlm_error *error)
+/* Places the sampled flow or stream, and puts it into the trace. */
+static wlm_status write_flow(run *r, const kind *k, uint64_t index, int64_t start_ns, wlm_error *error)
 {
     const char *label = r->task < 0 ? NULL : r->model->net->task[r->task].label[k->label];
+    const wlmi_sampled_flow *flow = r->flow;
+    wlmi_mended mended;
+    WLMI_TRY(place_packets(r, k, index, start_ns, &mended, error));
     r->report->packets += r->placed.count;
-    r->report->lengths_mended += mended->lengths;
-    r->report->checksums_mended += mended->checksums;
+    r->report->lengths_mended += mended.lengths;
+    r->report->checksums_mended += mended.checksums;
     r->report->flows += flow->flows;
     r->unsound += flow->unsound;
     r->report->flows_cut += (uint64_t)flow->out_of_tokens;
     r->report->reencoded_differently += (uint64_t)flow->reencoded_differently;
     r->report->flows_resampled += flow->given_up;
     r->flawed += (uint64_t)flow->flawed;
-    return wlmi_trace_add(r->trace, &(wlmi_traced){&r->placed, of, flow->flows, index, label}, error);
+    return wlmi_trace_add(r->trace, &(wlmi_traced){&r->placed, flow->of, flow->flows, index, label}, error);
 }
 
 /* ---------------------------------------------------------------- candidates */
@@ -161,78 +162,37 @@ static wlm_status learn_likeness(run *r, kind *k, wlm_error *error)
     return status == WLM_OK ? wlmi_likeness_learn(k->likeness, error) : status;
 }
 
-static wlm_status sample_candidates(run *r, const kind *k, uint64_t index, int64_t start_ns, wlmi_flow_set *set,
-                                    wlm_error *error)
+/* Samples so many more flows that wait to be written, judged as they would be next. */
+static wlm_status sample_candidates(run *r, kind *k, uint64_t index, int64_t start_ns, wlm_error *error)
 {
     for (uint32_t i = 0; i < r->candidates; i++) {
-        candidate *c = &r->candidate[i];
-        const size_t before = set->flows;
+        wlmi_mended unused;
+        double weight;
         WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));
-        WLMI_TRY(place_packets(r, k, index, start_ns, &c->mended, error));
-        WLMI_TRY(wlmi_flow_set_add_flow(set, &r->placed, error));
-        c->flow = *r->flow;
-        c->number = set->flows > before ? before : SIZE_MAX;
+        WLMI_TRY(place_packets(r, k, index, start_ns, &unused, error));
+        WLMI_TRY(wlmi_likeness_weigh(k->likeness, &r->placed, &weight, error));
+        WLMI_TRY(wlmi_candidates_add(&k->candidates, r->flow, weight, error));
         r->report->tokens += r->flow->tokens;
     }
     r->report->candidates += r->candidates - 1;
-    return wlmi_likeness_odds(k->likeness, set, r->odds, error);
-}
-
-/* One of them, by the odds. */
-static const candidate *choose(const run *r, uint64_t index)
-{
-    const candidate *chosen = NULL;
-    double total = 0;
-    wlmi_rng rng;
-    wlmi_rng_seed(&rng, wlmi_mix2(wlmi_mix(r->options->seed), index));
-    for (uint32_t i = 0; i < r->candidates; i++) {
-        const candidate *c = &r->candidate[i];
-        if (c->number == SIZE_MAX)
-            continue;
-        total += r->odds[c->number];
-        if (!chosen || wlmi_rng_uniform(&rng) * total < r->odds[c->number])
-            chosen = c;
-    }
-    return chosen;
-}
-
-/* Samples candidates for a flow and writes one. Where none has IP packets it is the last. */
-static wlm_status write_chosen(run *r, const kind *k, uint64_t index, int64_t start_ns, wlm_error *error)
-{
-    wlmi_strings labels = {0};
-    wlmi_flow_set set = {.labels = &labels};
-    const candidate *chosen;
-    wlm_status status = sample_candidates(r, k, index, start_ns, &set, error);
-    chosen = status == WLM_OK ? choose(r, index) : NULL;
-    if (chosen) {
-        const wlmi_report_flow *flow = &set.flow[chosen->number];
-        wlmi_packet_list_cut(&r->placed, 0);
-        for (size_t i = 0; status == WLM_OK && i < flow->count; i++) {
-            const wlm_packet packet = wlmi_flow_set_packet(&set, flow->first + i);
-            status = wlmi_packet_list_add(&r->placed, &packet, error);
-        }
-    }
-    if (status == WLM_OK && !wlmi_grow(&r->of_one, &r->of_one_capacity, r->placed.count, sizeof *r->of_one))
-        status = WLMI_NO_MEMORY(error);
-    if (status == WLM_OK) {
-        chosen = chosen ? chosen : &r->candidate[r->candidates - 1];
-        memset(r->of_one, 0, r->placed.count * sizeof *r->of_one);
-        status = write_flow(r, k, index, &chosen->flow, r->of_one, &chosen->mended, error);
-    }
-    wlmi_flow_set_free(&set);
-    wlmi_strings_free(&labels);
-    return status;
+    return WLM_OK;
 }
 
 /* ---------------------------------------------------------------- all flows */
 
-static wlm_status write_sampled(run *r, const kind *k, uint64_t index, int64_t start_ns, wlm_error *error)
+/* The next flow, sampled or drawn from candidates. */
+static wlm_status next_flow(run *r, kind *k, uint64_t index, int64_t start_ns, wlm_error *error)
 {
-    wlmi_mended mended;
+    wlmi_rng rng;
+    if (k->likeness) {
+        WLMI_TRY(sample_candidates(r, k, index, start_ns, error));
+        wlmi_rng_seed(&rng, wlmi_mix2(wlmi_mix(r->options->seed), index));
+        r->flow = wlmi_candidates_draw(&k->candidates, &rng);
+        return WLM_OK;
+    }
     WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));
-    WLMI_TRY(place_packets(r, k, index, start_ns, &mended, error));
     r->report->tokens += r->flow->tokens;
-    return write_flow(r, k, index, r->flow, r->flow->of, &mended, error);
+    return WLM_OK;
 }
 
 wlm_status wlmi_generate_flows(run *r, wlm_error *error)
@@ -241,10 +201,11 @@ wlm_status wlmi_generate_flows(run *r, wlm_error *error)
     for (size_t i = 0; r->options->like_count && i < r->kinds; i++)
         WLMI_TRY(learn_likeness(r, &r->kind[i], error));
     for (uint64_t i = 0; i < streams; i++) {
-        const kind *k = &r->kind[wlmi_schedule_label(&r->schedule, i)];
+        kind *k = &r->kind[wlmi_schedule_label(&r->schedule, i)];
         int64_t start_ns = r->start_ns + (wlmi_generate_is_capture(r) ? 0 : wlmi_schedule_next(&r->schedule));
         WLMI_TRY(wlmi_trace_write(r->trace, start_ns, error));
-        WLMI_TRY((k->likeness ? write_chosen : write_sampled)(r, k, i, start_ns, error));
+        WLMI_TRY(next_flow(r, k, i, start_ns, error));
+        WLMI_TRY(write_flow(r, k, i, start_ns, error));
         show(r, "generate", r->report->flows, r->schedule.flows);
     }
     return WLM_OK;

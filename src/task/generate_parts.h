@@ -3,6 +3,7 @@
 #define WLMI_GENERATE_PARTS_H
 
 #include "capture/address.h"
+#include "task/candidates.h"
 #include "task/flow_lanes.h"
 #include "task/likeness.h"
 #include "task/ports.h"
@@ -13,13 +14,8 @@ typedef struct wlmi_generate_kind { /* of flows */
     int label;               /* -1: any */
     char *comment;           /* of its flows' first packets; NULL: none */
     wlmi_likeness *likeness; /* NULL: every sampled flow is written */
+    wlmi_candidates candidates;
 } wlmi_generate_kind;
-
-typedef struct wlmi_candidate_flow {
-    wlmi_sampled_flow flow; /* what was counted of it; its packets are not kept here */
-    wlmi_mended mended;
-    size_t number;          /* in the set of candidates; SIZE_MAX: not there, for it has no IP packet */
-} wlmi_candidate_flow;
 
 typedef struct wlmi_generate_run {
     wlm_model *model;
@@ -34,11 +30,7 @@ typedef struct wlmi_generate_run {
     wlmi_address_plan plan;
     wlmi_trace *trace;
     wlmi_packet_list placed; /* the current flow's */
-    uint32_t candidates;     /* of which one is written */
-    wlmi_candidate_flow *candidate; /* [candidates] */
-    double *odds;            /* [candidates] */
-    uint64_t *of_one;        /* [packets of a chosen flow]: zeros */
-    size_t of_one_capacity;
+    uint32_t candidates;     /* sampled for each flow that is written */
     uint8_t *frame;          /* room for one packet, and for one with its payload filled up */
     size_t frame_capacity;
     uint8_t *filled;

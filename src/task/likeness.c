@@ -1,11 +1,14 @@
 /* likeness.c: a forest between training flows and sampled ones. */
 #include "task/likeness.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "task/forest.h"
+#include "task/hash_set.h"
+#include "task/report_copies.h"
 #include "task/report_vector.h"
 
 static const double least_share = 0.01; /* no flow is surely one or the other to 100 trees */
@@ -16,6 +19,7 @@ struct wlmi_likeness {
     wlmi_flow_set train, pilot;
     uint32_t label; /* WLMI_NO_STRING: all flows */
     wlmi_forest *forest;
+    wlmi_hash_set said; /* by training flows */
 };
 
 /* Rows [flows, WLMI_VECTOR] of some flows of a closed set. */
@@ -30,6 +34,17 @@ static wlm_status read_rows(const wlmi_flow_view *view, float **x, wlm_error *er
     wlmi_columns_free(&columns);
     wlmi_strings_free(&addresses);
     return status;
+}
+
+/* Nothing, or too little to be anybody's, is not remembered. */
+static wlm_status remember_said(wlmi_likeness *l, wlm_error *error)
+{
+    for (size_t i = 0; i < l->train.flows; i++) {
+        const uint64_t said = wlmi_flow_said(&l->train, &l->train.flow[i]);
+        if (said)
+            WLMI_TRY(wlmi_hash_set_add(&l->said, said, NULL, error));
+    }
+    return WLM_OK;
 }
 
 wlm_status wlmi_likeness_new(wlmi_likeness **likeness, const char *const *paths, size_t count, const char *label,
@@ -49,7 +64,7 @@ wlm_status wlmi_likeness_new(wlmi_likeness **likeness, const char *const *paths,
         status = wlmi_flow_set_add(&l->train, paths[i], NULL, WLM_PART_TRAIN, error);
     if (status == WLM_OK)
         status = wlmi_flow_set_close(&l->train, error);
-    return status;
+    return status == WLM_OK ? remember_said(l, error) : status;
 }
 
 wlm_status wlmi_likeness_show(wlmi_likeness *l, const wlmi_packet_list *packets, wlm_error *error)
@@ -133,27 +148,33 @@ wlm_status wlmi_likeness_learn(wlmi_likeness *l, wlm_error *error)
     return status;
 }
 
-wlm_status wlmi_likeness_odds(const wlmi_likeness *l, wlmi_flow_set *set, double *odds, wlm_error *error)
+/* The odds that the set's only flow is a training flow. */
+static wlm_status weigh_flow(const wlmi_likeness *l, const wlmi_flow_set *set, double *weight, wlm_error *error)
 {
-    size_t *all;
+    const size_t first = 0;
+    const wlmi_flow_view view = {set, &first, 1};
     float *x = NULL, p[2];
-    wlm_status status;
-    if (!set->flows)
-        return WLM_OK;
-    all = wlmi_alloc_array(set->flows, sizeof *all);
-    const wlmi_flow_view view = {set, all, set->flows};
-    status = all ? wlmi_flow_set_close(set, error) : WLMI_NO_MEMORY(error);
-    for (size_t i = 0; all && i < set->flows; i++)
-        all[i] = i;
-    if (status == WLM_OK)
-        status = read_rows(&view, &x, error);
-    for (size_t i = 0; status == WLM_OK && i < set->flows; i++) {
-        wlmi_forest_predict(l->forest, x + i * WLMI_VECTOR, p);
-        const double share = p[1] < least_share ? least_share : p[1] > 1 - least_share ? 1 - least_share : p[1];
-        odds[i] = share / (1 - share);
-    }
-    wlmi_free(all);
+    WLMI_TRY(read_rows(&view, &x, error));
+    wlmi_forest_predict(l->forest, x, p);
     wlmi_free(x);
+    *weight = fmin(fmax((double)p[1], least_share), 1 - least_share);
+    *weight /= 1 - *weight;
+    return WLM_OK;
+}
+
+wlm_status wlmi_likeness_weigh(const wlmi_likeness *l, const wlmi_packet_list *packets, double *weight,
+                               wlm_error *error)
+{
+    wlmi_strings labels = {0};
+    wlmi_flow_set set = {.labels = &labels};
+    wlm_status status = wlmi_flow_set_add_flow(&set, packets, error);
+    *weight = 0;
+    if (status == WLM_OK)
+        status = wlmi_flow_set_close(&set, error);
+    if (status == WLM_OK && set.flows && !wlmi_hash_set_has(&l->said, wlmi_flow_said(&set, &set.flow[0])))
+        status = weigh_flow(l, &set, weight, error);
+    wlmi_flow_set_free(&set);
+    wlmi_strings_free(&labels);
     return status;
 }
 
@@ -165,5 +186,6 @@ void wlmi_likeness_free(wlmi_likeness *l)
     wlmi_flow_set_free(&l->train);
     wlmi_flow_set_free(&l->pilot);
     wlmi_strings_free(&l->labels);
+    wlmi_hash_set_free(&l->said);
     wlmi_free(l);
 }

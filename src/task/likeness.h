@@ -22,8 +22,10 @@ wlm_status wlmi_likeness_new(wlmi_likeness **likeness, const char *const *paths,
 wlm_status wlmi_likeness_show(wlmi_likeness *likeness, const wlmi_packet_list *packets, wlm_error *error);
 /* After the last of them, once: lets go of all flows, training's and shown ones. */
 wlm_status wlmi_likeness_learn(wlmi_likeness *likeness, wlm_error *error);
-/* odds [flows of the set, which was not closed yet and is now]: above 0. */
-wlm_status wlmi_likeness_odds(const wlmi_likeness *likeness, wlmi_flow_set *set, double *odds, wlm_error *error);
+/* Of a flow as it would be written: its odds; 0 where it has no IP packet, or its ends say to each other, word for word
+ * (wlmi_flow_said), what those of a training flow do. */
+wlm_status wlmi_likeness_weigh(const wlmi_likeness *likeness, const wlmi_packet_list *packets, double *weight,
+                               wlm_error *error);
 void wlmi_likeness_free(wlmi_likeness *likeness);
 
 #endif

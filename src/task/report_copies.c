@@ -32,8 +32,7 @@ static uint32_t payload_of(const wlm_packet *packet, const wlmi_report_flow *flo
     return h.transport == WLMI_ABSENT ? 0 : h.payload_len;
 }
 
-/* Of what both ends say to each other, in order; 0: nothing, or less than a gram. */
-static uint64_t flow_hash(const wlmi_flow_set *set, const wlmi_report_flow *flow)
+uint64_t wlmi_flow_said(const wlmi_flow_set *set, const wlmi_report_flow *flow)
 {
     uint64_t hash = 0, bytes = 0;
     for (size_t p = flow->first; p < flow->first + flow->count; p++) {
@@ -91,7 +90,7 @@ static wlm_status learn(memory *m, const wlmi_flow_view *train, wlm_error *error
     m->one_in = count_grams(train) / most_grams + 1;
     for (size_t i = 0; i < train->flows; i++) {
         const wlmi_report_flow *flow = &train->set->flow[train->flow[i]];
-        uint64_t hash = flow_hash(train->set, flow);
+        uint64_t hash = wlmi_flow_said(train->set, flow);
         if (hash)
             WLMI_TRY(wlmi_hash_set_add(&m->flows, hash, NULL, error));
         WLMI_TRY(walk_flow(m, train->set, flow, 1, &unused, error));
@@ -106,7 +105,7 @@ static wlm_status look_up(memory *m, const wlmi_flow_view *view, int once, count
     wlm_status status = WLM_OK;
     for (size_t i = 0; status == WLM_OK && i < view->flows; i++) {
         const wlmi_report_flow *flow = &view->set->flow[view->flow[i]];
-        uint64_t hash = flow_hash(view->set, flow);
+        uint64_t hash = wlmi_flow_said(view->set, flow);
         int is_new = 1;
         if (!hash)
             continue;

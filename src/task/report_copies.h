@@ -14,4 +14,7 @@ enum { WLMI_GRAM = 16 }; /* bytes */
 wlm_status wlmi_report_copies(const wlmi_flow_view *real, const wlmi_flow_view *fake, const wlmi_flow_view *train,
                               json_t **report, wlm_error *error);
 
+/* A hash of what both ends say to each other, in order; 0: nothing, or less than 16 bytes. */
+uint64_t wlmi_flow_said(const wlmi_flow_set *set, const wlmi_report_flow *flow);
+
 #endif

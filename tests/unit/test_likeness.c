@@ -31,68 +31,107 @@ static void write_training(int flows)
     test_capture_end(&c);
 }
 
-/* Sampled flows have 2 or 6 packets, as many of either; odds [2] of one of each. */
-static wlm_status odds_of_two(double *odds, wlm_error *error)
+/* Of a forest that has seen sampled flows of 2 and of 6 packets, as many of either, and training. */
+static wlm_status learn(wlmi_likeness **likeness, wlm_error *error)
 {
     const char *const path = test_path("train.pcap");
-    wlmi_strings labels = {0};
-    wlmi_flow_set set = {.labels = &labels};
     wlmi_packet_list list = {0};
-    wlmi_likeness *likeness;
-    wlm_status status = wlmi_likeness_new(&likeness, &path, 1, NULL, 1, error);
+    wlm_status status = wlmi_likeness_new(likeness, &path, 1, NULL, 1, error);
     for (int i = 0; status == WLM_OK && i < 60; i++) {
         status = keep_flow(&list, i % 2 ? 2 : 6, error);
         if (status == WLM_OK)
-            status = wlmi_likeness_show(likeness, &list, error);
+            status = wlmi_likeness_show(*likeness, &list, error);
     }
     if (status == WLM_OK)
-        status = wlmi_likeness_learn(likeness, error);
-    for (int i = 0; status == WLM_OK && i < 2; i++) {
-        status = keep_flow(&list, i ? 6 : 2, error);
-        if (status == WLM_OK)
-            status = wlmi_flow_set_add_flow(&set, &list, error);
-    }
-    if (status == WLM_OK)
-        status = wlmi_likeness_odds(likeness, &set, odds, error);
-    wlmi_likeness_free(likeness);
+        status = wlmi_likeness_learn(*likeness, error);
     wlmi_packet_list_free(&list);
-    wlmi_flow_set_free(&set);
-    wlmi_strings_free(&labels);
     return status;
 }
 
-static void what_is_like_training_has_better_odds(void **state)
+/* weight [2] of a flow of 2 packets, and of 6. */
+static wlm_status weigh_two(double *weight, wlm_error *error)
 {
-    double odds[2], again[2];
+    wlmi_packet_list list = {0};
+    wlmi_likeness *likeness;
+    wlm_status status = learn(&likeness, error);
+    for (int i = 0; status == WLM_OK && i < 2; i++) {
+        status = keep_flow(&list, i ? 6 : 2, error);
+        if (status == WLM_OK)
+            status = wlmi_likeness_weigh(likeness, &list, &weight[i], error);
+    }
+    wlmi_likeness_free(likeness);
+    wlmi_packet_list_free(&list);
+    return status;
+}
+
+static void what_is_like_training_weighs_more(void **state)
+{
+    double weight[2], again[2];
     wlm_error error;
     (void)state;
     write_training(60);
-    assert_ok(odds_of_two(odds, &error), &error);
-    assert_true(odds[0] > 1 && odds[1] > 0 && odds[1] < 0.1);
-    assert_ok(odds_of_two(again, &error), &error);
-    assert_memory_equal(odds, again, sizeof odds);
+    assert_ok(weigh_two(weight, &error), &error);
+    assert_true(weight[0] > 1 && weight[1] > 0 && weight[1] < 0.1);
+    assert_ok(weigh_two(again, &error), &error);
+    assert_memory_equal(weight, again, sizeof weight);
+}
+
+/* One question: a training flow's, or one byte off. */
+static wlm_status weigh_question(const wlmi_likeness *likeness, const char *question, double *weight, wlm_error *error)
+{
+    const test_packet ip = test_udp(client, server, question, (uint32_t)strlen(question));
+    const wlm_packet packet = test_view(&ip, WLMI_LINK_RAW, 0);
+    wlmi_packet_list list = {0};
+    wlm_status status = wlmi_packet_list_add(&list, &packet, error);
+    if (status == WLM_OK)
+        status = wlmi_likeness_weigh(likeness, &list, weight, error);
+    wlmi_packet_list_free(&list);
+    return status;
+}
+
+static void what_training_said_weighs_nothing(void **state)
+{
+    static const char question[] = "is anybody there?", other[] = "is anybody here?";
+    test_capture c;
+    wlmi_likeness *likeness;
+    double weight;
+    wlm_error error;
+    (void)state;
+    test_capture_begin(&c, "train.pcap");
+    for (uint16_t i = 0; i < 30; i++) {
+        const test_packet ip = test_udp((test_end){client.address, (uint16_t)(40000 + i)}, server, question,
+                                        sizeof question - 1);
+        test_capture_put(&c, &ip);
+    }
+    test_capture_end(&c);
+    assert_ok(learn(&likeness, &error), &error);
+    assert_ok(weigh_question(likeness, question, &weight, &error), &error);
+    assert_true(weight == 0);
+    assert_ok(weigh_question(likeness, other, &weight, &error), &error);
+    assert_true(weight > 0);
+    wlmi_likeness_free(likeness);
 }
 
 static void few_flows_are_nothing_to_be_like(void **state)
 {
-    double odds[2];
+    double weight[2];
     wlm_error error;
     (void)state;
     write_training(WLMI_LIKENESS_LEAST - 1);
-    assert_int_equal(odds_of_two(odds, &error), WLM_ERR_ARGUMENT);
+    assert_int_equal(weigh_two(weight, &error), WLM_ERR_ARGUMENT);
     assert_non_null(strstr(error.cause, "too few"));
 }
 
 static void every_failed_allocation_is_a_status(void **state)
 {
-    double odds[2];
+    double weight[2];
     wlm_error error;
     wlm_status status = WLM_ERR_MEMORY;
     (void)state;
     write_training(30);
     for (uint64_t k = 1; status != WLM_OK; k += 1 + k / 8) {
         wlmi_alloc_fail_at(k);
-        status = odds_of_two(odds, &error);
+        status = weigh_two(weight, &error);
         wlmi_alloc_fail_at(0);
         assert_true(status == WLM_OK || status == WLM_ERR_MEMORY);
     }
@@ -101,7 +140,8 @@ static void every_failed_allocation_is_a_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_like_training_has_better_odds),
+        cmocka_unit_test(what_is_like_training_weighs_more),
+        cmocka_unit_test(what_training_said_weighs_nothing),
         cmocka_unit_test(few_flows_are_nothing_to_be_like),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };

@@ -6,6 +6,7 @@
 
 #include "base/cursor.h"
 
+enum { ANSWER = 0x80 }; /* in the header's third byte */
 enum { NAME_MAX = 255, LABEL_MAX = 63, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
 enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
 enum { QUESTION = 4, RECORD = 10 }; /* bytes behind the name, and before a record's data */
@@ -20,6 +21,7 @@ typedef struct target { /* of pointers: where a label begins, and how long the n
 typedef struct reader {
     const uint8_t *message;
     uint32_t have, size, at;
+    const wlmi_dns_query *answered; /* NULL: none */
     uint32_t questions, records; /* that follow the one at hand */
     target target[TARGETS];
     uint32_t shortest; /* of the names there */
@@ -308,22 +310,74 @@ static progress read_record(reader *r)
 /* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
 static int can_announce(const reader *r, unsigned section, uint32_t left, uint32_t count)
 {
-    const uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
-    if (questions > QUESTIONS_MAX || records > RECORDS_MAX)
+    uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
+    if (questions > QUESTIONS_MAX || records > RECORDS_MAX || (r->answered && questions != 1))
         return 0;
+    if (r->answered) {
+        questions = 0;
+        left -= r->answered->size;
+        if (!left && !records)
+            return 1;
+    }
     return (questions + records > 0 && can_fill(questions, records, left)) ||
            (section < SECTIONS - 1 && records < RECORDS_MAX && can_fill(questions, records + 1, left));
 }
 
-/* A standard query or its answer, with room for all that it announces. */
-static progress read_header(reader *r)
+/* The query that this message answers, as far as it is there: of several with that number the latest. */
+static const wlmi_dns_query *find_answered(const reader *r, const wlmi_dns_asked *asked, int direction)
 {
-    progress read = pass(r, 2);
+    const wlmi_dns_query *found = NULL;
+    for (int i = 0; asked && i < asked->count; i++) {
+        const wlmi_dns_query *q = &asked->query[i];
+        const uint32_t whole = WLMI_DNS_HEADER + (uint32_t)q->size;
+        if (q->direction != direction && (r->size == whole || r->size > whole + RECORD) &&
+            !memcmp(r->message, q->id, r->have < sizeof q->id ? r->have : sizeof q->id))
+            found = q;
+    }
+    return found;
+}
+
+/* Of an answer, the number of any query that it can be the answer to. */
+static progress read_id(reader *r, const wlmi_dns_asked *asked, int direction)
+{
+    r->answered = find_answered(r, asked, direction);
+    if (!r->answered || r->have >= 2)
+        return pass(r, 2);
+    for (int i = 0; i < asked->count; i++) {
+        const wlmi_dns_asked one = {{asked->query[i]}, 1};
+        const wlmi_dns_query *q = find_answered(r, &one, direction);
+        if (q)
+            permit(r, q->id[r->have], q->id[r->have]);
+    }
+    return HERE;
+}
+
+/* Of an answer: as it was asked. */
+static progress repeat_question(reader *r)
+{
+    const uint32_t there = r->have - r->at;
+    if (!r->answered)
+        return READ;
+    if (memcmp(r->message + r->at, r->answered->question,
+               there < r->answered->size ? there : r->answered->size))
+        return NOT_DNS;
+    if (there < r->answered->size) {
+        permit(r, r->answered->question[there], r->answered->question[there]);
+        return HERE;
+    }
+    return READ;
+}
+
+/* A standard query or its answer, with room for all that it announces. */
+static progress read_header(reader *r, const wlmi_dns_asked *asked, int direction)
+{
+    progress read = read_id(r, asked, direction);
     for (int i = 0; read == READ && i < 2; i++) {
         const unsigned zero = i ? 0x40 : 0x78; /* reserved; operation */
+        const unsigned one = r->answered && !i ? ANSWER : 0;
         if (r->at == r->have) {
             for (unsigned b = 0; b < 256; b++)
-                if (!(b & zero))
+                if (!(b & zero) && (b & one) == one)
                     permit(r, b, b);
             return HERE;
         }
@@ -337,9 +391,10 @@ static progress read_header(reader *r)
     return read;
 }
 
-static progress read_all(reader *r)
+static progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
 {
-    progress read = read_header(r);
+    progress read = read_header(r, asked, direction);
+    read = read == READ ? repeat_question(r) : read;
     while (read == READ && r->questions) {
         r->questions--;
         read = read_name(r, IN_QUESTION, 0);
@@ -352,13 +407,58 @@ static progress read_all(reader *r)
     return read;
 }
 
-int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, uint64_t row[4])
+int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wlmi_dns_asked *asked, int direction,
+                  uint64_t row[4])
 {
     uint64_t permitted[4] = {0};
     reader r = {.message = message, .have = have, .size = size, .row = permitted};
-    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r) != HERE ||
+    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r, asked, direction) != HERE ||
         !(permitted[0] | permitted[1] | permitted[2] | permitted[3]))
         return 0;
     memcpy(row, permitted, sizeof permitted);
     return 1;
+}
+
+/* ---------------------------------------------------------------- queries and answers */
+
+/* Size of the only question of a message: 0 where it has none, more, no name in full, or one of NetBIOS, whose answers
+ * repeat no question. */
+static uint32_t question_size(const uint8_t *message, uint32_t size)
+{
+    enum { NETBIOS = 32, CLASS_IN = 1 };
+    uint32_t at = WLMI_DNS_HEADER;
+    if (size < WLMI_DNS_HEADER + 1 + QUESTION || wlmi_load_be16(message + 4) != 1 || message[at] == NETBIOS)
+        return 0;
+    while (at < size && message[at] && message[at] <= LABEL_MAX)
+        at += 1u + message[at];
+    if (at + 1 + QUESTION > size || message[at] || at + 1 - WLMI_DNS_HEADER > NAME_MAX ||
+        wlmi_load_be16(message + at + 3) != CLASS_IN)
+        return 0;
+    return at + 1 + QUESTION - WLMI_DNS_HEADER;
+}
+
+static void strike_out(wlmi_dns_asked *asked, int i)
+{
+    asked->count--;
+    memmove(&asked->query[i], &asked->query[i + 1], (size_t)(asked->count - i) * sizeof *asked->query);
+}
+
+void wlmi_dns_said(wlmi_dns_asked *asked, const uint8_t *message, uint32_t size, int direction)
+{
+    const uint32_t question = question_size(message, size);
+    if (!question)
+        return;
+    const int is_answer = (message[2] & ANSWER) != 0;
+    for (int i = asked->count - 1; i >= 0; i--)
+        if ((asked->query[i].direction != direction) == is_answer && !memcmp(asked->query[i].id, message, 2))
+            strike_out(asked, i);
+    if (is_answer)
+        return;
+    if (asked->count == WLMI_DNS_ASKED)
+        strike_out(asked, 0);
+    wlmi_dns_query *q = &asked->query[asked->count++];
+    memcpy(q->id, message, sizeof q->id);
+    memcpy(q->question, message + WLMI_DNS_HEADER, question);
+    q->size = (uint16_t)question;
+    q->direction = (uint8_t)direction;
 }

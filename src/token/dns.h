@@ -5,12 +5,28 @@
 
 #include <stdint.h>
 
-enum { WLMI_DNS_HEADER = 12 };
+enum { WLMI_DNS_HEADER = 12, WLMI_DNS_QUESTION = 255 + 4, WLMI_DNS_ASKED = 4 };
+
+/* Queries of a flow that no answer came to yet: those with one question, of class IN, whose name is told in full. */
+typedef struct wlmi_dns_query {
+    uint8_t id[2], question[WLMI_DNS_QUESTION];
+    uint16_t size; /* of the question */
+    uint8_t direction;
+} wlmi_dns_query;
+
+typedef struct wlmi_dns_asked { /* zero-initialise */
+    wlmi_dns_query query[WLMI_DNS_ASKED]; /* the latest last */
+    int count;
+} wlmi_dns_asked;
 
 /* row: a bit for each byte that can follow message [have < size]. 0: what is there is no DNS message of that size, or
  * none that this knows (a standard query or its answer, of 15 questions and 255 records at most); row is left alone.
  * Of the header any protocol may have the first bytes: only the caller knows whether to heed what is said of them. Reads
- * the message from its beginning. */
-int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, uint64_t row[4]);
+ * the message from its beginning. Where the other direction asked, and a query's question has room, it is the answer to
+ * one: it has its number and its question. asked may be NULL. */
+int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wlmi_dns_asked *asked, int direction,
+                  uint64_t row[4]);
+/* Takes note of a message of that direction: a query is kept, the oldest making room; an answer strikes its query out. */
+void wlmi_dns_said(wlmi_dns_asked *asked, const uint8_t *message, uint32_t size, int direction);
 
 #endif

@@ -94,6 +94,7 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
     c->fresh = 0;
     c->measure = 0;
     c->is_given = 0;
+    c->asked.count = 0;
     if (options->capture) {
         wlmi_flows_clear(&c->flows);
         c->flow = NULL;

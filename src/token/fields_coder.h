@@ -3,6 +3,7 @@
 #define WLMI_FIELDS_CODER_H
 
 #include "base/measure.h"
+#include "token/dns.h"
 #include "token/fields.h"
 #include "token/fields_check.h"
 #include "token/fields_flows.h"
@@ -71,6 +72,7 @@ struct wlmi_coder {
     uint32_t body, body_end; /* where a raw packet or a payload begins in data, and where it ends */
     uint32_t string;     /* base/measure.h, of the bytes so far */
     int bound;           /* generating: the row says which byte of the payload can come */
+    wlmi_dns_asked asked; /* generating, unit flow */
     uint32_t run;              /* generic: length of the run just read */
     int expected;              /* generic: the byte to come; -1: none is expected */
     wlm_packet packet;
@@ -156,6 +158,8 @@ void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw);     /* raw: those too
 void wlmi_row_of_tags(wlmi_coder *c);
 /* What may follow in a payload that is generated, behind the bytes so far: dns.h. */
 void wlmi_row_of_payload(wlmi_coder *c);
+/* What its next payloads will have to fit: this one, of a packet with these values. */
+void wlmi_note_payload(wlmi_coder *c, const wlmi_values *values, const uint8_t *payload, uint32_t size);
 void wlmi_row_of_options(wlmi_coder *c);                       /* values of the options that the layout has */
 void wlmi_row_clear(uint64_t *row, unsigned from, unsigned count);
 uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields told so far leave room */

@@ -285,6 +285,7 @@ static void encode_parsed(wlmi_coder *c, const wlm_packet *p, const wlmi_values 
     put_bytes(out, WLMI_R_PAYLOAD, (body){p->data + h->headers, 0, wlmi_payload_told(c, h->shape, size), size, 0});
     if (h->v[WLMI_F_TRAILER])
         put_bytes(out, WLMI_R_TRAILER, (body){p->data + end, 0, p->captured - end, 0, 0});
+    wlmi_note_payload(c, h, p->data + h->headers, size);
 }
 
 /* Whether the packet ends with a right check, which is not told then. Returns the bytes that are. */

@@ -240,18 +240,34 @@ void wlmi_row_of_tags(wlmi_coder *c)
 
 /* ---- payload */
 
+static int is_udp(const wlmi_values *h)
+{
+    return h->shape != WLMI_SHAPE_GENERIC && h->shape % WLMI_FN_6 == WLMI_FN_UDP;
+}
+
 /* Twelve bytes that are a DNS header with room for what it announces are one: few other protocols' are. Behind a message
  * comes another. */
 void wlmi_row_of_payload(wlmi_coder *c)
 {
-    const int udp = c->values.shape != WLMI_SHAPE_GENERIC && c->values.shape % WLMI_FN_6 == WLMI_FN_UDP;
     const uint32_t have = c->have - c->body;
     c->bound = 0;
     if (!c->options.generating)
         return;
     memset(c->row, 0, sizeof c->row);
-    c->bound = udp && (c->flow->is_dns || have >= WLMI_DNS_HEADER) &&
-               wlmi_dns_next(c->data + c->body, have, c->values.payload, c->row);
+    c->bound = is_udp(&c->values) && (c->flow->is_dns || have >= WLMI_DNS_HEADER) &&
+               wlmi_dns_next(c->data + c->body, have, c->values.payload, &c->asked, c->values.direction, c->row);
+}
+
+void wlmi_note_payload(wlmi_coder *c, const wlmi_values *values, const uint8_t *payload, uint32_t size)
+{
+    uint64_t row[4];
+    if (!c->options.generating || !size)
+        return;
+    c->flow->is_dns = is_udp(values) && size > WLMI_DNS_HEADER &&
+                      wlmi_dns_next(payload, size - 1, size, NULL, values->direction, row) &&
+                      (row[payload[size - 1] >> 6] >> (payload[size - 1] & 63) & 1);
+    if (c->flow->is_dns && !c->options.capture)
+        wlmi_dns_said(&c->asked, payload, size, values->direction);
 }
 
 /* ---- what may follow */

@@ -121,6 +121,16 @@ static int shows_class(wlmi_coder *c)
     return !c->refilled || c->again.v[WLMI_F_SUM] == h->v[WLMI_F_SUM];
 }
 
+/* One of the bytes that the row permits. */
+static uint8_t draw_byte(const wlmi_coder *c, wlmi_rng *rng)
+{
+    unsigned count = 0, drawn = 0;
+    for (unsigned b = 0; b < 256; b++)
+        if (c->row[b >> 6] >> (b & 63) & 1 && wlmi_rng_below(rng, ++count) == 0)
+            drawn = b;
+    return (uint8_t)drawn;
+}
+
 /* Payload without tokens is drawn from the seed. */
 static void fill(wlmi_coder *c, uint32_t end)
 {
@@ -131,6 +141,8 @@ static void fill(wlmi_coder *c, uint32_t end)
     wlmi_rng_seed(&rng, wlmi_mix2(c->options.seed, c->packets));
     do {
         c->have = from;
+        for (wlmi_row_of_payload(c); c->bound && c->have < end; wlmi_row_of_payload(c))
+            c->data[c->have++] = draw_byte(c, &rng);
         for (; end - c->have >= 8; c->have += 8)
             wlmi_store_le64(c->data + c->have, wlmi_rng_next(&rng));
         for (uint64_t bits = wlmi_rng_next(&rng); c->have < end; bits >>= 8)
@@ -149,6 +161,7 @@ static wlm_status after_payload(wlmi_coder *c, wlmi_pushed *what, wlm_error *err
     const wlmi_values *h = &c->values;
     WLMI_TRY(room(c, h->captured, error));
     fill(c, c->body_end);
+    wlmi_note_payload(c, h, c->data + c->body, c->have - c->body);
     if (h->captured > c->have && h->v[WLMI_F_TRAILER]) {
         c->told = h->captured;
         c->role = WLMI_R_TRAILER;
@@ -211,10 +224,8 @@ static wlm_status take_byte(wlmi_coder *c, wlmi_token token, wlmi_pushed *what, 
             wlmi_row_of_payload(c);
         return WLM_OK;
     }
-    if (c->role == WLMI_R_PAYLOAD) {
-        c->flow->is_dns = (uint8_t)c->bound;
+    if (c->role == WLMI_R_PAYLOAD)
         return after_payload(c, what, error);
-    }
     *what = complete(c);
     return WLM_OK;
 }

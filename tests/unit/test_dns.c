@@ -42,7 +42,7 @@ static void what_is_right_is_permitted(void **state)
         for (uint32_t have = 0; have < made[i].size; have++) {
             const uint8_t *m = (const uint8_t *)made[i].bytes;
             uint64_t row[4];
-            const int bound = wlmi_dns_next(m, have, made[i].size, row);
+            const int bound = wlmi_dns_next(m, have, made[i].size, NULL, 0, row);
             if (!bound || !permitted(row, m[have]))
                 fail_msg("message %zu, byte %u: %s", i, have, bound ? "not permitted" : "not bound");
         }
@@ -63,17 +63,17 @@ static void by_hand(void **state)
     uint64_t row[4];
     (void)state;
     /* Eight bytes behind the header, four of them the question's: a label of two, or none, which no end can follow. */
-    assert_int_equal(wlmi_dns_next(query, 12, 20, row), 1);
+    assert_int_equal(wlmi_dns_next(query, 12, 20, NULL, 0, row), 1);
     assert_true(only(row, lengths, 1));
-    assert_int_equal(wlmi_dns_next(query, 15, 20, row), 1);
+    assert_int_equal(wlmi_dns_next(query, 15, 20, NULL, 0, row), 1);
     assert_true(only(row, lengths + 1, 1));
-    assert_int_equal(wlmi_dns_next(query, 12, 18, row), 0); /* two bytes are no name */
-    assert_int_equal(wlmi_dns_next(query, 11, 20, row), 1); /* no record has room behind a question */
+    assert_int_equal(wlmi_dns_next(query, 12, 18, NULL, 0, row), 0); /* two bytes are no name */
+    assert_int_equal(wlmi_dns_next(query, 11, 20, NULL, 0, row), 1); /* no record has room behind a question */
     assert_true(only(row, lengths + 1, 1));
     /* An address is four bytes, and the last record's. */
-    assert_int_equal(wlmi_dns_next(answer, 22, 35, row), 1);
+    assert_int_equal(wlmi_dns_next(answer, 22, 35, NULL, 0, row), 1);
     assert_true(permitted(row, 1) && !permitted(row, 28));
-    assert_int_equal(wlmi_dns_next(answer, 22, 40, row), 1);
+    assert_int_equal(wlmi_dns_next(answer, 22, 40, NULL, 0, row), 1);
     assert_true(!permitted(row, 1) && permitted(row, 5) && permitted(row, 16));
 }
 
@@ -82,15 +82,15 @@ static void what_is_no_dns_is_not_bound(void **state)
     uint8_t m[48] = {0x23, 2, 6, 0xe9}; /* NTP */
     uint64_t row[4];
     (void)state;
-    assert_int_equal(wlmi_dns_next(m, 20, 48, row), 0);
+    assert_int_equal(wlmi_dns_next(m, 20, 48, NULL, 0, row), 0);
     m[2] = m[3] = 0; /* announces nothing */
-    assert_int_equal(wlmi_dns_next(m, 20, 48, row), 0);
+    assert_int_equal(wlmi_dns_next(m, 20, 48, NULL, 0, row), 0);
     m[5] = 9; /* more questions than 36 bytes hold */
-    assert_int_equal(wlmi_dns_next(m, 20, 48, row), 0);
+    assert_int_equal(wlmi_dns_next(m, 20, 48, NULL, 0, row), 0);
     m[5] = 1;
     m[12] = 0x80; /* no length, no pointer */
-    assert_int_equal(wlmi_dns_next(m, 20, 48, row), 0);
-    assert_int_equal(wlmi_dns_next(m, 48, 48, row), 0);
+    assert_int_equal(wlmi_dns_next(m, 20, 48, NULL, 0, row), 0);
+    assert_int_equal(wlmi_dns_next(m, 48, 48, NULL, 0, row), 0);
 }
 
 /* ---------------------------------------------------------------- the test's reader */
@@ -200,7 +200,7 @@ static void what_is_drawn_is_right(void **state)
         const uint32_t size = 19 + (uint32_t)wlmi_rng_below(&rng, wlmi_rng_below(&rng, 4) ? 100 : MOST - 19);
         uint64_t row[4];
         for (uint32_t have = 0; have < size; have++) {
-            if (!wlmi_dns_next(m, have, size, row))
+            if (!wlmi_dns_next(m, have, size, NULL, 0, row))
                 fail_msg("message %d: nothing leads on from byte %u of %u", i, have, size);
             m[have] = draw(&rng, row);
         }
@@ -209,14 +209,101 @@ static void what_is_drawn_is_right(void **state)
     }
 }
 
+/* One in three has no record. */
+static void what_answers_repeats_the_question(void **state)
+{
+    static const uint8_t asks[] = {0, 4}; /* of `made`: a name, and none */
+    uint8_t m[MOST];
+    wlmi_rng rng;
+    (void)state;
+    wlmi_rng_seed(&rng, 3);
+    for (int i = 0; i < 3000; i++) {
+        const uint8_t *query = (const uint8_t *)made[asks[i % 2]].bytes;
+        const uint32_t question = i % 2 ? 5 : 21, whole = WLMI_DNS_HEADER + question;
+        const uint32_t size = i % 3 ? whole + 11 + (uint32_t)wlmi_rng_below(&rng, 200) : whole;
+        wlmi_dns_asked asked = {.count = 0};
+        uint64_t row[4];
+        wlmi_dns_said(&asked, query, made[asks[i % 2]].size, 1);
+        assert_int_equal(asked.count, 1);
+        for (uint32_t have = 0; have < size; have++) {
+            if (!wlmi_dns_next(m, have, size, &asked, 0, row))
+                fail_msg("answer %d: nothing leads on from byte %u of %u", i, have, size);
+            m[have] = draw(&rng, row);
+        }
+        assert_memory_equal(m, query, 2);
+        assert_true(m[2] & 0x80 && number((message){m, size}, 4) == 1);
+        assert_memory_equal(m + WLMI_DNS_HEADER, query + WLMI_DNS_HEADER, question);
+        if (!is_right((message){m, size}))
+            fail_msg("answer %d of %u bytes is not right", i, size);
+        wlmi_dns_said(&asked, m, size, 0);
+        assert_int_equal(asked.count, 0);
+    }
+}
+
+static void ask(wlmi_dns_asked *asked, uint8_t id, int direction)
+{
+    uint8_t m[33];
+    memcpy(m, made[0].bytes, sizeof m);
+    m[0] = id;
+    wlmi_dns_said(asked, m, sizeof m, direction);
+}
+
+static void the_latest_queries_wait(void **state)
+{
+    wlmi_dns_asked asked = {.count = 0};
+    uint8_t answer[33];
+    uint64_t row[4];
+    (void)state;
+    memcpy(answer, made[0].bytes, sizeof answer);
+    for (uint8_t id = 1; id <= 5; id++)
+        ask(&asked, id, 0);
+    ask(&asked, 3, 0); /* once more */
+    assert_int_equal(asked.count, WLMI_DNS_ASKED);
+    assert_int_equal(wlmi_dns_next(answer, 0, 33, &asked, 1, row), 1);
+    assert_true(row[0] == (1 << 2 | 1 << 3 | 1 << 4 | 1 << 5) && !row[1] && !row[2] && !row[3]);
+    assert_int_equal(wlmi_dns_next(answer, 0, 33, &asked, 0, row), 1); /* who asked may ask anything */
+    assert_true(!~row[0] && !~row[1]);
+    assert_int_equal(wlmi_dns_next(answer, 0, 40, &asked, 1, row), 1); /* seven bytes behind it are no record */
+    assert_true(!~row[0] && !~row[1]);
+    answer[0] = 4;
+    answer[2] = 0x81;
+    wlmi_dns_said(&asked, answer, sizeof answer, 1);
+    assert_int_equal(asked.count, WLMI_DNS_ASKED - 1);
+    wlmi_dns_said(&asked, answer, sizeof answer, 1); /* answered already */
+    assert_int_equal(asked.count, WLMI_DNS_ASKED - 1);
+}
+
+/* Whose answers are not known to repeat the question: two questions, other classes, NetBIOS; and what is no message. */
+static void other_queries_do_not_wait(void **state)
+{
+    static const char netbios[] = HEAD("\1\0", "\1", "\0", "\0", "\0") "\x20" "CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\1";
+    uint8_t m[33];
+    wlmi_dns_asked asked = {.count = 0};
+    (void)state;
+    wlmi_dns_said(&asked, (const uint8_t *)made[5].bytes, made[5].size, 0);
+    wlmi_dns_said(&asked, (const uint8_t *)netbios, sizeof netbios - 1, 0);
+    memcpy(m, made[0].bytes, sizeof m);
+    m[31] = 0x80; /* mDNS: answer me alone */
+    wlmi_dns_said(&asked, m, sizeof m, 0);
+    for (uint32_t size = 0; size < sizeof m; size++)
+        wlmi_dns_said(&asked, (const uint8_t *)made[0].bytes, size, 0);
+    assert_int_equal(asked.count, 0);
+}
+
 /* ---------------------------------------------------------------- in a flow that is generated */
 
 /* The first that may follow, but a payload of so many bytes, and no end. */
-static wlmi_token plain_token(const wlmi_allowed *a, uint32_t payload)
+static wlmi_token plain_token(const wlmi_allowed *a, uint8_t role, uint32_t payload, int backward)
 {
+    const wlmi_token back = WLMI_T_KIND + WLMI_KINDS + WLMI_KIND_PLAIN;
+    const wlmi_token length = (wlmi_token)(payload < WLMI_LEN_SMALL ? WLMI_T_LEN + payload : (uint32_t)WLMI_T_LEN_MID);
     unsigned t = a->low;
-    if (wlmi_is_allowed(a, (wlmi_token)(WLMI_T_LEN + payload)))
-        return (wlmi_token)(WLMI_T_LEN + payload);
+    if (backward && wlmi_is_allowed(a, back))
+        return back;
+    if (role == WLMI_R_LEN + 2)
+        return (wlmi_token)(WLMI_T_DIGIT + payload);
+    if (wlmi_is_allowed(a, length))
+        return length;
     if (wlmi_is_allowed(a, WLMI_T_LEN_SAME))
         return WLMI_T_LEN_SAME;
     while (t < a->high && (!wlmi_is_allowed(a, (wlmi_token)t) || (t >= WLMI_T_END && t < WLMI_T_END + 3)))
@@ -224,8 +311,10 @@ static wlmi_token plain_token(const wlmi_allowed *a, uint32_t payload)
     return (wlmi_token)t;
 }
 
+typedef enum place { FIRST, NEXT, ANSWER } place;
+
 /* A packet of UDP that begins with these bytes and goes on with any that may follow; *free: how often all might have. */
-static void push_packet(wlmi_coder *coder, int first, const uint8_t *bytes, uint32_t count, uint32_t payload,
+static void push_packet(wlmi_coder *coder, place at, const uint8_t *bytes, uint32_t count, uint32_t payload,
                         wlmi_rng *rng, uint8_t *out, uint32_t *free_bytes)
 {
     const wlmi_codec *codec = &wlmi_codec_fields;
@@ -238,8 +327,8 @@ static void push_packet(wlmi_coder *coder, int first, const uint8_t *bytes, uint
         wlmi_token token;
         assert_true(pushed < 1000);
         codec->allowed(coder, &a);
-        token = plain_token(&a, payload);
-        if (first && pushed == 0)
+        token = plain_token(&a, codec->role(coder), payload, at == ANSWER);
+        if (at == FIRST && pushed == 0)
             token = WLMI_T_SHAPE + WLMI_FL_RAW * WLMI_FIELDS_NETS + WLMI_FN_UDP;
         if (codec->role(coder) == WLMI_R_PAYLOAD) {
             *free_bytes += !(~a.row[0] | ~a.row[1] | ~a.row[2] | ~a.row[3]);
@@ -249,7 +338,7 @@ static void push_packet(wlmi_coder *coder, int first, const uint8_t *bytes, uint
         assert_ok(codec->push(coder, token, &what, &error), &error);
     }
     assert_int_equal(what, WLMI_PUSHED_PACKET);
-    assert_int_equal(have, payload);
+    assert_true(have <= payload);
 }
 
 /* The first packet must begin as one does, the next is bound from its beginning. */
@@ -268,14 +357,65 @@ static void generated_messages_are_right(void **state)
     for (int i = 0; i < 100; i++) {
         wlmi_coder_options options = {.generating = WLMI_GENERATING_WHOLE};
         wlmi_codec_fields.start(coder, &options);
-        push_packet(coder, 1, query, BEGIN, SIZE, &rng, m, &free_bytes);
+        push_packet(coder, FIRST, query, BEGIN, SIZE, &rng, m, &free_bytes);
         assert_true(is_right((message){m, SIZE}));
-        push_packet(coder, 0, NULL, 0, SIZE, &rng, m, &free_bytes);
+        push_packet(coder, NEXT, NULL, 0, SIZE, &rng, m, &free_bytes);
         assert_true(is_right((message){m, SIZE}));
         options.generating = 0;
         wlmi_codec_fields.start(coder, &options);
-        push_packet(coder, 1, query, BEGIN, SIZE, &rng, m, &free_bytes);
+        push_packet(coder, FIRST, query, BEGIN, SIZE, &rng, m, &free_bytes);
         assert_int_equal(free_bytes, SIZE);
+    }
+    wlmi_codec_fields.drop(coder);
+}
+
+static void generated_answers_fit_the_query(void **state)
+{
+    enum { QUERY = 33, SIZE = QUERY + 16 };
+    const uint8_t *query = (const uint8_t *)made[0].bytes;
+    uint8_t m[SIZE];
+    uint32_t free_bytes;
+    wlmi_coder *coder;
+    wlm_error error;
+    wlmi_rng rng;
+    (void)state;
+    assert_ok(wlmi_codec_fields.make(&coder, &error), &error);
+    wlmi_rng_seed(&rng, 4);
+    for (int i = 0; i < 100; i++) {
+        const wlmi_coder_options options = {.generating = WLMI_GENERATING_WHOLE};
+        wlmi_codec_fields.start(coder, &options);
+        push_packet(coder, FIRST, query, QUERY, QUERY, &rng, m, &free_bytes);
+        push_packet(coder, ANSWER, NULL, 0, SIZE, &rng, m, &free_bytes);
+        assert_true(is_right((message){m, SIZE}));
+        assert_memory_equal(m, query, 2);
+        assert_memory_equal(m + WLMI_DNS_HEADER, query + WLMI_DNS_HEADER, QUERY - WLMI_DNS_HEADER);
+    }
+    wlmi_codec_fields.drop(coder);
+}
+
+/* What no token tells of a message is drawn, and fits it. */
+static void messages_that_are_filled_up_are_right(void **state)
+{
+    enum { TOLD = 20, SIZE = 90 };
+    const uint8_t *query = (const uint8_t *)made[0].bytes;
+    uint8_t m[SIZE];
+    uint32_t free_bytes;
+    wlmi_coder *coder;
+    wlm_error error;
+    wlmi_rng rng;
+    (void)state;
+    assert_ok(wlmi_codec_fields.make(&coder, &error), &error);
+    wlmi_rng_seed(&rng, 5);
+    for (uint64_t i = 0; i < 100; i++) {
+        wlmi_coder_options options = {.generating = WLMI_GENERATING_WHOLE, .seed = i};
+        wlm_packet packet;
+        wlmi_codec_limit(&wlmi_codec_fields, TOLD, &options);
+        wlmi_codec_fields.start(coder, &options);
+        push_packet(coder, FIRST, query, WLMI_DNS_HEADER, SIZE, &rng, m, &free_bytes);
+        packet = *wlmi_codec_fields.packet(coder);
+        assert_true(packet.captured > SIZE);
+        assert_memory_equal(packet.data + packet.captured - SIZE, m, TOLD);
+        assert_true(is_right((message){packet.data + packet.captured - SIZE, SIZE}));
     }
     wlmi_codec_fields.drop(coder);
 }
@@ -287,7 +427,12 @@ int main(void)
         cmocka_unit_test(by_hand),
         cmocka_unit_test(what_is_no_dns_is_not_bound),
         cmocka_unit_test(what_is_drawn_is_right),
+        cmocka_unit_test(what_answers_repeats_the_question),
+        cmocka_unit_test(the_latest_queries_wait),
+        cmocka_unit_test(other_queries_do_not_wait),
         cmocka_unit_test(generated_messages_are_right),
+        cmocka_unit_test(generated_answers_fit_the_query),
+        cmocka_unit_test(messages_that_are_filled_up_are_right),
     };
     return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
 }

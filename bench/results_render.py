@@ -49,9 +49,9 @@ TEXT = {
     the codec begins anew with the model.""",
     "Generated flows": """
     By a model with payload in full (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
-    which begin and break off as recorded, so generated ones may too (`--allow-cut`); each chosen among four, to be like
-    the training flows ([GENERATE.md](GENERATE.md)). Divergences: mean over columns -
-    the same between halves of the real flows; copy: what a sample of the training flows themselves would score.
+    which begin and break off as recorded, so generated ones may too (`--allow-cut`); chosen among four times as
+    many, to be like the training flows ([GENERATE.md](GENERATE.md)). Divergences: mean over columns - the same between
+    halves of the real flows; copy, there and behind other columns: what training flows themselves would score.
     Wrong: packets with a wrong checksum or length. Sequence: share of packets with a TCP sequence fault, generated /
     real. Programs: of the verdict that a program gives most real flows, its share of generated ones over that of real
     ones: the worst of ndpiReader, tcptrace and Suricata (7.0.10, of Debian's backports). AUC: a
@@ -344,14 +344,17 @@ def generate(page):
             sequence = [at(r, "validity", "faults", "tcp_sequence", side, "share") or 0 for side in ("fake", "real")]
             ratios = [at(p, "agreement", "ratio") for p in (at(r, "programs") or {}).values()]
             ratio = min([x for x in ratios if x is not None], default=None)
+            copies = [at(p, "agreement", "copy_of_training") for p in (at(r, "programs") or {}).values()]
+            copy = min([x for x in copies if x is not None], default=None)
             auc, few = at(r, "discriminator", "auc"), at(r, "discriminator", "too_few")
             copied = [at(r, "copies", s, "flows_share") for s in ("fake", "real")]
             rows.append([t, name, f"{number(fields['mean'])} - {number(fields['floor'])}",
                          number(fields.get("copy_of_training")),
                          f"{number(features['mean'])} - {number(features['floor'])}",
                          number(features.get("copy_of_training")), wrong,
-                         f"{number(sequence[0])} / {number(sequence[1])}", number(ratio),
-                         number(auc) + " (few)" * bool(few), f"{number(copied[0])} / {number(copied[1])}"])
+                         f"{number(sequence[0])} / {number(sequence[1])}", number(ratio), number(copy),
+                         number(auc) + " (few)" * bool(few), number(at(r, "discriminator", "copy_of_training")),
+                         f"{number(copied[0])} / {number(copied[1])}"])
             for asked, measured, reached in (
                     ("field JSD above the floor by at most .08", apart[0], (apart[0] or 0) <= .08),
                     ("feature JSD above the floor by at most .12", apart[1], (apart[1] or 0) <= .12),
@@ -368,7 +371,7 @@ def generate(page):
             page.verdict(6, f"{t}, train on synthetic", "at least .9 of train on real", number(s["ratio"]),
                          (s["ratio"] or 0) >= .9)
     page.section("Generated flows", (["task", "label", "field JSD", "copy", "feature JSD", "copy", "wrong",
-                                      "sequence", "programs", "AUC", "copied"], rows),
+                                      "sequence", "programs", "copy", "AUC", "copy", "copied"], rows),
                  (["task", "train on synthetic", "on real", "ratio", "10 real per label", "and synthetic"], tstr))
 
 

@@ -159,12 +159,15 @@ static void ask_programs(const request *q, json_t *report)
         const json_t *captures = json_object_get(of_label, "captures");
         const char *real = json_string_value(json_object_get(captures, "real"));
         const char *fake = json_string_value(json_object_get(captures, "fake"));
+        const char *training = json_string_value(json_object_get(captures, "training"));
         if (!real || !fake)
             continue;
         if (!*q->options.stop && !q->no_programs)
-            json_object_set_new(of_label, "programs", what_programs_see(real, fake, q->folder));
+            json_object_set_new(of_label, "programs", what_programs_see(real, fake, training, q->folder));
         unlink(real);
         unlink(fake);
+        if (training)
+            unlink(training);
         json_object_del(of_label, "captures");
     }
 }

@@ -112,17 +112,20 @@ char *next_line(char **text)
 
 /* ---------------------------------------------------------------- all of them */
 
-static json_t *see(program_view *view, const char *real, const char *fake, const char *scratch)
+enum { CAPTURES = 3 };
+static const char *const capture_name[CAPTURES] = {"real", "fake", "training"};
+
+static json_t *see(program_view *view, const char *const captures[CAPTURES], const char *scratch)
 {
     program_end end = PROGRAM_DONE;
-    json_t *of_real = view(real, scratch, &end), *of_fake = NULL;
-    if (end == PROGRAM_DONE)
-        of_fake = view(fake, scratch, &end);
+    json_t *all = json_object();
+    for (int i = 0; i < CAPTURES && end == PROGRAM_DONE; i++)
+        if (captures[i])
+            json_object_set_new(all, capture_name[i], view(captures[i], scratch, &end));
     unlink(scratch);
     if (end == PROGRAM_DONE)
-        return json_pack("{s:o, s:o}", "real", of_real, "fake", of_fake);
-    json_decref(of_real);
-    json_decref(of_fake);
+        return all;
+    json_decref(all);
     return json_pack("{s:s}", "not_run", program_end_name(end));
 }
 
@@ -137,12 +140,14 @@ static double total_of(json_t *counts)
 }
 
 /* The verdict that most of the real flows get, the shares of either kind that get it, and how far the two kinds' shares
- * of all verdicts overlap: 1: they are the same. */
+ * of all verdicts overlap: 1: they are the same. Of training, how its share compares to that of the real ones. */
 static void add_agreement(json_t *program, const char *of)
 {
     json_t *real = json_object_get(json_object_get(program, "real"), of), *count;
     json_t *fake = json_object_get(json_object_get(program, "fake"), of);
-    double total_real = total_of(real), total_fake = total_of(fake), most_real = 0, most_fake = 0, overlap = 0;
+    json_t *train = json_object_get(json_object_get(program, "training"), of), *agreement;
+    double total_real = total_of(real), total_fake = total_of(fake), total_train = total_of(train);
+    double most_real = 0, most_fake = 0, overlap = 0;
     const char *verdict, *most = NULL;
     if (total_real == 0 || total_fake == 0)
         return;
@@ -156,13 +161,17 @@ static void add_agreement(json_t *program, const char *of)
             most_fake = same;
         }
     }
-    json_object_set_new(program, "agreement",
-                        json_pack("{s:s, s:f, s:f, s:f, s:f}", "majority", most, "real_share", most_real, "fake_share",
-                                  most_fake, "ratio", most_fake / most_real, "overlap", overlap));
+    agreement = json_pack("{s:s, s:f, s:f, s:f, s:f}", "majority", most, "real_share", most_real, "fake_share",
+                          most_fake, "ratio", most_fake / most_real, "overlap", overlap);
+    if (total_train > 0)
+        json_object_set_new(agreement, "copy_of_training", json_real(json_number_value(json_object_get(train, most)) /
+                                                                     total_train / most_real));
+    json_object_set_new(program, "agreement", agreement);
 }
 
-json_t *what_programs_see(const char *real, const char *fake, const char *folder)
+json_t *what_programs_see(const char *real, const char *fake, const char *training, const char *folder)
 {
+    const char *const captures[CAPTURES] = {real, fake, training};
     static const struct {
         const char *name;
         program_view *view;
@@ -175,7 +184,7 @@ json_t *what_programs_see(const char *real, const char *fake, const char *folder
     char scratch[4200];
     snprintf(scratch, sizeof scratch, "%s/output", folder);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-        json_t *one = see(programs[i].view, real, fake, scratch);
+        json_t *one = see(programs[i].view, captures, scratch);
         if (one && programs[i].verdicts)
             add_agreement(one, programs[i].verdicts);
         json_object_set_new(all, programs[i].name, one);

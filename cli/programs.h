@@ -12,10 +12,10 @@ typedef enum program_end { PROGRAM_DONE, PROGRAM_ABSENT, PROGRAM_FAILED, PROGRAM
 program_end run_program(const char *const argv[], const char *output, double seconds);
 const char *program_end_name(program_end end); /* done, absent, failed, slow */
 
-/* What programs see in a capture of real flows and in one of generated ones, each beside the other, as a JSON object.
- * folder: for files on the way, which are removed again. NULL where memory is short. */
+/* What programs see in a capture of real flows, in one of generated ones and, not NULL, in one of training flows, beside
+ * each other, as a JSON object. folder: for files on the way, which are removed again. NULL where memory is short. */
 struct json_t;
-struct json_t *what_programs_see(const char *real, const char *fake, const char *folder);
+struct json_t *what_programs_see(const char *real, const char *fake, const char *training, const char *folder);
 
 /* One program's view of one capture: an object, or NULL where it did not end well (*end says how). scratch: a file to
  * write; names that begin so are free, too. */

@@ -151,18 +151,36 @@ static wlm_status add_neural(const run *r, const wlmi_side *side, json_t *report
     return add_part(report, "neural_discriminator", part, error);
 }
 
+/* Of training as many flows as the others have at most, from all over it. */
+static wlm_status write_some(const wlmi_flow_view *view, size_t most, const char *path, wlm_error *error)
+{
+    const size_t n = view->flows < most ? view->flows : most;
+    size_t *pick = wlmi_alloc_array(n + 1, sizeof *pick);
+    const wlmi_flow_view some = {view->set, pick, n};
+    wlm_status status = pick ? WLM_OK : WLMI_NO_MEMORY(error);
+    for (size_t i = 0; pick && i < n; i++)
+        pick[i] = view->flow[i * view->flows / n];
+    if (status == WLM_OK)
+        status = wlmi_report_write(&some, path, error);
+    wlmi_free(pick);
+    return status;
+}
+
 /* The flows as captures, named in the report. */
 static wlm_status write_captures(const run *r, const wlmi_side *side, json_t *report, wlm_error *error)
 {
     json_t *paths = json_object();
-    size_t number = json_object_size(json_object_get(r->root, "labels"));
+    const size_t number = json_object_size(json_object_get(r->root, "labels"));
+    const size_t real = side[REAL].view.flows, fake = side[FAKE].view.flows;
     WLMI_TRY(add_part(report, "captures", paths, error));
-    for (int i = REAL; i <= FAKE; i++) {
+    for (int i = 0; i < SETS; i++) {
         char path[4096];
         int length = snprintf(path, sizeof path, "%s/%zu-%s.pcap", r->options->captures, number, set_name[i]);
         if (length >= (int)sizeof path)
             return wlmi_fail(error, WLM_ERR_ARGUMENT, NULL, WLM_NO_OFFSET, "too long a name for a folder of captures");
-        WLMI_TRY(wlmi_report_write(&side[i].view, path, error));
+        if (!side[i].view.flows)
+            continue;
+        WLMI_TRY(write_some(&side[i].view, i == TRAIN && real > fake ? real : i == TRAIN ? fake : SIZE_MAX, path, error));
         WLMI_TRY(add_part(paths, set_name[i], json_string(path), error));
     }
     return WLM_OK;

@@ -91,9 +91,11 @@ while [ "$1" != -l ]; do shift; done
 printf '%s\n' '{"event_type":"dns"}' '{"event_type":"flow","app_proto":"dns"}' '{"event_type":"flow"}' 'cut off' >$2/eve.json
 END
 chmod +x bin/tshark bin/tcptrace bin/suricata
-PATH=$PWD/bin:/nowhere "$WIRELM" evaluate generate --fake captures/name --real captures/name >stubs || fail "stubs"
+PATH=$PWD/bin:/nowhere "$WIRELM" evaluate generate --fake captures/name --real captures/name --train captures/name >stubs || fail "stubs"
 expect stubs 'r["programs"]["tshark"]["fake"]["malformed_share"] == 1'
 expect stubs 'r["programs"]["suricata"]["fake"] == {"protocols": {"dns": 1, "none": 1}}'
+expect stubs 'r["programs"]["suricata"]["training"] == r["programs"]["suricata"]["fake"]'
+expect stubs 'r["programs"]["suricata"]["agreement"]["copy_of_training"] == 1'
 expect stubs 'r["programs"]["ndpiReader"] == {"not_run": "absent"} and r["programs"]["tcptrace"] == {"not_run": "failed"}'
 [ -z "$(ls tmp)" ] || fail "temporary files are left: $(ls tmp)"
 

@@ -76,7 +76,7 @@ wlmi_group_place wlmi_config_place(const wlmi_config *config, int layer, int g)
 static uint64_t summary_count(const wlmi_config *c)
 {
     const uint64_t R = (uint64_t)c->summary_trees, Q = (uint64_t)c->summary_tasks, L = (uint64_t)c->summary_labels;
-    return R * (2 * Q * WLMI_SUMMARY_SPLITS + WLMI_SUMMARY_LEAVES * L);
+    return WLMI_SHOWN * R * (2 * Q * WLMI_SUMMARY_SPLITS + WLMI_SUMMARY_LEAVES * L);
 }
 
 uint64_t wlmi_config_count(const wlmi_config *c)
@@ -152,7 +152,7 @@ static void append_layer(wlmi_net *net, int layer)
 static void append_summary(wlmi_net *net)
 {
     static const char *const name[] = {"summary.index", "summary.border", "summary.value"};
-    const int trees = net->config.summary_trees, splits = net->config.summary_tasks * trees * WLMI_SUMMARY_SPLITS;
+    const int trees = WLMI_SHOWN * net->config.summary_trees, splits = net->config.summary_tasks * trees * WLMI_SUMMARY_SPLITS;
     const int rows[] = {splits, splits, trees * WLMI_SUMMARY_LEAVES}, cols[] = {0, 0, net->config.summary_labels};
     for (int i = 0; i < WLMI_SUMMARY_SLOTS; i++) {
         wlmi_param *p = append(net, name[i], rows[i], cols[i], 0);

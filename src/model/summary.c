@@ -113,9 +113,11 @@ void wlmi_summary_add(const wlmi_net *net, int task, const float *number, float 
     const wlmi_backend *b = net->backend;
     const wlmi_real *value = wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_VALUE));
     const size_t R = (size_t)net->config.summary_trees, L = (size_t)net->config.summary_labels;
+    const size_t shown = (size_t)wlmi_summary_shown(number), Q = (size_t)net->config.summary_tasks;
     float some[AT_ONCE];
     for (size_t r = 0; r < R; r++) {
-        const size_t row = r * WLMI_SUMMARY_LEAVES + leaf_of(net, (size_t)task * R + r, number);
+        const size_t leaf = leaf_of(net, (shown * Q + (size_t)task) * R + r, number);
+        const size_t row = (shown * R + r) * WLMI_SUMMARY_LEAVES + leaf;
         for (int j = first; j < last; j += AT_ONCE) {
             const int n = last - j < AT_ONCE ? last - j : AT_ONCE;
             b->to_float(some, wlmi_at(b, value, row * L + (size_t)j), (size_t)n);

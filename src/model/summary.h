@@ -3,14 +3,15 @@
  * rest of either direction's first and last header, and either direction's first payload bytes. A sequence model has to
  * learn to count and to average from few labelled flows; this need not. Where a model asks for a label, trees of that
  * task, each with a value of every label at every leaf, add up to logits of their own (gradient boosting: Friedman,
- * 2001; task/boost.h grows them). What the model says is (1 - share) its own logits + share those, by task. */
+ * 2001; task/boost.h grows them): some for flows that show headers or payload, others for those of which sizes and times
+ * alone are seen. What the model says is (1 - share) its own logits + share those, by task. */
 #ifndef WLMI_SUMMARY_H
 #define WLMI_SUMMARY_H
 
 #include "model/model.h"
 
 enum {
-    WLMI_SUMMARY_TREES = 400, /* R, of each task, unless asked otherwise */
+    WLMI_SUMMARY_TREES = 250, /* R, of each task and kind of flow, unless asked otherwise */
     WLMI_SUMMARY_MOST_TREES = 1000,
     WLMI_SUMMARY_DEPTH = 6, /* of every tree: whole ones, as a split can send all one way */
     WLMI_SUMMARY_SPLITS = (1 << WLMI_SUMMARY_DEPTH) - 1,
@@ -27,12 +28,12 @@ enum {
 };
 
 /* Its parameters, before the embedding of rows; Q tasks, L rows of tasks and labels, as behind the special rows of the
- * embedding. No optimiser changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that
+ * embedding; first for flows that show more than sizes and times (WLMI_SHOWN_HEADERS), then for others. No optimiser changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that
  * index is above its border, to 2 i + 2; node 63 is leaf 0. */
 typedef enum wlmi_summary_slot {
-    WLMI_SUMMARY_INDEX,  /* [Q*R*63]: whole numbers below F */
-    WLMI_SUMMARY_BORDER, /* [Q*R*63] */
-    WLMI_SUMMARY_VALUE,  /* [R*64, L]: a task's trees write in the columns of its labels */
+    WLMI_SUMMARY_INDEX,  /* [2*Q*R*63]: whole numbers below F */
+    WLMI_SUMMARY_BORDER, /* [2*Q*R*63] */
+    WLMI_SUMMARY_VALUE,  /* [2*R*64, L]: a task's trees write in the columns of its labels */
     WLMI_SUMMARY_SLOTS
 } wlmi_summary_slot;
 const wlmi_param *wlmi_summary_param(const wlmi_net *net, wlmi_summary_slot slot); /* of a net with a summary */
@@ -41,6 +42,8 @@ const wlmi_param *wlmi_summary_param(const wlmi_net *net, wlmi_summary_slot slot
 void wlmi_summary_take(float *state, int32_t token, int64_t measure);
 /* number [F]: logarithms, of microseconds where they are times; bytes as they are, -1 where there is none. */
 void wlmi_summary_numbers(const float *state, float *number);
+/* WLMI_SHOWN_SHAPE where the numbers are of packets that show neither a field of a header nor a byte. */
+int wlmi_summary_shown(const float *number);
 
 /* The questions in a batch, A of them. */
 typedef struct wlmi_summary_room {

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 
-enum { BINS = 64, BORDERS = BINS - 1, MOST_DEPTH = 8, LANES = 8, CHUNK = 4096 };
+enum { BINS = 64, BORDERS = BINS - 1, MOST_DEPTH = 8, LANES = 8, SKETCH = LANES - 1, CHUNK = 4096 };
 
 typedef struct split {
     double gain; /* 0: none divides */
@@ -22,12 +22,14 @@ typedef struct grower {
     const wlmi_boost_options *options;
     const wlmi_backend *backend;
     size_t n;
-    int F, K, P;      /* features, classes, classes and a count padded to whole lanes */
+    int F, K;         /* features, classes */
     float *border;    /* [F, BORDERS], rising */
     int *borders;     /* [F] */
     uint8_t *bin;     /* [F, n] */
     float *score;     /* [n, K]: logits so far */
-    float *gradient;  /* [n, P]: of each class, by the weight, which follows */
+    float *gradient;  /* [n, K]: of each class, by the weight */
+    float *onto;      /* [K, SKETCH]: what the tree at hand projects them by */
+    float *sketch;    /* [n, LANES]: gradients projected, and the weight last */
     float *loss;      /* [chunks] */
     uint32_t *node;   /* [n]: where a sample is in the tree at hand */
     uint32_t *item;   /* [n]: samples that grow it, `items` of them */
@@ -35,7 +37,7 @@ typedef struct grower {
     int *feature;     /* [F]: an order to draw from, `looked` of them at this level */
     int looked, level;
     split *found;     /* [looked, nodes of a level] */
-    float **sums;     /* [threads]: [nodes of a level, BINS, P] */
+    float (**sums)[LANES]; /* [threads]: [nodes of a level, BINS, LANES] */
     wlmi_rng rng;
 } grower;
 
@@ -102,6 +104,26 @@ static void fill_bins(void *user, int f, int worker)
 
 /* ---------------------------------------------------------------- gradients */
 
+/* Of as many classes as a sketch has room for, each stays as it is; of more, random signs mix them, which keeps sums of
+ * squares as they are on the average (Iosipoi and Vakhrushev, SketchBoost, 2022). */
+static void draw_projection(grower *g)
+{
+    memset(g->onto, 0, (size_t)g->K * SKETCH * sizeof *g->onto);
+    for (int k = 0; k < g->K; k++)
+        for (int j = 0; j < SKETCH; j++)
+            g->onto[k * SKETCH + j] = g->K <= SKETCH ? (float)(j == k)
+                                                     : (wlmi_rng_below(&g->rng, 2) ? 1.0f : -1.0f) / sqrtf(SKETCH);
+}
+
+static void take_sketch(const grower *g, const float *gradient, float weight, float *sketch)
+{
+    memset(sketch, 0, LANES * sizeof *sketch);
+    for (int k = 0; k < g->K; k++)
+        for (int j = 0; j < SKETCH; j++)
+            sketch[j] += gradient[k] * g->onto[k * SKETCH + j];
+    sketch[SKETCH] = weight;
+}
+
 static void take_gradients(void *user, int chunk, int worker)
 {
     grower *g = user;
@@ -112,14 +134,14 @@ static void take_gradients(void *user, int chunk, int worker)
         const size_t i = g->item[j];
         const float *score = g->score + i * (size_t)g->K;
         const float weight = g->options->weight ? g->options->weight[i] : 1;
-        float *gradient = g->gradient + i * (size_t)g->P, most = score[0], sum = 0;
+        float *gradient = g->gradient + i * (size_t)g->K, most = score[0], sum = 0;
         for (int k = 1; k < g->K; k++)
             most = score[k] > most ? score[k] : most;
         for (int k = 0; k < g->K; k++)
             sum += gradient[k] = expf(score[k] - most);
         for (int k = 0; k < g->K; k++)
             gradient[k] = weight * ((float)(k == g->samples->y[i]) - gradient[k] / sum);
-        gradient[g->K] = weight;
+        take_sketch(g, gradient, weight, g->sketch + i * LANES);
         loss += (double)(weight * (logf(sum) + most - score[g->samples->y[i]]));
     }
     g->loss[chunk] = (float)loss;
@@ -142,33 +164,32 @@ static double gradients(grower *g)
 static double merit(const grower *g, const float *sum)
 {
     double squares = 0;
-    for (int k = 0; k < g->K; k++)
-        squares += (double)sum[k] * (double)sum[k];
-    return squares / ((double)sum[g->K] + g->options->ridge);
+    for (int j = 0; j < SKETCH; j++)
+        squares += (double)sum[j] * (double)sum[j];
+    return squares / ((double)sum[SKETCH] + g->options->ridge);
 }
 
-/* The best border between the bins of one node, in sums [bins, P]. */
-static split best_border(const grower *g, int feature, const float *sums, float *left, float *right)
+/* The best border between the bins of one node. */
+static split best_border(const grower *g, int feature, const float (*sums)[LANES])
 {
-    const int bins = g->borders[feature] + 1, P = g->P;
+    const int bins = g->borders[feature] + 1;
     const float least = (float)g->options->min_leaf;
     split best = {0, feature, 0};
+    float left[LANES] = {0}, right[LANES] = {0};
     double whole;
-    memset(left, 0, (size_t)P * sizeof *left);
-    memset(right, 0, (size_t)P * sizeof *right);
     for (int b = 0; b < bins; b++)
-        for (int k = 0; k < P; k++)
-            right[k] += sums[b * P + k];
+        for (int j = 0; j < LANES; j++)
+            right[j] += sums[b][j];
     whole = merit(g, right);
     for (int b = 0; b + 1 < bins; b++) {
         double gain;
-        if (sums[b * P + g->K] == 0) /* as good as the border before */
+        if (sums[b][SKETCH] == 0) /* as good as the border before */
             continue;
-        for (int k = 0; k < P; k++) {
-            left[k] += sums[b * P + k];
-            right[k] -= sums[b * P + k];
+        for (int j = 0; j < LANES; j++) {
+            left[j] += sums[b][j];
+            right[j] -= sums[b][j];
         }
-        if (left[g->K] < least || right[g->K] < least)
+        if (left[SKETCH] < least || right[SKETCH] < least)
             continue;
         gain = merit(g, left) + merit(g, right) - whole;
         if (gain > best.gain)
@@ -180,21 +201,20 @@ static split best_border(const grower *g, int feature, const float *sums, float 
 static void look_at(void *user, int i, int worker)
 {
     grower *g = user;
-    const int feature = g->feature[i], nodes = 1 << g->level, P = g->P;
+    const int feature = g->feature[i], nodes = 1 << g->level;
     const uint8_t *bin = g->bin + (size_t)feature * g->n;
     const uint32_t first = (uint32_t)nodes - 1;
-    float *sums = g->sums[worker], *left = sums + (size_t)nodes * BINS * (size_t)P, *right = left + P;
-    memset(sums, 0, (size_t)nodes * BINS * (size_t)P * sizeof *sums);
-    for (size_t j = 0; j < g->items; j++) {
-        const size_t s = g->item[j];
-        const float *gradient = g->gradient + s * (size_t)P;
-        float *sum = sums + ((size_t)(g->node[s] - first) * BINS + bin[s]) * (size_t)P;
-        for (int k = 0; k < P; k++)
-            sum[k] += gradient[k];
+    float(*sums)[LANES] = g->sums[worker];
+    memset(sums, 0, (size_t)nodes * BINS * sizeof *sums);
+    for (size_t at = 0; at < g->items; at++) {
+        const size_t s = g->item[at];
+        const float *sketch = g->sketch + s * LANES;
+        float *sum = sums[(size_t)(g->node[s] - first) * BINS + bin[s]];
+        for (int j = 0; j < LANES; j++)
+            sum[j] += sketch[j];
     }
     for (int node = 0; node < nodes; node++)
-        g->found[(size_t)i * (size_t)nodes + (size_t)node] =
-            best_border(g, feature, sums + (size_t)node * BINS * (size_t)P, left, right);
+        g->found[(size_t)i * (size_t)nodes + (size_t)node] = best_border(g, feature, sums + (size_t)node * BINS);
 }
 
 static void draw_features(grower *g)
@@ -240,8 +260,8 @@ static wlm_status fill_leaves(grower *g, float *value, wlm_error *error)
         return WLMI_NO_MEMORY(error);
     for (size_t j = 0; j < g->items; j++) {
         const size_t i = g->item[j], leaf = g->node[i] - (uint32_t)(leaves - 1);
-        const float *gradient = g->gradient + i * (size_t)g->P;
-        const double weight = (double)gradient[K];
+        const float *gradient = g->gradient + i * (size_t)K;
+        const double weight = (double)g->sketch[i * LANES + SKETCH];
         for (int k = 0; k < K; k++) {
             const double p = fabs((double)gradient[k]) / weight; /* or 1 - p */
             sum[leaf * (size_t)K + (size_t)k] += (double)gradient[k];
@@ -276,6 +296,7 @@ static wlm_status grow_trees(grower *g, wlmi_boosted *out, wlm_error *error)
     for (int t = 0; t < o->trees; t++) {
         double loss;
         draw_rows(g);
+        draw_projection(g);
         loss = gradients(g);
         memset(g->node, 0, g->n * sizeof *g->node);
         for (g->level = 0; g->level < o->depth; g->level++)
@@ -291,7 +312,7 @@ static wlm_status grow_trees(grower *g, wlmi_boosted *out, wlm_error *error)
 
 wlmi_boost_options wlmi_boost_options_default(void)
 {
-    wlmi_boost_options options = {.trees = 400, .depth = 6, .rate = .15, .ridge = 1, .rows = .8, .features = .3,
+    wlmi_boost_options options = {.trees = 250, .depth = 6, .rate = .2, .ridge = 1, .rows = .8, .features = .3,
                                   .min_leaf = 2, .seed = 1};
     return options;
 }
@@ -309,24 +330,26 @@ static wlm_status check(const wlmi_samples *s, const wlmi_boost_options *o, wlm_
 
 static wlm_status make_room(grower *g, wlm_error *error)
 {
-    const size_t n = g->n, F = (size_t)g->F, K = (size_t)g->K, P = (size_t)g->P, threads = (size_t)g->backend->threads();
+    const size_t n = g->n, F = (size_t)g->F, K = (size_t)g->K, threads = (size_t)g->backend->threads();
     const size_t nodes = (size_t)1 << (g->options->depth - 1);
     int there;
     g->border = wlmi_alloc_array(F * BORDERS, sizeof *g->border);
     g->borders = wlmi_alloc_array(F, sizeof *g->borders);
     g->bin = wlmi_alloc_array(F * n, 1);
     g->score = wlmi_alloc_zero(n * K, sizeof *g->score);
-    g->gradient = wlmi_alloc_zero(n * P, sizeof *g->gradient);
+    g->gradient = wlmi_alloc_array(n * K, sizeof *g->gradient);
+    g->onto = wlmi_alloc_array(K * SKETCH, sizeof *g->onto);
+    g->sketch = wlmi_alloc_array(n * LANES, sizeof *g->sketch);
     g->loss = wlmi_alloc_array(n / CHUNK + 1, sizeof *g->loss);
     g->node = wlmi_alloc_array(n, sizeof *g->node);
     g->item = wlmi_alloc_array(n, sizeof *g->item);
     g->feature = wlmi_alloc_array(F, sizeof *g->feature);
     g->found = wlmi_alloc_array((size_t)g->looked * nodes, sizeof *g->found);
     g->sums = wlmi_alloc_zero(threads, sizeof *g->sums);
-    there = g->border && g->borders && g->bin && g->score && g->gradient && g->loss && g->node && g->item &&
+    there = g->border && g->borders && g->bin && g->score && g->gradient && g->onto && g->sketch && g->loss && g->node && g->item &&
             g->feature && g->found && g->sums;
     for (size_t t = 0; there && t < threads; t++) {
-        g->sums[t] = wlmi_alloc_array((nodes * BINS + 2) * P, sizeof **g->sums);
+        g->sums[t] = wlmi_alloc_array(nodes * BINS, sizeof **g->sums);
         there = g->sums[t] != NULL;
     }
     for (int f = 0; there && f < g->F; f++)
@@ -342,6 +365,8 @@ static void release(grower *g)
     wlmi_free(g->bin);
     wlmi_free(g->score);
     wlmi_free(g->gradient);
+    wlmi_free(g->onto);
+    wlmi_free(g->sketch);
     wlmi_free(g->loss);
     wlmi_free(g->node);
     wlmi_free(g->item);
@@ -369,7 +394,6 @@ wlm_status wlmi_boost(const wlmi_samples *samples, const wlmi_boost_options *opt
                 .K = samples->classes, .looked = looked < 1 ? 1 : looked > samples->features ? samples->features : looked};
     wlm_status status;
     WLMI_TRY(check(samples, options, error));
-    g.P = (g.K + 1 + LANES - 1) / LANES * LANES;
     wlmi_rng_seed(&g.rng, options->seed);
     status = make_room(&g, error);
     if (status == WLM_OK)

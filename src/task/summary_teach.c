@@ -11,10 +11,10 @@
 #include "model/summary.h"
 #include "task/boost.h"
 
-enum { F = WLMI_SUMMARY_NUMBERS, ALONG_ONE_IN = 4 };
-static const float along_weight = .05f;
+enum { F = WLMI_SUMMARY_NUMBERS, ALONG_ONE_IN = 8 };
+static const float along_weight = .1f;
 
-typedef struct questions { /* of one task */
+typedef struct questions { /* of one task, of flows that show the same */
     float *number; /* [count, F] */
     int *label;    /* [count] */
     float *weight; /* [count] */
@@ -24,7 +24,7 @@ typedef struct questions { /* of one task */
 typedef struct teacher {
     wlmi_net *net;
     wlmi_summary_lesson *lesson;
-    questions *of; /* [tasks] */
+    questions (*of)[WLMI_SHOWN]; /* [tasks] */
     void *block;   /* of the room */
     size_t size;
     int trees_before; /* of tasks that are done */
@@ -71,10 +71,11 @@ static wlm_status take_batch(teacher *t, const wlmi_batch *batch, wlm_error *err
     wlmi_summary_read(t->net, batch, NULL, 0, &room);
     for (int a = 0; a < room.asks; a++) {
         const int task = room.task[a];
+        const float *number = room.number + (size_t)a * F;
         const int label = task < 0 ? -1 : batch->target[room.position[a]] - t->net->task[task].row - 1;
         const float weight = weight_at(t, batch, room.position[a]);
         if (label >= 0 && label < t->net->task[task].labels && weight > 0)
-            WLMI_TRY(keep(&t->of[task], room.number + (size_t)a * F, label, weight, error));
+            WLMI_TRY(keep(&t->of[task][wlmi_summary_shown(number)], number, label, weight, error));
     }
     return WLM_OK;
 }
@@ -101,26 +102,26 @@ static int grown(void *user, int trees, double loss)
 {
     teacher *t = user;
     const wlmi_summary_lesson *l = t->lesson;
-    const int all = t->net->config.summary_trees * t->net->tasks;
+    const int all = WLMI_SHOWN * t->net->config.summary_trees * t->net->tasks;
     t->loss_first = trees == 1 ? loss : t->loss_first;
     t->loss_last = loss;
     return l->told ? l->told(l->user, "trees", (uint64_t)(t->trees_before + trees), (uint64_t)all, loss) : 0;
 }
 
 /* The task's trees into the net's tensors. */
-static void put_trees(const wlmi_net *net, int task, const wlmi_boosted *trees)
+static void put_trees(const wlmi_net *net, int task, int shown, const wlmi_boosted *trees)
 {
     const wlmi_backend *b = net->backend;
     const size_t R = (size_t)net->config.summary_trees, L = (size_t)net->config.summary_labels;
     const size_t K = (size_t)net->task[task].labels, splits = R * WLMI_SUMMARY_SPLITS;
     const size_t first = (size_t)(net->task[task].row + 1 - net->config.vocabulary - WLMI_SPECIALS);
+    const size_t at = (size_t)(shown * net->config.summary_tasks + task) * splits;
+    const size_t row = (size_t)shown * R * WLMI_SUMMARY_LEAVES;
     wlmi_real *value = wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_VALUE));
-    b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_INDEX)), (size_t)task * splits),
-                  trees->index, splits);
-    b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_BORDER)), (size_t)task * splits),
-                  trees->border, splits);
+    b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_INDEX)), at), trees->index, splits);
+    b->from_float(wlmi_at(b, wlmi_value(net, wlmi_summary_param(net, WLMI_SUMMARY_BORDER)), at), trees->border, splits);
     for (size_t leaf = 0; leaf < R * WLMI_SUMMARY_LEAVES; leaf++)
-        b->from_float(wlmi_at(b, value, leaf * L + first), trees->value + leaf * K, K);
+        b->from_float(wlmi_at(b, value, (row + leaf) * L + first), trees->value + leaf * K, K);
 }
 
 /* 1 on the average. */
@@ -133,9 +134,9 @@ static void level_weights(questions *q)
         q->weight[i] *= (float)((double)q->count / sum);
 }
 
-static wlm_status grow_task(teacher *t, int task, wlm_error *error)
+static wlm_status grow_task(teacher *t, int task, int shown, wlm_error *error)
 {
-    const questions *q = &t->of[task];
+    const questions *q = &t->of[task][shown];
     const size_t R = (size_t)t->net->config.summary_trees, K = (size_t)t->net->task[task].labels;
     const wlmi_samples samples = {q->number, q->label, q->count, F, (int)K};
     wlmi_boost_options options = wlmi_boost_options_default();
@@ -143,17 +144,17 @@ static wlm_status grow_task(teacher *t, int task, wlm_error *error)
                           wlmi_alloc_array(R * WLMI_SUMMARY_SPLITS, sizeof(float)),
                           wlmi_alloc_array(R * WLMI_SUMMARY_LEAVES * K, sizeof(float))};
     wlm_status status = trees.index && trees.border && trees.value ? WLM_OK : WLMI_NO_MEMORY(error);
-    level_weights(&t->of[task]);
+    level_weights(&t->of[task][shown]);
     options.weight = q->weight;
     options.trees = (int)R;
     options.depth = WLMI_SUMMARY_DEPTH;
-    options.seed = wlmi_mix2(t->lesson->seed, (uint64_t)task);
+    options.seed = wlmi_mix2(t->lesson->seed, (uint64_t)(WLMI_SHOWN * task + shown));
     options.grown = grown;
     options.user = t;
     if (status == WLM_OK)
         status = wlmi_boost(&samples, &options, t->net->backend, &trees, error);
     if (status == WLM_OK)
-        put_trees(t->net, task, &trees);
+        put_trees(t->net, task, shown, &trees);
     wlmi_free(trees.index);
     wlmi_free(trees.border);
     wlmi_free(trees.value);
@@ -162,12 +163,12 @@ static wlm_status grow_task(teacher *t, int task, wlm_error *error)
 
 static wlm_status grow_all(teacher *t, wlm_error *error)
 {
-    const int tasks = t->net->tasks;
+    const int sets = WLMI_SHOWN * t->net->tasks;
     int taught = 0;
-    for (int i = 0; i < tasks; i++, t->trees_before += t->net->config.summary_trees) {
-        if (!t->of[i].count)
+    for (int i = 0; i < sets; i++, t->trees_before += t->net->config.summary_trees) {
+        if (!t->of[i / WLMI_SHOWN][i % WLMI_SHOWN].count)
             continue;
-        WLMI_TRY(grow_task(t, i, error));
+        WLMI_TRY(grow_task(t, i / WLMI_SHOWN, i % WLMI_SHOWN, error));
         t->lesson->loss_first += t->loss_first;
         t->lesson->loss_last += t->loss_last;
         taught++;
@@ -189,10 +190,11 @@ wlm_status wlmi_teach_summary(wlmi_net *net, wlmi_batches *batches, wlmi_summary
     lesson->loss_first = lesson->loss_last = 0;
     if (status == WLM_OK)
         status = grow_all(&t, error);
-    for (int i = 0; t.of && i < net->tasks; i++) {
-        wlmi_free(t.of[i].number);
-        wlmi_free(t.of[i].label);
-        wlmi_free(t.of[i].weight);
+    for (int i = 0; t.of && i < WLMI_SHOWN * net->tasks; i++) {
+        questions *q = &t.of[i / WLMI_SHOWN][i % WLMI_SHOWN];
+        wlmi_free(q->number);
+        wlmi_free(q->label);
+        wlmi_free(q->weight);
     }
     wlmi_free(t.of);
     wlmi_free(t.block);

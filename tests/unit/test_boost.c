@@ -43,6 +43,13 @@ static int boxes(const float *x, wlmi_rng *rng)
     return x[1] > 3 ? 2 : (x[0] > 0) != (x[3] > -2);
 }
 
+/* More classes than a sketch of their gradients has numbers. */
+static int grid(const float *x, wlmi_rng *rng)
+{
+    (void)rng;
+    return 4 * ((x[1] > -4) + (x[1] > 3)) + (x[4] > -5) + (x[4] > 0) + (x[4] > 5);
+}
+
 static int anything(const float *x, wlmi_rng *rng)
 {
     (void)x;
@@ -72,7 +79,7 @@ static int leaf_of(const grown_trees *t, int tree, int depth, const float *x)
 
 static int guess(const grown_trees *t, const wlmi_boost_options *o, int classes, const float *x)
 {
-    float sum[8] = {0};
+    float sum[16] = {0};
     int best = 0;
     for (int tree = 0; tree < o->trees; tree++)
         for (int k = 0; k < classes; k++)
@@ -159,6 +166,11 @@ static void what_can_be_told_apart_is(void **state)
     fill(&other, MOST, 3, 2, anything);
     boost(&learned, &o, &t);
     assert_true(accuracy(&t, &o, &other) < .4);
+    fill(&learned, MOST, 12, 1, grid);
+    fill(&other, MOST, 12, 2, grid);
+    boost(&learned, &o, &t);
+    assert_true(accuracy(&t, &o, &learned) > .99);
+    assert_true(accuracy(&t, &o, &other) > .99);
 }
 
 typedef struct course {

@@ -227,6 +227,25 @@ static void numbers_of(const test_batch *b, int s, float *number)
     wlmi_summary_numbers(sums, number);
 }
 
+/* A packet's size and direction alone, or with a time to live, or with a byte of its payload. */
+static void what_shows_nothing_else_is_shape(void **state)
+{
+    (void)state;
+    for (int shows = 0; shows < 3; shows++)
+        for (int backward = 0; backward < 2; backward++) {
+            float sums[WLMI_SUMMARY_STATE] = {0}, number[WLMI_SUMMARY_NUMBERS];
+            const sent p = {.backward = backward, .size = 9, .ttl = shows == 1 ? 64 : 0};
+            const wlmi_byte_place place = {.left = 9};
+            wlmi_summary_numbers(sums, number);
+            assert_int_equal(wlmi_summary_shown(number), WLMI_SHOWN_SHAPE);
+            take(sums, &p, 0, 1);
+            if (shows == 2)
+                wlmi_summary_take(sums, 0, wlmi_measure_place(&place));
+            wlmi_summary_numbers(sums, number);
+            assert_int_equal(wlmi_summary_shown(number), shows ? WLMI_SHOWN_HEADERS : WLMI_SHOWN_SHAPE);
+        }
+}
+
 static double value_at(const wlmi_net *net, wlmi_summary_slot slot, int i)
 {
     return ((const float *)wlmi_value(net, wlmi_summary_param(net, slot)))[i];
@@ -235,10 +254,11 @@ static double value_at(const wlmi_net *net, wlmi_summary_slot slot, int i)
 /* What one tree says of a label below this node. */
 static double said_below(const wlmi_net *net, int task, int tree, int node, const float *number, int column)
 {
-    const int R = net->config.summary_trees, at = (task * R + tree) * WLMI_SUMMARY_SPLITS + node;
+    const int R = net->config.summary_trees, shown = wlmi_summary_shown(number);
+    const int at = ((shown * net->tasks + task) * R + tree) * WLMI_SUMMARY_SPLITS + node;
+    const int leaf = (shown * R + tree) * WLMI_SUMMARY_LEAVES + node - WLMI_SUMMARY_SPLITS;
     if (node >= WLMI_SUMMARY_SPLITS)
-        return value_at(net, WLMI_SUMMARY_VALUE,
-                        (tree * WLMI_SUMMARY_LEAVES + node - WLMI_SUMMARY_SPLITS) * net->config.summary_labels + column);
+        return value_at(net, WLMI_SUMMARY_VALUE, leaf * net->config.summary_labels + column);
     if ((double)number[(int)value_at(net, WLMI_SUMMARY_INDEX, at)] > value_at(net, WLMI_SUMMARY_BORDER, at))
         return said_below(net, task, tree, 2 * node + 2, number, column);
     return said_below(net, task, tree, 2 * node + 1, number, column);
@@ -382,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_those_of_the_whole_flow),
         cmocka_unit_test(the_first_bytes_of_either_direction_are_kept),
+        cmocka_unit_test(what_shows_nothing_else_is_shape),
         cmocka_unit_test(what_is_said_is_a_mean_of_both),
         cmocka_unit_test(a_summary_that_was_not_taught_says_nothing),
         cmocka_unit_test(indices_that_name_no_number_do_no_harm),

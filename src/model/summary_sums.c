@@ -113,16 +113,14 @@ void wlmi_summary_take(float *state, int32_t token, int64_t measure)
 }
 
 enum { /* of the numbers */
-    HEADER_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST + 1,
-    BYTE_NUMBERS = HEADER_NUMBERS + 2 * WLMI_SUMMARY_HEADER
+    HEADER_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST + 1
 };
 
-/* IP has a time to live, and what is no IP shows bytes. */
+/* IP has a time to live. */
 int wlmi_summary_shown(const float *number)
 {
     for (int way = 0; way < 2; way++)
-        if (number[HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way + TTL] > 0 ||
-            number[BYTE_NUMBERS + WLMI_SUMMARY_BYTES * way] > no_byte)
+        if (number[HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way + TTL] > 0)
             return WLMI_SHOWN_HEADERS;
     return WLMI_SHOWN_SHAPE;
 }

@@ -290,6 +290,46 @@ static void a_model_can_be_taught_to_see_more(void **state)
     expect_refused(&o, WLM_ERR_ARGUMENT, "places that their embedding could be made of");
 }
 
+/* Whether trees for flows that show so much say anything. */
+static int has_trees(const wlmi_net *net, int shown)
+{
+    const wlmi_param *p = wlmi_summary_param(net, WLMI_SUMMARY_VALUE);
+    const float *value = (const float *)wlmi_value(net, p) + (size_t)shown * p->count / WLMI_SHOWN;
+    for (size_t i = 0; i < p->count / WLMI_SHOWN; i++)
+        if (value[i] != 0)
+            return 1;
+    return 0;
+}
+
+static void each_policy_has_trees_that_see_what_it_shows(void **state)
+{
+    static const char *const hides[] = {"ids=1", "shape=1", "ids=.5,shape=.5"};
+    const char *data = folder(), *before = test_path("seeing");
+    wlm_train_options o = options_for(&data, before, "wire-nano");
+    wlm_error error;
+    (void)state;
+    o.codec = "fields";
+    o.plain = 0;
+    o.classify = 1;
+    o.steps = 1;
+    assert_ok(wlm_train(&o, NULL, &error), &error);
+    o.preset = NULL;
+    o.init = before;
+    o.out = test_path("seeing-trees");
+    o.summary = 1;
+    o.steps = 10;
+    for (int i = 0; i < 3; i++) {
+        wlm_model *model;
+        o.hide_shares = hides[i];
+        assert_ok(wlm_train(&o, NULL, &error), &error);
+        assert_ok(wlm_model_load(&model, o.out, 1, &error), &error);
+        assert_int_equal(has_trees(model->net, WLMI_SHOWN_HEADERS), i != 1);
+        if (i) /* ids shows headers of what has some */
+            assert_true(has_trees(model->net, WLMI_SHOWN_SHAPE));
+        wlm_model_free(model);
+    }
+}
+
 static void a_summary_is_taught_to_a_model_that_is_there(void **state)
 {
     const char *data = folder(), *before = test_path("judging"), *out = test_path("judging-twice");
@@ -492,6 +532,7 @@ int main(void)
         cmocka_unit_test(it_learns_and_what_it_writes_opens),
         cmocka_unit_test(a_run_can_start_from_a_checkpoint),
         cmocka_unit_test(a_new_model_can_see_roles_and_segments),
+        cmocka_unit_test(each_policy_has_trees_that_see_what_it_shows),
         cmocka_unit_test(a_summary_is_taught_to_a_model_that_is_there),
         cmocka_unit_test(a_model_can_be_taught_to_see_more),
         cmocka_unit_test(what_makes_no_sense_is_refused),

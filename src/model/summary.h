@@ -3,8 +3,8 @@
  * rest of either direction's first and last header, and either direction's first payload bytes. A sequence model has to
  * learn to count and to average from few labelled flows; this need not. Where a model asks for a label, trees of that
  * task, each with a value of every label at every leaf, add up to logits of their own (gradient boosting: Friedman,
- * 2001; task/boost.h grows them): some for flows that show IP headers, others for those of which sizes and times alone
- * are seen. What the model says is (1 - share) its own logits + share those, by task. */
+ * 2001; task/boost.h grows them): some for flows that show headers or payload, others for those of which sizes and times
+ * alone are seen. What the model says is (1 - share) its own logits + share those, by task. */
 #ifndef WLMI_SUMMARY_H
 #define WLMI_SUMMARY_H
 
@@ -28,7 +28,7 @@ enum {
 };
 
 /* Its parameters, before the embedding of rows; Q tasks, L rows of tasks and labels, as behind the special rows of the
- * embedding; first for flows that show headers (WLMI_SHOWN_HEADERS), then for others. No optimiser changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that
+ * embedding; first for flows that show more than sizes and times (WLMI_SHOWN_HEADERS), then for others. No optimiser changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that
  * index is above its border, to 2 i + 2; node 63 is leaf 0. */
 typedef enum wlmi_summary_slot {
     WLMI_SUMMARY_INDEX,  /* [2*Q*R*63]: whole numbers below F */
@@ -42,7 +42,7 @@ const wlmi_param *wlmi_summary_param(const wlmi_net *net, wlmi_summary_slot slot
 void wlmi_summary_take(float *state, int32_t token, int64_t measure);
 /* number [F]: logarithms, of microseconds where they are times; bytes as they are, -1 where there is none. */
 void wlmi_summary_numbers(const float *state, float *number);
-/* WLMI_SHOWN_SHAPE where the numbers are of packets without headers: no IP, or only what is left of it. */
+/* WLMI_SHOWN_SHAPE where no header says anything that one under policy shape does not, and no byte is there. */
 int wlmi_summary_shown(const float *number);
 
 /* The questions in a batch, A of them. */

@@ -113,15 +113,22 @@ void wlmi_summary_take(float *state, int32_t token, int64_t measure)
 }
 
 enum { /* of the numbers */
-    HEADER_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST + 1
+    HEADER_NUMBERS = 6 * WLMI_SUMMARY_SERIES + 2 + 2 * WLMI_SUMMARY_FIRST + 1,
+    BYTE_NUMBERS = HEADER_NUMBERS + 2 * WLMI_SUMMARY_HEADER
 };
 
-/* IP has a time to live. */
+/* Policy shape leaves a time to live, the same one to all (capture/hide.c). */
 int wlmi_summary_shown(const float *number)
 {
-    for (int way = 0; way < 2; way++)
-        if (number[HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way + TTL] > 0)
+    enum { SHAPE_TTL = 64 };
+    for (int way = 0; way < 2; way++) {
+        const float *header = number + HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way;
+        for (int i = 0; i < WLMI_SUMMARY_HEADER; i++)
+            if (header[i] > 0 && ((i != TTL && i != LAST_TTL) || header[i] != SHAPE_TTL))
+                return WLMI_SHOWN_HEADERS;
+        if (number[BYTE_NUMBERS + WLMI_SUMMARY_BYTES * way] > no_byte)
             return WLMI_SHOWN_HEADERS;
+    }
     return WLMI_SHOWN_SHAPE;
 }
 

@@ -227,22 +227,22 @@ static void numbers_of(const test_batch *b, int s, float *number)
     wlmi_summary_numbers(sums, number);
 }
 
-/* A packet's size and direction alone, or with a byte, or with a time to live. */
-static void what_shows_no_header_is_shape(void **state)
+/* A packet's size and direction and the time to live that shape leaves; or another one, a flag, or a byte. */
+static void what_shows_nothing_else_is_shape(void **state)
 {
     (void)state;
-    for (int shows = 0; shows < 3; shows++)
+    for (int shows = 0; shows < 4; shows++)
         for (int backward = 0; backward < 2; backward++) {
             float sums[WLMI_SUMMARY_STATE] = {0}, number[WLMI_SUMMARY_NUMBERS];
-            const sent p = {.backward = backward, .size = 9, .ttl = shows == 2 ? 64 : 0};
+            const sent p = {.backward = backward, .size = 9, .ttl = shows == 1 ? 63 : 64, .flags = shows == 2 ? 2 : 0};
             const wlmi_byte_place place = {.left = 9};
             wlmi_summary_numbers(sums, number);
             assert_int_equal(wlmi_summary_shown(number), WLMI_SHOWN_SHAPE);
             take(sums, &p, 0, 1);
-            if (shows == 1)
+            if (shows == 3)
                 wlmi_summary_take(sums, 0, wlmi_measure_place(&place));
             wlmi_summary_numbers(sums, number);
-            assert_int_equal(wlmi_summary_shown(number), shows == 2 ? WLMI_SHOWN_HEADERS : WLMI_SHOWN_SHAPE);
+            assert_int_equal(wlmi_summary_shown(number), shows ? WLMI_SHOWN_HEADERS : WLMI_SHOWN_SHAPE);
         }
 }
 
@@ -402,7 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_those_of_the_whole_flow),
         cmocka_unit_test(the_first_bytes_of_either_direction_are_kept),
-        cmocka_unit_test(what_shows_no_header_is_shape),
+        cmocka_unit_test(what_shows_nothing_else_is_shape),
         cmocka_unit_test(what_is_said_is_a_mean_of_both),
         cmocka_unit_test(a_summary_that_was_not_taught_says_nothing),
         cmocka_unit_test(indices_that_name_no_number_do_no_harm),

@@ -8,12 +8,10 @@
 #include "task/evaluate.h"
 #include "task/query.h"
 
-enum { SHARE_STEPS = 20 };
-
 typedef struct found { /* for a task of the model, as flows are shown */
     int there;
     wlmi_calibration calibration;
-    double loss, loss_own, loss_summary; /* nats a flow: as chosen, and of either opinion alone */
+    wlmi_share share; /* of the summary */
 } found;
 
 typedef struct run {
@@ -70,8 +68,9 @@ static json_t *row(const run *r, int task, const wlmi_view *view, const found *f
                      "error_after", error_of(s->calibrated, s), "accepted", (double)kept / (double)n,
                      "accuracy_accepted", kept ? (double)kept_right / (double)kept : 0);
     if (said && r->model->net->config.summary_trees)
-        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss", f->loss,
-                                                       "loss_own", f->loss_own, "loss_summary", f->loss_summary));
+        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss", f->share.loss,
+                                                       "loss_own", f->share.loss_own, "loss_summary",
+                                                       f->share.loss_summary));
     return said;
 }
 
@@ -88,53 +87,32 @@ static wlm_status score_with(run *r, const wlmi_view *view, int task, double sha
     return status;
 }
 
-static void mix(const wlmi_scores *own, const wlmi_scores *summary, double share, float *mixed)
-{
-    for (size_t i = 0; i < own->count * (size_t)own->labels; i++)
-        mixed[i] = (float)((1 - share) * (double)own->logit[i] + share * (double)summary->logit[i]);
-}
-
-/* The share of the summary at which the loss is least, each share with a temperature of its own. */
-static wlm_status choose_share(const wlmi_scores *own, const wlmi_scores *summary, const int32_t *truth, found *f,
-                               wlm_error *error)
-{
-    const size_t n = own->count;
-    float *mixed = wlmi_alloc_array(n * (size_t)own->labels, sizeof *mixed);
-    if (!mixed)
-        return WLMI_NO_MEMORY(error);
-    f->loss = INFINITY;
-    for (int step = 0; step <= SHARE_STEPS; step++) {
-        double loss;
-        mix(own, summary, (double)step / SHARE_STEPS, mixed);
-        loss = wlmi_nll(mixed, truth, n, own->labels, wlmi_fit_temperature(mixed, truth, n, own->labels));
-        f->loss_own = step ? f->loss_own : loss;
-        f->loss_summary = loss;
-        if (loss < f->loss) {
-            f->loss = loss;
-            f->calibration.summary_share = (double)step / SHARE_STEPS;
-        }
-    }
-    wlmi_free(mixed);
-    return WLM_OK;
-}
-
 /* Scores with the share of the summary that suits them best. */
 static wlm_status score_both(run *r, const wlmi_view *view, int task, wlmi_sample *s, found *f, wlm_error *error)
 {
     const size_t n = s->picks.count;
     wlmi_scores summary = {0};
     int32_t *truth = wlmi_alloc_array(n, sizeof *truth);
-    wlm_status status = truth ? score_with(r, view, task, 0, s, &s->scores, error) : WLMI_NO_MEMORY(error);
-    for (size_t i = 0; truth && i < n; i++)
-        truth[i] = s->picks.item[i].truth;
+    uint32_t *group = wlmi_alloc_array(n, sizeof *group);
+    wlm_status status = truth && group ? score_with(r, view, task, 0, s, &s->scores, error) : WLMI_NO_MEMORY(error);
     if (status == WLM_OK)
         status = score_with(r, view, task, 1, s, &summary, error);
-    if (status == WLM_OK)
-        status = choose_share(&s->scores, &summary, truth, f, error);
-    if (status == WLM_OK)
-        mix(&s->scores, &summary, f->calibration.summary_share, s->scores.logit);
+    for (size_t i = 0; status == WLM_OK && i < n; i++) {
+        truth[i] = s->picks.item[i].truth;
+        group[i] = s->picks.item[i].group;
+    }
+    if (status == WLM_OK) {
+        const wlmi_opinions both = {s->scores.logit, summary.logit, truth, group, n, s->scores.labels,
+                                    s->cohort->first_group[s->cohort->folders]};
+        status = wlmi_choose_share(&both, &f->share, error);
+    }
+    if (status == WLM_OK) {
+        f->calibration.summary_share = f->share.share;
+        wlmi_mix_opinions(s->scores.logit, summary.logit, f->share.share, n * (size_t)s->scores.labels, s->scores.logit);
+    }
     wlmi_scores_free(&summary);
     wlmi_free(truth);
+    wlmi_free(group);
     return status;
 }
 

@@ -105,14 +105,14 @@ double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t cou
 /* ---------------------------------------------------------------- what captures can tell */
 
 typedef struct captures {
-    const float *logit;
     const int32_t *truth;
     const uint32_t *group;
     size_t count, usable, there; /* flows, those with one of the labels, captures that these stand in */
     int labels;
-    double *best;    /* [count]: loss of each flow at the best temperature */
-    double *sum;     /* [groups]: what its flows lose elsewhere, together */
-    uint32_t *flows; /* [groups]: usable ones */
+    uint32_t groups;
+    double *best, *loss; /* [count]: of each usable flow as fits best, and otherwise */
+    double *sum;         /* [groups]: what its flows lose otherwise, together */
+    uint32_t *flows;     /* [groups]: usable ones */
 } captures;
 
 static int is_usable(const captures *c, size_t i)
@@ -120,47 +120,73 @@ static int is_usable(const captures *c, size_t i)
     return c->truth[i] >= 0 && c->truth[i] < c->labels;
 }
 
-/* Of the truth alone: what wlmi_fit_temperature() gives to other labels is the same in all captures, and says nothing of
- * what others would have told. */
-static double loss_at(const captures *c, size_t i, double temperature)
+static wlm_status captures_make(captures *c, wlm_error *error)
 {
-    return wlmi_nll(c->logit + i * (size_t)c->labels, c->truth + i, 1, c->labels, temperature);
-}
-
-/* Whether the mean loss is at most a standard error above that at the best temperature. The error is that of a mean over
- * flows of which whole captures are drawn (a ratio estimate: Cochran, 1977, chapter 6). */
-static int is_as_good(captures *c, uint32_t groups, double temperature)
-{
-    double mean = 0, squares = 0;
-    memset(c->sum, 0, groups * sizeof *c->sum);
+    c->best = wlmi_alloc_zero(c->count + 1, sizeof *c->best);
+    c->loss = wlmi_alloc_zero(c->count + 1, sizeof *c->loss);
+    c->sum = wlmi_alloc_zero((size_t)c->groups + 1, sizeof *c->sum);
+    c->flows = wlmi_alloc_zero((size_t)c->groups + 1, sizeof *c->flows);
+    if (!c->best || !c->loss || !c->sum || !c->flows)
+        return WLMI_NO_MEMORY(error);
     for (size_t i = 0; i < c->count; i++)
         if (is_usable(c, i)) {
-            const double more = loss_at(c, i, temperature) - c->best[i];
+            c->usable++;
+            c->there += c->flows[c->group[i]]++ == 0;
+        }
+    return WLM_OK;
+}
+
+static void captures_free(captures *c)
+{
+    wlmi_free(c->best);
+    wlmi_free(c->loss);
+    wlmi_free(c->sum);
+    wlmi_free(c->flows);
+}
+
+/* Whether the mean loss is at most a standard error above the best. The error is that of a mean over flows of which whole
+ * captures are drawn (a ratio estimate: Cochran, 1977, chapter 6). */
+static int is_as_good(captures *c)
+{
+    double mean = 0, squares = 0;
+    memset(c->sum, 0, c->groups * sizeof *c->sum);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_usable(c, i)) {
+            const double more = c->loss[i] - c->best[i];
             c->sum[c->group[i]] += more;
             mean += more / (double)c->usable;
         }
-    for (uint32_t g = 0; g < groups; g++) {
+    for (uint32_t g = 0; g < c->groups; g++) {
         const double residual = c->sum[g] - mean * (double)c->flows[g];
         squares += residual * residual;
     }
     return mean <= sqrt(squares * (double)c->there / (double)(c->there - 1)) / (double)c->usable;
 }
 
-static double nearest_as_good(captures *c, uint32_t groups, double best)
+/* Of the truth alone: what wlmi_fit_temperature() gives to other labels is the same in all captures, and says nothing of
+ * what others would have told. */
+static void fill_losses(const captures *c, const float *logit, double temperature, double *loss)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (is_usable(c, i))
+            loss[i] = wlmi_nll(logit + i * (size_t)c->labels, c->truth + i, 1, c->labels, temperature);
+}
+
+static int is_good_temperature(captures *c, const float *logit, double temperature)
+{
+    fill_losses(c, logit, temperature, c->loss);
+    return is_as_good(c);
+}
+
+static double nearest_as_good(captures *c, const float *logit, double best)
 {
     double worse = 0, good = log(best);
-    for (size_t i = 0; i < c->count; i++)
-        if (is_usable(c, i)) {
-            c->usable++;
-            c->there += c->flows[c->group[i]]++ == 0;
-        }
-    for (size_t i = 0; i < c->count; i++)
-        c->best[i] = is_usable(c, i) ? loss_at(c, i, best) : 0;
-    if (c->there < 2 || is_as_good(c, groups, 1))
+    fill_losses(c, logit, best, c->best);
+    if (c->there < 2 || is_good_temperature(c, logit, 1))
         return c->there < 2 ? best : 1;
     for (int i = 0; i < 40; i++) {
         const double middle = (worse + good) / 2;
-        *(is_as_good(c, groups, exp(middle)) ? &good : &worse) = middle;
+        *(is_good_temperature(c, logit, exp(middle)) ? &good : &worse) = middle;
     }
     return exp(good);
 }
@@ -169,16 +195,51 @@ wlm_status wlmi_choose_temperature(const float *logit, const int32_t *truth, con
                                    int labels, uint32_t groups, double *temperature, wlm_error *error)
 {
     const double best = wlmi_fit_temperature(logit, truth, count, labels);
-    captures c = {.logit = logit, .truth = truth, .group = group, .count = count, .labels = labels,
-                  .best = wlmi_alloc_array(count, sizeof *c.best), .sum = wlmi_alloc_array(groups, sizeof *c.sum),
-                  .flows = wlmi_alloc_zero(groups, sizeof *c.flows)};
-    const int there = (c.best || !count) && ((c.sum && c.flows) || !groups);
-    if (there)
-        *temperature = labels < 2 ? best : nearest_as_good(&c, groups, best);
-    wlmi_free(c.best);
-    wlmi_free(c.sum);
-    wlmi_free(c.flows);
-    return there ? WLM_OK : WLMI_NO_MEMORY(error);
+    captures c = {.truth = truth, .group = group, .count = count, .labels = labels, .groups = groups};
+    const wlm_status status = captures_make(&c, error);
+    if (status == WLM_OK)
+        *temperature = labels < 2 ? best : nearest_as_good(&c, logit, best);
+    captures_free(&c);
+    return status;
+}
+
+/* ---------------------------------------------------------------- two opinions */
+
+void wlmi_mix_opinions(const float *own, const float *other, double share, size_t n, float *mixed)
+{
+    for (size_t i = 0; i < n; i++)
+        mixed[i] = (float)((1 - share) * (double)own[i] + share * (double)other[i]);
+}
+
+wlm_status wlmi_choose_share(const wlmi_opinions *o, wlmi_share *out, wlm_error *error)
+{
+    const size_t n = o->count * (size_t)o->labels;
+    captures c = {.truth = o->truth, .group = o->group, .count = o->count, .labels = o->labels, .groups = o->groups};
+    float *mixed = wlmi_alloc_array(n + 1, sizeof *mixed);
+    wlm_status status = mixed ? captures_make(&c, error) : WLMI_NO_MEMORY(error);
+    double loss[WLMI_SHARE_STEPS + 1];
+    int best = WLMI_USUAL_STEP, chosen = WLMI_USUAL_STEP;
+    for (int step = 0; status == WLM_OK && step <= WLMI_SHARE_STEPS; step++) {
+        wlmi_mix_opinions(o->own, o->other, (double)step / WLMI_SHARE_STEPS, n, mixed);
+        loss[step] = wlmi_nll(mixed, o->truth, o->count, o->labels, 1);
+    }
+    for (int step = 0; status == WLM_OK && step <= WLMI_SHARE_STEPS; step++)
+        best = loss[step] < loss[best] ? step : best;
+    if (status == WLM_OK) {
+        wlmi_mix_opinions(o->own, o->other, (double)best / WLMI_SHARE_STEPS, n, mixed);
+        fill_losses(&c, mixed, 1, c.best);
+    }
+    for (; status == WLM_OK && chosen != best; chosen += best > chosen ? 1 : -1) {
+        wlmi_mix_opinions(o->own, o->other, (double)chosen / WLMI_SHARE_STEPS, n, mixed);
+        fill_losses(&c, mixed, 1, c.loss);
+        if (c.there > 1 && is_as_good(&c))
+            break;
+    }
+    if (status == WLM_OK)
+        *out = (wlmi_share){(double)chosen / WLMI_SHARE_STEPS, loss[chosen], loss[0], loss[WLMI_SHARE_STEPS]};
+    captures_free(&c);
+    wlmi_free(mixed);
+    return status;
 }
 
 /* ---------------------------------------------------------------- reliability */

@@ -33,6 +33,28 @@ double wlmi_fit_temperature(const float *logit, const int32_t *truth, size_t cou
 wlm_status wlmi_choose_temperature(const float *logit, const int32_t *truth, const uint32_t *group, size_t count,
                                    int labels, uint32_t groups, double *temperature, wlm_error *error);
 
+enum { WLMI_SHARE_STEPS = 20, WLMI_USUAL_STEP = 14 }; /* the usual share is .7: bench/trials.md */
+/* Two opinions about the same flows. */
+typedef struct wlmi_opinions {
+    const float *own, *other; /* logits [count, labels] */
+    const int32_t *truth;     /* [count]; flows whose truth is none of the labels are passed over */
+    const uint32_t *group;    /* [count]: which capture, each below groups */
+    size_t count;
+    int labels;
+    uint32_t groups;
+} wlmi_opinions;
+
+typedef struct wlmi_share {
+    double share;                        /* of the other opinion */
+    double loss, loss_own, loss_summary; /* wlmi_nll() of the mixture, and of either alone */
+} wlmi_share;
+
+/* (1 - share) own + share other, n numbers. */
+void wlmi_mix_opinions(const float *own, const float *other, double share, size_t n, float *mixed);
+/* The share, of WLMI_SHARE_STEPS, nearest to the usual one whose loss is at most one standard error over captures above that at
+ * the best share: as wlmi_choose_temperature(). */
+wlm_status wlmi_choose_share(const wlmi_opinions *opinions, wlmi_share *out, wlm_error *error);
+
 enum { WLMI_BINS = 15 };
 typedef struct wlmi_reliability {
     uint64_t count[WLMI_BINS];

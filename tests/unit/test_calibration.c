@@ -140,6 +140,42 @@ static void one_capture_moves_no_temperature(void **state)
     near_to(chosen, 1, 0);
 }
 
+/* Flows of two labels, all of label 1: logits of label 1 in favour of it by `own`, and by `other` in every capture but the
+ * first, where it is against. */
+static wlmi_share share_of(float own, float other, float first, uint32_t groups)
+{
+    static float logit[2][2 * ASKED];
+    int32_t truth[ASKED];
+    uint32_t group[ASKED];
+    wlmi_share share;
+    wlm_error error;
+    for (int i = 0; i < ASKED; i++) {
+        truth[i] = 1;
+        group[i] = groups > 1 ? (uint32_t)(i / EACH) : 0;
+        logit[0][2 * i] = logit[1][2 * i] = 0;
+        logit[0][2 * i + 1] = own;
+        logit[1][2 * i + 1] = i < EACH ? first : other;
+    }
+    const wlmi_opinions both = {logit[0], logit[1], truth, group, ASKED, 2, groups};
+    assert_ok(wlmi_choose_share(&both, &share, &error), &error);
+    return share;
+}
+
+static void one_capture_moves_no_share(void **state)
+{
+    const double usual = (double)WLMI_USUAL_STEP / WLMI_SHARE_STEPS;
+    wlmi_share share;
+    (void)state;
+    share = share_of(1, 3, 3, CAPTURES); /* all captures ask for the other one */
+    near_to(share.share, 1, 0);
+    near_to(share.loss, log(1 + exp(-3)), 1e-6);
+    near_to(share.loss_own, log(1 + exp(-1)), 1e-6);
+    near_to(share.loss_summary, share.loss, 0);
+    near_to(share_of(3, 1, 1, CAPTURES).share, 0, 0); /* or for the own */
+    near_to(share_of(1, 1, -9, CAPTURES).share, usual, 0); /* one alone against the other */
+    near_to(share_of(1, 1, -9, 1).share, 0, 0); /* but where there is no other capture it counts */
+}
+
 static void risk_against_coverage(void **state)
 {
     const double confidence[4] = {.9, .6, .8, .7}, coverage[] = {1, .75, .5, .26, .01};
@@ -289,6 +325,7 @@ int main(void)
         cmocka_unit_test(temperature_by_hand),
         cmocka_unit_test(temperature_of_three_labels),
         cmocka_unit_test(one_capture_moves_no_temperature),
+        cmocka_unit_test(one_capture_moves_no_share),
         cmocka_unit_test(risk_against_coverage),
         cmocka_unit_test(equal_confidence_is_in_no_order),
         cmocka_unit_test(one_in_so_many_is_given_up),

@@ -13,6 +13,7 @@ static void take(wlmi_candidates *c, size_t i)
     c->drawn = c->flow[i];
     memmove(&c->flow[i], &c->flow[i + 1], behind * sizeof *c->flow);
     memmove(&c->weight[i], &c->weight[i + 1], behind * sizeof *c->weight);
+    memmove(&c->stratum[i], &c->stratum[i + 1], behind * sizeof *c->stratum);
     c->flow[c->count] = old;
 }
 
@@ -35,24 +36,48 @@ static wlm_status copy(wlmi_sampled_flow *to, const wlmi_sampled_flow *from, wlm
     return WLM_OK;
 }
 
-wlm_status wlmi_candidates_add(wlmi_candidates *c, const wlmi_sampled_flow *flow, double weight, wlm_error *error)
+wlm_status wlmi_candidates_add(wlmi_candidates *c, const wlmi_sampled_flow *flow, double weight, int stratum,
+                               wlm_error *error)
 {
     if (c->count == WLMI_CANDIDATES_MOST)
         take(c, 0);
     WLMI_TRY(copy(&c->flow[c->count], flow, error));
+    c->stratum[c->count] = stratum;
     c->weight[c->count++] = weight;
     return WLM_OK;
 }
 
-const wlmi_sampled_flow *wlmi_candidates_draw(wlmi_candidates *c, wlmi_rng *rng)
+/* The stratum, of those with a candidate that has weight, that is most behind its share; -1: there is none. */
+static int most_behind(const wlmi_candidates *c, const double *share)
 {
+    double most = 0;
+    int found = -1;
+    for (size_t i = 0; i < c->count; i++) {
+        const int s = c->stratum[i];
+        const double behind = share[s] * (double)(c->draws + 1) - (double)c->drawn_of[s];
+        if (c->weight[i] > 0 && (found < 0 || behind > most)) {
+            found = s;
+            most = behind;
+        }
+    }
+    return found;
+}
+
+const wlmi_sampled_flow *wlmi_candidates_draw(wlmi_candidates *c, const double share[WLMI_LIKENESS_STRATA],
+                                              wlmi_rng *rng)
+{
+    const int stratum = most_behind(c, share);
     size_t drawn = c->count - 1;
     double total = 0;
     for (size_t i = 0; i < c->count; i++) {
+        if (c->stratum[i] != stratum || c->weight[i] <= 0)
+            continue;
         total += c->weight[i];
-        if (c->weight[i] > 0 && wlmi_rng_uniform(rng) * total < c->weight[i])
+        if (wlmi_rng_uniform(rng) * total < c->weight[i])
             drawn = i;
     }
+    c->draws++;
+    c->drawn_of[c->stratum[drawn]]++;
     take(c, drawn);
     return &c->drawn;
 }

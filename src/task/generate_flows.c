@@ -168,10 +168,11 @@ static wlm_status sample_candidates(run *r, kind *k, uint64_t index, int64_t sta
     for (uint32_t i = 0; i < r->candidates; i++) {
         wlmi_mended unused;
         double weight;
+        int stratum;
         WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));
         WLMI_TRY(place_packets(r, k, index, start_ns, &unused, error));
-        WLMI_TRY(wlmi_likeness_weigh(k->likeness, &r->placed, &weight, error));
-        WLMI_TRY(wlmi_candidates_add(&k->candidates, r->flow, weight, error));
+        WLMI_TRY(wlmi_likeness_weigh(k->likeness, &r->placed, &weight, &stratum, error));
+        WLMI_TRY(wlmi_candidates_add(&k->candidates, r->flow, weight, stratum, error));
         r->report->tokens += r->flow->tokens;
     }
     r->report->candidates += r->candidates - 1;
@@ -187,7 +188,7 @@ static wlm_status next_flow(run *r, kind *k, uint64_t index, int64_t start_ns, w
     if (k->likeness) {
         WLMI_TRY(sample_candidates(r, k, index, start_ns, error));
         wlmi_rng_seed(&rng, wlmi_mix2(wlmi_mix(r->options->seed), index));
-        r->flow = wlmi_candidates_draw(&k->candidates, &rng);
+        r->flow = wlmi_candidates_draw(&k->candidates, wlmi_likeness_shares(k->likeness), &rng);
         return WLM_OK;
     }
     WLMI_TRY(wlmi_flow_lanes_next(r->lanes, &r->flow, error));

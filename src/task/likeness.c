@@ -2,6 +2,7 @@
 #include "task/likeness.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,6 +21,8 @@ struct wlmi_likeness {
     uint32_t label; /* WLMI_NO_STRING: all flows */
     wlmi_forest *forest;
     wlmi_hash_set said; /* by training flows */
+    float border[WLMI_LIKENESS_STRATA - 1]; /* between strata: bytes of flows, rising */
+    double share[WLMI_LIKENESS_STRATA];
 };
 
 /* Rows [flows, WLMI_VECTOR] of some flows of a closed set. */
@@ -95,6 +98,45 @@ static wlm_status pick_train(const wlmi_likeness *l, size_t *pick, size_t *n, wl
     return WLM_OK;
 }
 
+/* ---------------------------------------------------------------- strata */
+
+static int by_size(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static int stratum_of(const wlmi_likeness *l, const float *row)
+{
+    int stratum = 0;
+    while (stratum < WLMI_LIKENESS_STRATA - 1 && row[WLMI_FEATURE_BYTES] > l->border[stratum])
+        stratum++;
+    return stratum;
+}
+
+static wlm_status make_strata(wlmi_likeness *l, const float *real, size_t n, wlm_error *error)
+{
+    float *bytes = wlmi_alloc_array(n, sizeof *bytes);
+    if (!bytes)
+        return WLMI_NO_MEMORY(error);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = real[i * WLMI_VECTOR + WLMI_FEATURE_BYTES];
+    qsort(bytes, n, sizeof *bytes, by_size);
+    for (int s = 0; s < WLMI_LIKENESS_STRATA - 1; s++)
+        l->border[s] = bytes[(n - 1) * (size_t)(s + 1) / WLMI_LIKENESS_STRATA];
+    for (size_t i = 0; i < n; i++)
+        l->share[stratum_of(l, real + i * WLMI_VECTOR)] += 1 / (double)n;
+    wlmi_free(bytes);
+    return WLM_OK;
+}
+
+const double *wlmi_likeness_shares(const wlmi_likeness *l)
+{
+    return l->share;
+}
+
+/* ---------------------------------------------------------------- the forest */
+
 /* Rows that begin with those of either kind: x [n + m, WLMI_VECTOR_SHAPE]. */
 static wlm_status train_forest(wlmi_likeness *l, const float *real, size_t n, const float *sampled, size_t m,
                                wlm_error *error)
@@ -138,6 +180,8 @@ wlm_status wlmi_likeness_learn(wlmi_likeness *l, wlm_error *error)
         status = read_rows(&sampled, &x_sampled, error);
     if (status == WLM_OK)
         status = train_forest(l, x_real, real.flows, x_sampled, sampled.flows, error);
+    if (status == WLM_OK)
+        status = make_strata(l, x_real, real.flows, error);
     wlmi_flow_set_free(&l->train);
     wlmi_flow_set_free(&l->pilot);
     l->train = l->pilot = (wlmi_flow_set){0};
@@ -149,13 +193,15 @@ wlm_status wlmi_likeness_learn(wlmi_likeness *l, wlm_error *error)
 }
 
 /* The odds that the set's only flow is a training flow. */
-static wlm_status weigh_flow(const wlmi_likeness *l, const wlmi_flow_set *set, double *weight, wlm_error *error)
+static wlm_status weigh_flow(const wlmi_likeness *l, const wlmi_flow_set *set, double *weight, int *stratum,
+                             wlm_error *error)
 {
     const size_t first = 0;
     const wlmi_flow_view view = {set, &first, 1};
     float *x = NULL, p[2];
     WLMI_TRY(read_rows(&view, &x, error));
     wlmi_forest_predict(l->forest, x, p);
+    *stratum = stratum_of(l, x);
     wlmi_free(x);
     *weight = fmin(fmax((double)p[1], least_share), 1 - least_share);
     *weight /= 1 - *weight;
@@ -163,16 +209,17 @@ static wlm_status weigh_flow(const wlmi_likeness *l, const wlmi_flow_set *set, d
 }
 
 wlm_status wlmi_likeness_weigh(const wlmi_likeness *l, const wlmi_packet_list *packets, double *weight,
-                               wlm_error *error)
+                               int *stratum, wlm_error *error)
 {
     wlmi_strings labels = {0};
     wlmi_flow_set set = {.labels = &labels};
     wlm_status status = wlmi_flow_set_add_flow(&set, packets, error);
     *weight = 0;
+    *stratum = 0;
     if (status == WLM_OK)
         status = wlmi_flow_set_close(&set, error);
     if (status == WLM_OK && set.flows && !wlmi_hash_set_has(&l->said, wlmi_flow_said(&set, &set.flow[0])))
-        status = weigh_flow(l, &set, weight, error);
+        status = weigh_flow(l, &set, weight, stratum, error);
     wlmi_flow_set_free(&set);
     wlmi_strings_free(&labels);
     return status;

@@ -10,7 +10,8 @@
 enum {
     WLMI_LIKENESS_PILOT = 1000, /* flows in the first lot */
     WLMI_LIKENESS_MOST = 2000,  /* training flows that are learned from, drawn at random */
-    WLMI_LIKENESS_LEAST = 20    /* fewer are none to learn from */
+    WLMI_LIKENESS_LEAST = 20,   /* fewer are none to learn from */
+    WLMI_LIKENESS_STRATA = 8    /* of flows by their bytes, about as many training flows in each */
 };
 
 typedef struct wlmi_likeness wlmi_likeness;
@@ -23,9 +24,11 @@ wlm_status wlmi_likeness_show(wlmi_likeness *likeness, const wlmi_packet_list *p
 /* After the last of them, once: lets go of all flows, training's and shown ones. */
 wlm_status wlmi_likeness_learn(wlmi_likeness *likeness, wlm_error *error);
 /* Of a flow as it would be written: its odds; 0 where it has no IP packet, or its ends say to each other, word for word
- * (wlmi_flow_said), what those of a training flow do. */
+ * (wlmi_flow_said), what those of a training flow do. And its stratum. */
 wlm_status wlmi_likeness_weigh(const wlmi_likeness *likeness, const wlmi_packet_list *packets, double *weight,
-                               wlm_error *error);
+                               int *stratum, wlm_error *error);
+/* [WLMI_LIKENESS_STRATA]: share of the training flows that each has. */
+const double *wlmi_likeness_shares(const wlmi_likeness *likeness);
 void wlmi_likeness_free(wlmi_likeness *likeness);
 
 #endif

@@ -5,25 +5,36 @@
 #include "task/candidates.h"
 
 /* A flow of one packet of one byte, which tells it. */
-static wlm_status add(wlmi_candidates *c, uint8_t name, double weight, wlm_error *error)
+static wlm_status add_to(wlmi_candidates *c, int stratum, uint8_t name, double weight, wlm_error *error)
 {
     const wlm_packet packet = {.data = &name, .captured = 1, .wire = 1};
     uint64_t of = 0;
     wlmi_sampled_flow flow = {.of = &of, .flows = 1, .given_up = name};
     wlm_status status = wlmi_packet_list_add(&flow.packets, &packet, error);
     if (status == WLM_OK)
-        status = wlmi_candidates_add(c, &flow, weight, error);
+        status = wlmi_candidates_add(c, &flow, weight, stratum, error);
     wlmi_packet_list_free(&flow.packets);
     return status;
 }
 
-static uint8_t draw(wlmi_candidates *c, wlmi_rng *rng)
+static wlm_status add(wlmi_candidates *c, uint8_t name, double weight, wlm_error *error)
 {
-    const wlmi_sampled_flow *flow = wlmi_candidates_draw(c, rng);
+    return add_to(c, 0, name, weight, error);
+}
+
+static uint8_t draw_by(wlmi_candidates *c, const double *share, wlmi_rng *rng)
+{
+    const wlmi_sampled_flow *flow = wlmi_candidates_draw(c, share, rng);
     assert_int_equal(flow->packets.count, 1);
     assert_int_equal(flow->of[0], 0);
     assert_int_equal(*wlmi_packet_list_at(&flow->packets, 0).data, flow->given_up);
     return (uint8_t)flow->given_up;
+}
+
+static uint8_t draw(wlmi_candidates *c, wlmi_rng *rng)
+{
+    static const double share[WLMI_LIKENESS_STRATA] = {1};
+    return draw_by(c, share, rng);
 }
 
 static void each_is_drawn_once_and_none_without_weight(void **state)
@@ -61,6 +72,27 @@ static void weights_are_odds(void **state)
         assert_int_equal(c.count, 0);
     }
     assert_true(heavy > DRAWS * .72 && heavy < DRAWS * .78); /* four deviations of chance */
+    wlmi_candidates_free(&c);
+}
+
+/* Three flows of one stratum to one of another, whatever their weights. */
+static void strata_have_their_shares(void **state)
+{
+    static const double share[WLMI_LIKENESS_STRATA] = {.75, .25};
+    wlmi_candidates c = {.count = 0};
+    wlmi_rng rng;
+    wlm_error error;
+    int first = 0;
+    (void)state;
+    wlmi_rng_seed(&rng, 5);
+    for (int i = 0; i < 100; i++) {
+        for (int k = 0; k < 3; k++) {
+            assert_ok(add_to(&c, 0, 1, .01, &error), &error);
+            assert_ok(add_to(&c, 1, 2, 99, &error), &error);
+        }
+        first += draw_by(&c, share, &rng) == 1;
+    }
+    assert_int_equal(first, 75);
     wlmi_candidates_free(&c);
 }
 
@@ -102,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_drawn_once_and_none_without_weight),
         cmocka_unit_test(weights_are_odds),
+        cmocka_unit_test(strata_have_their_shares),
         cmocka_unit_test(the_oldest_goes_where_too_many_wait),
         cmocka_unit_test(a_failed_allocation_loses_nothing),
     };

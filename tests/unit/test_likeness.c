@@ -48,17 +48,22 @@ static wlm_status learn(wlmi_likeness **likeness, wlm_error *error)
     return status;
 }
 
-/* weight [2] of a flow of 2 packets, and of 6. */
+/* weight [2] of a flow of 2 packets, and of 6, which is of the last stratum. */
 static wlm_status weigh_two(double *weight, wlm_error *error)
 {
+    int stratum;
     wlmi_packet_list list = {0};
     wlmi_likeness *likeness;
     wlm_status status = learn(&likeness, error);
     for (int i = 0; status == WLM_OK && i < 2; i++) {
         status = keep_flow(&list, i ? 6 : 2, error);
         if (status == WLM_OK)
-            status = wlmi_likeness_weigh(likeness, &list, &weight[i], error);
+            status = wlmi_likeness_weigh(likeness, &list, &weight[i], &stratum, error);
+        if (status == WLM_OK)
+            assert_int_equal(stratum, i ? WLMI_LIKENESS_STRATA - 1 : 0);
     }
+    if (status == WLM_OK)
+        assert_true(wlmi_likeness_shares(likeness)[0] > 1 - 1e-9); /* training flows have 2 packets all */
     wlmi_likeness_free(likeness);
     wlmi_packet_list_free(&list);
     return status;
@@ -82,9 +87,10 @@ static wlm_status weigh_question(const wlmi_likeness *likeness, const char *ques
     const test_packet ip = test_udp(client, server, question, (uint32_t)strlen(question));
     const wlm_packet packet = test_view(&ip, WLMI_LINK_RAW, 0);
     wlmi_packet_list list = {0};
+    int stratum;
     wlm_status status = wlmi_packet_list_add(&list, &packet, error);
     if (status == WLM_OK)
-        status = wlmi_likeness_weigh(likeness, &list, weight, error);
+        status = wlmi_likeness_weigh(likeness, &list, weight, &stratum, error);
     wlmi_packet_list_free(&list);
     return status;
 }

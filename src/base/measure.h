@@ -23,6 +23,8 @@ typedef struct wlmi_measured {
     int is_ip6, keeps_whole, has_id; /* IPv4: don't fragment; identification is not 0 */
 } wlmi_measured;
 
+enum { WLMI_SHAPE_TTL = 64 }; /* what policy shape leaves of every packet's */
+
 /* Where a byte stands in its packet's payload, or in a raw packet. */
 typedef struct wlmi_byte_place {
     uint32_t offset; /* bytes before it; 262,143 stands for more too, as of left */

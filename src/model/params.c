@@ -152,7 +152,8 @@ static void append_layer(wlmi_net *net, int layer)
 static void append_summary(wlmi_net *net)
 {
     static const char *const name[] = {"summary.index", "summary.border", "summary.value"};
-    const int trees = WLMI_SHOWN * net->config.summary_trees, splits = net->config.summary_tasks * trees * WLMI_SUMMARY_SPLITS;
+    const int trees = WLMI_SHOWN * net->config.summary_trees;
+    const int splits = net->config.summary_tasks * trees * WLMI_SUMMARY_SPLITS;
     const int rows[] = {splits, splits, trees * WLMI_SUMMARY_LEAVES}, cols[] = {0, 0, net->config.summary_labels};
     for (int i = 0; i < WLMI_SUMMARY_SLOTS; i++) {
         wlmi_param *p = append(net, name[i], rows[i], cols[i], 0);

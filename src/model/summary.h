@@ -28,8 +28,9 @@ enum {
 };
 
 /* Its parameters, before the embedding of rows; Q tasks, L rows of tasks and labels, as behind the special rows of the
- * embedding; first for flows that show more than sizes and times (WLMI_SHOWN_HEADERS), then for others. No optimiser changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that
- * index is above its border, to 2 i + 2; node 63 is leaf 0. */
+ * embedding; first for flows that show more than sizes and times (WLMI_SHOWN_HEADERS), then for others. No optimiser
+ * changes them. Node i of a tree sends a flow to node 2 i + 1, or, where the number of that index is above its border, to
+ * 2 i + 2; node 63 is leaf 0. */
 typedef enum wlmi_summary_slot {
     WLMI_SUMMARY_INDEX,  /* [2*Q*R*63]: whole numbers below F */
     WLMI_SUMMARY_BORDER, /* [2*Q*R*63] */

@@ -117,14 +117,12 @@ enum { /* of the numbers */
     BYTE_NUMBERS = HEADER_NUMBERS + 2 * WLMI_SUMMARY_HEADER
 };
 
-/* Policy shape leaves a time to live, the same one to all (capture/hide.c). */
 int wlmi_summary_shown(const float *number)
 {
-    enum { SHAPE_TTL = 64 };
     for (int way = 0; way < 2; way++) {
         const float *header = number + HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way;
         for (int i = 0; i < WLMI_SUMMARY_HEADER; i++)
-            if (header[i] > 0 && ((i != TTL && i != LAST_TTL) || header[i] != SHAPE_TTL))
+            if (header[i] > 0 && ((i != TTL && i != LAST_TTL) || header[i] != WLMI_SHAPE_TTL))
                 return WLMI_SHOWN_HEADERS;
         if (number[BYTE_NUMBERS + WLMI_SUMMARY_BYTES * way] > no_byte)
             return WLMI_SHOWN_HEADERS;

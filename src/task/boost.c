@@ -346,8 +346,8 @@ static wlm_status make_room(grower *g, wlm_error *error)
     g->feature = wlmi_alloc_array(F, sizeof *g->feature);
     g->found = wlmi_alloc_array((size_t)g->looked * nodes, sizeof *g->found);
     g->sums = wlmi_alloc_zero(threads, sizeof *g->sums);
-    there = g->border && g->borders && g->bin && g->score && g->gradient && g->onto && g->sketch && g->loss && g->node && g->item &&
-            g->feature && g->found && g->sums;
+    there = g->border && g->borders && g->bin && g->score && g->gradient && g->onto && g->sketch && g->loss &&
+            g->node && g->item && g->feature && g->found && g->sums;
     for (size_t t = 0; there && t < threads; t++) {
         g->sums[t] = wlmi_alloc_array(nodes * BINS, sizeof **g->sums);
         there = g->sums[t] != NULL;

@@ -1,8 +1,8 @@
 /* boost.h: gradient boosting for classes: trees of one depth with a value of every class at every leaf, each a step down
  * the gradient of the cross-entropy (Friedman, 2001), from samples and features drawn anew (Friedman, 2002). Features
  * are put into at most 64 bins first; a tree is grown level by level. Of more than 7 classes it sees random projections of
- * the gradients onto 7 numbers, others for each tree (Iosipoi and Vakhrushev, SketchBoost, 2022): it takes a third of the
- * time, and trees that differ more make up for it. */
+ * the gradients onto 7 numbers, others for each tree (Iosipoi and Vakhrushev, SketchBoost, 2022): that takes less time,
+ * and trees that differ more are no worse together (bench/trials.md). */
 #ifndef WLMI_BOOST_H
 #define WLMI_BOOST_H
 

@@ -68,9 +68,9 @@ static json_t *row(const run *r, int task, const wlmi_view *view, const found *f
                      "error_after", error_of(s->calibrated, s), "accepted", (double)kept / (double)n,
                      "accuracy_accepted", kept ? (double)kept_right / (double)kept : 0);
     if (said && r->model->net->config.summary_trees)
-        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss", f->share.loss,
-                                                       "loss_own", f->share.loss_own, "loss_summary",
-                                                       f->share.loss_summary));
+        json_object_set_new(said, "summary", json_pack("{s:f,s:f,s:f,s:f}", "share", c->summary_share, "loss",
+                                                       f->share.loss, "loss_own", f->share.loss_own, "loss_summary",
+                                                       f->share.loss_other));
     return said;
 }
 
@@ -108,7 +108,8 @@ static wlm_status score_both(run *r, const wlmi_view *view, int task, wlmi_sampl
     }
     if (status == WLM_OK) {
         f->calibration.summary_share = f->share.share;
-        wlmi_mix_opinions(s->scores.logit, summary.logit, f->share.share, n * (size_t)s->scores.labels, s->scores.logit);
+        wlmi_mix_opinions(s->scores.logit, summary.logit, f->share.share, n * (size_t)s->scores.labels,
+                          s->scores.logit);
     }
     wlmi_scores_free(&summary);
     wlmi_free(truth);

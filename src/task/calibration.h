@@ -46,7 +46,7 @@ typedef struct wlmi_opinions {
 
 typedef struct wlmi_share {
     double share;                        /* of the other opinion */
-    double loss, loss_own, loss_summary; /* wlmi_nll() of the mixture, and of either alone */
+    double loss, loss_own, loss_other; /* wlmi_nll() of the mixture, and of either alone */
 } wlmi_share;
 
 /* (1 - share) own + share other, n numbers. */

@@ -170,7 +170,7 @@ static void one_capture_moves_no_share(void **state)
     near_to(share.share, 1, 0);
     near_to(share.loss, log(1 + exp(-3)), 1e-6);
     near_to(share.loss_own, log(1 + exp(-1)), 1e-6);
-    near_to(share.loss_summary, share.loss, 0);
+    near_to(share.loss_other, share.loss, 0);
     near_to(share_of(3, 1, 1, CAPTURES).share, 0, 0); /* or for the own */
     near_to(share_of(1, 1, -9, CAPTURES).share, usual, 0); /* one alone against the other */
     near_to(share_of(1, 1, -9, 1).share, 0, 0); /* but where there is no other capture it counts */

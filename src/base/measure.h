@@ -15,7 +15,7 @@ enum { WLMI_MEASURE_PLACE, WLMI_MEASURE_GAP, WLMI_MEASURE_FORWARD, WLMI_MEASURE_
 typedef struct wlmi_measured {
     int backward;
     uint32_t length;  /* payload bytes, of a raw packet all bytes on the wire; 262,143 stands for more too */
-    uint32_t ttl;     /* hop limit */
+    uint32_t ttl;     /* hop limit; 0 behind WLMI_SHAPE_PROTOCOL, whose header says nothing */
     uint32_t flags;   /* TCP: CWR to FIN */
     uint32_t window;  /* TCP: as the field has it */
     uint32_t options; /* TCP: words of options, 0 to 10 */
@@ -23,7 +23,8 @@ typedef struct wlmi_measured {
     int is_ip6, keeps_whole, has_id; /* IPv4: don't fragment; identification is not 0 */
 } wlmi_measured;
 
-enum { WLMI_SHAPE_TTL = 64 }; /* what policy shape leaves of every packet's */
+/* What policy shape makes of every packet's protocol: one for experiments (RFC 3692), so that it shows. */
+enum { WLMI_SHAPE_PROTOCOL = 253 };
 
 /* Where a byte stands in its packet's payload, or in a raw packet. */
 typedef struct wlmi_byte_place {

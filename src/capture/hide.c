@@ -9,7 +9,7 @@
 #include "capture/flow.h"
 #include "capture/flow_key.h"
 
-enum { SHAPE_PROTO = 253 /* for experiments (RFC 3692) */ };
+enum { SHAPE_TTL = 64 };
 
 wlm_status wlmi_hider_new(wlmi_hider **hider, wlm_hide policy, uint32_t payload, wlm_error *error)
 {
@@ -143,16 +143,16 @@ static wlm_status hide_shape(wlmi_hider *hider, const wlm_packet *in, const wlmi
     if (h->ip_version == 4) {
         ip[0] = 0x45;
         wlmi_store_be16(ip + 2, (uint16_t)(size > 65535 ? 0 : size));
-        ip[8] = WLMI_SHAPE_TTL;
-        ip[9] = SHAPE_PROTO;
+        ip[8] = SHAPE_TTL;
+        ip[9] = WLMI_SHAPE_PROTOCOL;
         wlmi_store_be32(ip + 12, backward ? WLMI_HIDDEN_SERVER4 : WLMI_HIDDEN_CLIENT4);
         wlmi_store_be32(ip + 16, backward ? WLMI_HIDDEN_CLIENT4 : WLMI_HIDDEN_SERVER4);
         wlmi_mend_checksums(ip, &made);
     } else {
         ip[0] = 0x60;
         wlmi_store_be16(ip + 4, (uint16_t)(size - 40 > 65535 ? 0 : size - 40));
-        ip[6] = SHAPE_PROTO;
-        ip[7] = WLMI_SHAPE_TTL;
+        ip[6] = WLMI_SHAPE_PROTOCOL;
+        ip[7] = SHAPE_TTL;
         memcpy(ip + 8, (uint8_t[16]){0x20, 1, 0x0d, 0xb8, 0, backward ? 1 : 0, [15] = 1}, 16);
         memcpy(ip + 24, (uint8_t[16]){0x20, 1, 0x0d, 0xb8, 0, backward ? 0 : 1, [15] = 1}, 16);
     }

@@ -122,7 +122,7 @@ int wlmi_summary_shown(const float *number)
     for (int way = 0; way < 2; way++) {
         const float *header = number + HEADER_NUMBERS + WLMI_SUMMARY_HEADER * way;
         for (int i = 0; i < WLMI_SUMMARY_HEADER; i++)
-            if (header[i] > 0 && ((i != TTL && i != LAST_TTL) || header[i] != WLMI_SHAPE_TTL))
+            if (header[i] > 0)
                 return WLMI_SHOWN_HEADERS;
         if (number[BYTE_NUMBERS + WLMI_SUMMARY_BYTES * way] > no_byte)
             return WLMI_SHOWN_HEADERS;

@@ -6,7 +6,7 @@ int64_t wlmi_measure_of_length(const wlmi_values *h, int raw, uint32_t length)
     const uint32_t layers = raw ? 0 : wlmi_shape_layers(h->shape);
     const uint32_t uncaptured = raw ? h->v[WLMI_F_WIRE] : 0;
     wlmi_measured m = {.backward = h->direction, .length = length + (uncaptured < UINT32_MAX - length ? uncaptured : 0)};
-    if (layers & WLMI_LAYER_IP)
+    if (layers & WLMI_LAYER_IP && !(layers & WLMI_LAYER_OTHER && h->v[WLMI_F_PROTO] == WLMI_SHAPE_PROTOCOL))
         m.ttl = h->v[WLMI_F_TTL];
     m.is_ip6 = (layers & WLMI_LAYER_IP6) != 0;
     if (layers & WLMI_LAYER_IP4) {

@@ -113,8 +113,8 @@ static void segments_count_packets_of_flows(void **state)
 static wlmi_measured numbers_of(const wlm_packet *p, int backward, uint32_t length)
 {
     const uint8_t *d = p->data;
-    wlmi_measured m = {.backward = backward, .length = length, .ttl = d[8], .keeps_whole = d[6] >> 6 & 1,
-                       .has_id = d[4] || d[5]};
+    wlmi_measured m = {.backward = backward, .length = length, .ttl = d[9] == WLMI_SHAPE_PROTOCOL ? 0 : d[8],
+                       .keeps_whole = d[6] >> 6 & 1, .has_id = d[4] || d[5]};
     if (d[9] == 6) {
         m.flags = d[33];
         m.window = wlmi_load_be16(d + 34);
@@ -131,7 +131,9 @@ static void measures_tell_sizes_times_and_headers(void **state)
         int backward, size, us, flags;
     } sent[] = {{0, 0, 0, 0x02}, {1, 100, 1000, 0x18}, {0, 4, 3000, 0x10}, {1, 0, 9000, 0x11}};
     (void)state;
-    for (int tcp = 0; tcp < 2; tcp++) {
+    static const uint8_t protocols[] = {17, 6, 132, WLMI_SHAPE_PROTOCOL};
+    for (size_t c = 0; c < sizeof protocols; c++) {
+        const int tcp = protocols[c] == 6;
         hostile_packets *s = calloc(1, sizeof *s);
         const wlmi_coder_options options = {0};
         int64_t expected[8];
@@ -142,8 +144,10 @@ static void measures_tell_sizes_times_and_headers(void **state)
             const test_end from = sent[i].backward ? b : a, to = sent[i].backward ? a : b;
             const size_t size = (size_t)sent[i].size;
             test_packet ip = tcp ? test_tcp(from, to, sent[i].flags, data, size) : test_udp(from, to, data, size);
+            ip.data[9] = protocols[c];
             wlm_packet p = test_view(&ip, WLMI_LINK_RAW, 1000 * sent[i].us);
-            const wlmi_measured m = numbers_of(&p, sent[i].backward, (uint32_t)size);
+            const int header = protocols[c] == 6 || protocols[c] == 17 ? 0 : 8;
+            const wlmi_measured m = numbers_of(&p, sent[i].backward, (uint32_t)(size + header));
             assert_true(hostile_keep(s, &p));
             expected[2 * i] = wlmi_measure_gap(1000 * (sent[i].us - (i ? sent[i - 1].us : 0)));
             expected[2 * i + 1] = wlmi_measure_packet(&m);

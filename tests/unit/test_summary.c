@@ -227,14 +227,14 @@ static void numbers_of(const test_batch *b, int s, float *number)
     wlmi_summary_numbers(sums, number);
 }
 
-/* A packet's size and direction and the time to live that shape leaves; or another one, a flag, or a byte. */
+/* A packet's size and direction; or a time to live, a flag, or a byte as well. */
 static void what_shows_nothing_else_is_shape(void **state)
 {
     (void)state;
     for (int shows = 0; shows < 4; shows++)
         for (int backward = 0; backward < 2; backward++) {
             float sums[WLMI_SUMMARY_STATE] = {0}, number[WLMI_SUMMARY_NUMBERS];
-            const sent p = {.backward = backward, .size = 9, .ttl = shows == 1 ? 63 : 64, .flags = shows == 2 ? 2 : 0};
+            const sent p = {.backward = backward, .size = 9, .ttl = shows == 1 ? 64 : 0, .flags = shows == 2 ? 2 : 0};
             const wlmi_byte_place place = {.left = 9};
             wlmi_summary_numbers(sums, number);
             assert_int_equal(wlmi_summary_shown(number), WLMI_SHOWN_SHAPE);

@@ -100,14 +100,18 @@ int report_error(const wlm_error *error);
 /* Prints "wirelm COMMAND: message" and a pointer to --help on stderr; gives EXIT_USAGE. */
 int usage_error(const command *self, const char *message, ...) __attribute__((format(printf, 2, 3)));
 
+/* The models that ship: what tells labels, and what writes flows. */
 #define SHIPPED_MODEL "wire-tiny.safetensors"
+#define SHIPPED_WRITER "wire-tiny-generate.safetensors"
 enum { MODEL_PATH = 8192 };
 
-/* The model to use: the one named; else, where named is NULL, what WIRELM_MODEL says; else the one that ships, beside
- * the installed program or in the source tree that it was built in. An error names the places. */
-wlm_status find_model(const char *named, char path[MODEL_PATH], wlm_error *error);
+/* The model to use: the one named; else, where named is NULL, what WIRELM_MODEL says; else the shipped one, beside the
+ * installed program or in the source tree that it was built in. An error names the places. */
+wlm_status find_model(const char *named, const char *shipped, char path[MODEL_PATH], wlm_error *error);
 /* Loads it; int8: its products are done so. */
 wlm_status open_model(wlm_model **model, const char *named, uint32_t threads, int int8, wlm_error *error);
+/* The same of what writes flows. */
+wlm_status open_writer(wlm_model **model, const char *named, uint32_t threads, int int8, wlm_error *error);
 
 /* Counts SIGINT and SIGTERM; the flag that library calls watch. A second signal ends the program at once. */
 wlm_stop *install_stop(void);

@@ -11,7 +11,7 @@ static wlm_status save_like(const wlm_model *model, const char *in, const char *
     char path[MODEL_PATH], *text = NULL;
     json_t *info;
     const char *name;
-    wlm_status status = find_model(in, path, error);
+    wlm_status status = find_model(in, SHIPPED_MODEL, path, error);
     if (status == WLM_OK)
         status = wlm_info_file(path, &text, error);
     if (status != WLM_OK)

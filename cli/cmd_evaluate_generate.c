@@ -92,7 +92,7 @@ static wlm_status generate(request *q, wlm_error *error)
 {
     size_t count = q->label.count ? q->label.count : 1;
     wlm_model *model = NULL;
-    wlm_status status = open_model(&model, q->model, q->threads, 0, error);
+    wlm_status status = open_writer(&model, q->model, q->threads, 0, error);
     for (size_t i = 0; status == WLM_OK && i < count; i++) {
         wlm_generate_report report;
         char *path = malloc(sizeof q->folder + 32);
@@ -199,7 +199,7 @@ int run_evaluate_generate(const command *self, int argc, char **argv)
     q.generate = wlm_generate_options_default();
     q.generate.flows = 1000;
     const option table[] = {
-        {'m', "model", OPTION_TEXT, "MODEL", &q.model, "checkpoint to generate with (the one that ships)", 0},
+        {'m', "model", OPTION_TEXT, "MODEL", &q.model, "checkpoint to generate with (the one that ships for it)", 0},
         {0, "task", OPTION_TEXT, "T", &q.generate.task, "task of the labels", 0},
         {0, "label", OPTION_LIST, "L", &q.label, "labels to generate and compare (those of the generated flows)", 0},
         {0, "flows", OPTION_U64, "N", &q.generate.flows, "to generate, for each label (%default)", 0},

@@ -95,7 +95,7 @@ static int run(const command *self, int argc, char **argv)
     options.like_count = like.count;
     options.stop = install_stop();
     options.progress = show_progress;
-    status = open_model(&model, model_path, threads, int8, &error);
+    status = open_writer(&model, model_path, threads, int8, &error);
     if (status == WLM_OK)
         status = wlm_generate(model, &options, &report, &error);
     wlm_model_free(model);

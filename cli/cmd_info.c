@@ -63,7 +63,7 @@ static void print_model(const json_t *model)
 static wlm_status read_model(const char *named, json_t **value, wlm_error *error)
 {
     char path[MODEL_PATH], *text = NULL;
-    wlm_status status = find_model(named, path, error);
+    wlm_status status = find_model(named, SHIPPED_MODEL, path, error);
     if (status == WLM_OK)
         status = wlm_info_file(path, &text, error);
     if (status != WLM_OK)

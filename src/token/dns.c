@@ -11,7 +11,16 @@ enum { NAME_MAX = 255, LABEL_MAX = 63, POINTER = 0xc0, POINTER_MAX = 0x4000, TAR
 enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
 enum { QUESTION = 4, RECORD = 10 }; /* bytes behind the name, and before a record's data */
 enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
-       TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
+       TYPE_NB = 32, TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
+/* Of records: those whose data is known here, and those that hold anything, NULL and one of private use (tunnels). Behind
+ * them what is also asked for: HINFO, NAPTR, DS, SSHFP, RRSIG, NSEC, DNSKEY, TLSA, SVCB, HTTPS, IXFR, AXFR, ANY, CAA. */
+static const uint16_t types[] = {TYPE_A, TYPE_NS, TYPE_CNAME, TYPE_SOA, TYPE_PTR, TYPE_MX, TYPE_TXT, TYPE_AAAA, TYPE_NB,
+                                 TYPE_SRV, TYPE_DNAME, TYPE_OPT, 10, 65399,
+                                 13, 35, 43, 44, 46, 47, 48, 52, 64, 65, 251, 252, 255, 257};
+enum { TYPES = 14, ASKED_TYPES = sizeof types / sizeof *types };
+/* IN, CH, and IN as multicast DNS marks it. */
+static const uint16_t classes[] = {1, 3, 0x8001};
+enum { CLASSES = sizeof classes / sizeof *classes };
 typedef enum progress { NOT_DNS, READ, HERE } progress; /* HERE: the row says what comes next */
 
 typedef struct target { /* of pointers: where a label begins, and how long the name is from there */
@@ -178,6 +187,7 @@ static int fits(const reader *r, unsigned type, uint32_t length)
     case TYPE_A: return length == 4;
     case TYPE_AAAA: return length == 16;
     case TYPE_TXT: return length > 0;
+    case TYPE_NB: return length > 0 && length % 6 == 0;
     case TYPE_OPT: return length == 0 || length >= 4;
     case TYPE_NS:
     case TYPE_CNAME:
@@ -198,11 +208,13 @@ static int can_hold(const reader *r, unsigned type, uint32_t left, uint32_t leng
            (r->records ? left - length >= r->records * (1 + RECORD) : length == left);
 }
 
-static int can_be(const reader *r, unsigned none, uint32_t left, uint32_t type)
+/* Whether a record can be of that type; OPT belongs to no name. */
+static int can_be(const reader *r, unsigned is_root, uint32_t left, uint32_t type)
 {
     const uint32_t room = left - r->records * (1 + RECORD);
     const uint32_t most = room < 2 * NAME_MAX ? room : 2 * NAME_MAX;
-    (void)none;
+    if (type == TYPE_OPT && !is_root)
+        return 0;
     if (!r->records)
         return can_hold(r, type, left, room);
     for (uint32_t length = 0; length <= most; length++)
@@ -258,6 +270,36 @@ static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32
     return HERE;
 }
 
+/* Two bytes that are one of a list, and allowed. */
+static progress read_listed(reader *r, const uint16_t *list, int count, allowed is_allowed, unsigned type, uint32_t left,
+                            uint32_t *number)
+{
+    const uint32_t there = r->have - r->at;
+    progress read = there < 2 ? HERE : NOT_DNS;
+    for (int i = 0; i < count; i++) {
+        const unsigned first = list[i] >> 8, last = list[i] & 255;
+        if ((there && first != r->message[r->at]) || !is_allowed(r, type, left, list[i]))
+            continue;
+        if (there < 2) {
+            permit(r, there ? last : first, there ? last : first);
+        } else if (last == r->message[r->at + 1]) {
+            *number = list[i];
+            read = READ;
+        }
+    }
+    r->at += read == READ ? 2 : 0;
+    return read;
+}
+
+static int is_any(const reader *r, unsigned type, uint32_t left, uint32_t number)
+{
+    (void)r;
+    (void)type;
+    (void)left;
+    (void)number;
+    return 1;
+}
+
 static progress read_options(reader *r, uint32_t end)
 {
     while (r->at < end) {
@@ -296,13 +338,26 @@ static progress read_data(reader *r, unsigned type, uint32_t end)
 
 /* ---------------------------------------------------------------- the message */
 
+static progress read_question(reader *r)
+{
+    uint32_t ignored;
+    progress read = read_name(r, IN_QUESTION, 0);
+    read = read == READ ? read_listed(r, types, ASKED_TYPES, is_any, 0, 0, &ignored) : read;
+    return read == READ ? read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored) : read;
+}
+
 static progress read_record(reader *r)
 {
-    uint32_t type = 0, length = 0, left;
+    uint32_t type = 0, length = 0, ignored;
+    const uint32_t begin = r->at;
     progress read = read_name(r, IN_RECORD, 0);
-    left = r->size - r->at - RECORD;
-    read = read == READ ? read_number(r, can_be, 0, left, UINT16_MAX, &type) : read;
-    read = read == READ ? pass(r, 6) : read;
+    const uint32_t left = r->size - r->at - RECORD, is_root = r->at == begin + 1;
+    read = read == READ ? read_listed(r, types, TYPES, can_be, is_root, left, &type) : read;
+    if (type == TYPE_OPT) /* a size of messages */
+        read = read == READ ? pass(r, 2) : read;
+    else
+        read = read == READ ? read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored) : read;
+    read = read == READ ? pass(r, 4) : read;
     read = read == READ ? read_number(r, can_hold, type, left, left, &length) : read;
     return read == READ ? read_data(r, type, r->at + length) : read;
 }
@@ -397,8 +452,7 @@ static progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
     read = read == READ ? repeat_question(r) : read;
     while (read == READ && r->questions) {
         r->questions--;
-        read = read_name(r, IN_QUESTION, 0);
-        read = read == READ ? pass(r, QUESTION) : read;
+        read = read_question(r);
     }
     while (read == READ && r->records) {
         r->records--;
@@ -417,6 +471,13 @@ int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wl
         return 0;
     memcpy(row, permitted, sizeof permitted);
     return 1;
+}
+
+int wlmi_dns_begins(const uint8_t *message, uint32_t have)
+{
+    enum { RECURSION = 1, ONE_QUESTION = 1 };
+    return have >= WLMI_DNS_HEADER ||
+           (have >= 6 && message[2] & (ANSWER | RECURSION) && wlmi_load_be16(message + 4) == ONE_QUESTION);
 }
 
 /* ---------------------------------------------------------------- queries and answers */

@@ -245,8 +245,8 @@ static int is_udp(const wlmi_values *h)
     return h->shape != WLMI_SHAPE_GENERIC && h->shape % WLMI_FN_6 == WLMI_FN_UDP;
 }
 
-/* Twelve bytes that are a DNS header with room for what it announces are one: few other protocols' are. Behind a message
- * comes another. */
+/* Few other protocols have what looks like the beginning of a DNS message with room for what it announces. Behind a
+ * message comes another. */
 void wlmi_row_of_payload(wlmi_coder *c)
 {
     const uint32_t have = c->have - c->body;
@@ -254,7 +254,7 @@ void wlmi_row_of_payload(wlmi_coder *c)
     if (!c->options.generating)
         return;
     memset(c->row, 0, sizeof c->row);
-    c->bound = is_udp(&c->values) && (c->flow->is_dns || have >= WLMI_DNS_HEADER) &&
+    c->bound = is_udp(&c->values) && (c->flow->is_dns || wlmi_dns_begins(c->data + c->body, have)) &&
                wlmi_dns_next(c->data + c->body, have, c->values.payload, &c->asked, c->values.direction, c->row);
 }
 

@@ -71,6 +71,11 @@ for program in installed/bin/wirelm tree/build/dev/wirelm; do
     $program info --model >info.json
     [ "$(value info.json 'd["sha256"]')" = "$id" ] || fail "info --model is of another model"
 done
+if installed/bin/wirelm generate --flows 1 -w new.pcap >/dev/null 2>note || ! grep -q 'wire-tiny-generate' note; then
+    fail "it wrote with a model that labels: $(cat note)"
+fi
+cp full installed/share/wirelm/models/wire-tiny-generate.safetensors
+installed/bin/wirelm generate --flows 1 --max-tokens 64 --random-payload -w new.pcap >/dev/null 2>note || fail "generate: $(cat note)"
 ln -s "$PWD/installed/bin/wirelm" linked
 ./linked info --model --text >table || fail "a link to the program finds no model"
 grep -q "sha256  *$id" table && grep -q 'task service' table && grep -Eq 'ntp +[0-9]+ +[0-9]+$' table && grep -q 'hides  *ids' table ||

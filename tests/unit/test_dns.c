@@ -93,6 +93,21 @@ static void what_is_no_dns_is_not_bound(void **state)
     assert_int_equal(wlmi_dns_next(m, 48, 48, NULL, 0, row), 0);
 }
 
+/* Any protocol may begin with a number; one question is rarer, and with recursion or an answer rarer still. */
+static void what_is_likely_to_be_dns(void **state)
+{
+    static const struct {
+        uint8_t begin[6];
+        uint32_t have;
+        int likely;
+    } cases[] = {{{7, 7, 1, 0, 0, 1}, 6, 1}, {{7, 7, 0x81, 0x80, 0, 1}, 6, 1}, {{7, 7, 0x84, 0, 0, 1}, 6, 1},
+                 {{7, 7, 1, 0, 0, 1}, 5, 0}, {{7, 7, 0, 0, 0, 1}, 6, 0},       {{7, 7, 1, 0, 0, 2}, 6, 0},
+                 {{7, 7, 0, 0, 0, 2}, 12, 1}, {{0}, 0, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(wlmi_dns_begins(cases[i].begin, cases[i].have), cases[i].likely);
+}
+
 /* ---------------------------------------------------------------- the test's reader */
 
 typedef struct message {
@@ -146,12 +161,20 @@ static int data_is_right(message x, uint32_t type, uint32_t at, uint32_t end)
         while (at < end)
             at += 1u + x.m[at];
         return at == end;
+    case 32: return end > at && (end - at) % 6 == 0;
+    case 10:
+    case 65399: return 1;
     case 41:
         while (at + 4 <= end)
             at += 4 + number(x, at + 2);
         return at == end;
     }
-    return 1;
+    return 0;
+}
+
+static int class_is_right(uint32_t class)
+{
+    return class == 1 || class == 3 || class == 0x8001;
 }
 
 static int is_right(message x)
@@ -159,15 +182,19 @@ static int is_right(message x)
     uint32_t questions = number(x, 4), records = number(x, 6) + number(x, 8) + number(x, 10), at = 12;
     for (; questions; questions--) {
         at = name_end(x, at);
-        if (!at || (at += 4) > x.size)
+        if (!at || at + 4 > x.size || !number(x, at) || !class_is_right(number(x, at + 2)))
             return 0;
+        at += 4;
     }
     for (; records; records--) {
         uint32_t type, end;
+        const uint32_t name = at;
         at = name_end(x, at);
         if (!at || at + 10 > x.size)
             return 0;
         type = number(x, at);
+        if (type == 41 ? at != name + 1 : !class_is_right(number(x, at + 2)))
+            return 0;
         end = at + 10 + number(x, at + 8);
         if (end > x.size || !data_is_right(x, type, at + 10, end))
             return 0;
@@ -426,6 +453,7 @@ int main(void)
         cmocka_unit_test(what_is_right_is_permitted),
         cmocka_unit_test(by_hand),
         cmocka_unit_test(what_is_no_dns_is_not_bound),
+        cmocka_unit_test(what_is_likely_to_be_dns),
         cmocka_unit_test(what_is_drawn_is_right),
         cmocka_unit_test(what_answers_repeats_the_question),
         cmocka_unit_test(the_latest_queries_wait),

@@ -48,7 +48,7 @@ TEXT = {
     Bits per byte of long recordings of the lab (`sample/`), unit capture, by the tokens that the model remembers;
     the codec begins anew with the model.""",
     "Generated flows": """
-    By a model with payload in full (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
+    By the model that ships for it (`scripts/generate.conf`), 1,000 flows of each label, beside held-out real ones,
     which begin and break off as recorded, so generated ones may too (`--allow-cut`); chosen among four times as
     many, to be like the training flows ([GENERATE.md](GENERATE.md)). Divergences: mean over columns - the same between
     halves of the real flows; copy, there and behind other columns: what training flows themselves would score.
@@ -127,8 +127,8 @@ def both(*answers):
 
 class Page:
     """The sections, and what each says of the figures that were asked for."""
-    def __init__(self, a, model):
-        self.model = model  # digest of the one that ships: what was measured with another is left out
+    def __init__(self, a, models):
+        self.models = models  # digests of those that ship: what was measured with others is left out
         self.a, self.lines, self.verdicts, self.commands = a, [], [], {}
 
     def load(self, name):
@@ -139,7 +139,7 @@ class Page:
                 continue
             with open(path) as f:
                 got = json.load(f)
-            if got["model"] not in ("", self.model):
+            if got["model"] and got["model"] not in self.models:
                 continue
             if folder != KEPT:
                 keep(os.path.join(KEPT, self.a.split), name, got)
@@ -416,8 +416,8 @@ def ablation(page):
                                             "`fields`: bits per byte", "tokens/s", "MiB"], rows))
 
 
-def render(a, model):
-    page = Page(a, model)
+def render(a, models):
+    page = Page(a, models)
     for part in (labels, few_labels, stress, open_set, tokens, generate, curves, size, ablation):
         part(page)
     where = ("the given held-out parts (`test` of the imported folders)" if a.split == "test" else

@@ -21,7 +21,7 @@ struct wlmi_likeness {
     uint32_t label; /* WLMI_NO_STRING: all flows */
     wlmi_forest *forest;
     wlmi_hash_set said; /* by training flows */
-    float border[WLMI_LIKENESS_STRATA - 1]; /* between strata: bytes of flows, rising */
+    float border[WLMI_LIKENESS_SIZES - 1]; /* between sizes: bytes of flows, rising */
     double share[WLMI_LIKENESS_STRATA];
 };
 
@@ -106,12 +106,24 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int has_two(const float *row, int flag)
+{
+    return row[flag] * row[WLMI_FEATURE_PACKETS] > 1.5f;
+}
+
+static int kind_of(const float *row)
+{
+    if (isnan(row[WLMI_VECTOR_WINDOW]))
+        return 0;
+    return 1 + 4 * has_two(row, WLMI_VECTOR_SYN) + 2 * has_two(row, WLMI_VECTOR_FIN) + (row[WLMI_VECTOR_RST] > 0);
+}
+
 static int stratum_of(const wlmi_likeness *l, const float *row)
 {
-    int stratum = 0;
-    while (stratum < WLMI_LIKENESS_STRATA - 1 && row[WLMI_FEATURE_BYTES] > l->border[stratum])
-        stratum++;
-    return stratum;
+    int size = 0;
+    while (size < WLMI_LIKENESS_SIZES - 1 && row[WLMI_FEATURE_BYTES] > l->border[size])
+        size++;
+    return kind_of(row) * WLMI_LIKENESS_SIZES + size;
 }
 
 static wlm_status make_strata(wlmi_likeness *l, const float *real, size_t n, wlm_error *error)
@@ -122,8 +134,8 @@ static wlm_status make_strata(wlmi_likeness *l, const float *real, size_t n, wlm
     for (size_t i = 0; i < n; i++)
         bytes[i] = real[i * WLMI_VECTOR + WLMI_FEATURE_BYTES];
     qsort(bytes, n, sizeof *bytes, by_size);
-    for (int s = 0; s < WLMI_LIKENESS_STRATA - 1; s++)
-        l->border[s] = bytes[(n - 1) * (size_t)(s + 1) / WLMI_LIKENESS_STRATA];
+    for (int s = 0; s < WLMI_LIKENESS_SIZES - 1; s++)
+        l->border[s] = bytes[(n - 1) * (size_t)(s + 1) / WLMI_LIKENESS_SIZES];
     for (size_t i = 0; i < n; i++)
         l->share[stratum_of(l, real + i * WLMI_VECTOR)] += 1 / (double)n;
     wlmi_free(bytes);

@@ -1,8 +1,9 @@
 /* likeness.h: which of several sampled flows is most like those that a model was trained on. A forest learns to tell
  * training flows from a first lot of sampled ones, by the numbers of report_vector.h without payload; the odds that it
  * gives a flow weigh it among others, which brings what is drawn by weight closer to the training flows than the model
- * alone would come (importance resampling by a classifier's odds: Grover et al., 2019). Strata by size say how frequent
- * flows are that the model writes badly, which odds alone would make rare. */
+ * alone would come (importance resampling by a classifier's odds: Grover et al., 2019). Strata by
+ * size and by how a connection begins and ends say how frequent flows are that the model writes badly, which odds alone
+ * would make rare. */
 #ifndef WLMI_LIKENESS_H
 #define WLMI_LIKENESS_H
 
@@ -12,7 +13,9 @@ enum {
     WLMI_LIKENESS_PILOT = 1000, /* flows in the first lot */
     WLMI_LIKENESS_MOST = 2000,  /* training flows that are learned from, drawn at random */
     WLMI_LIKENESS_LEAST = 20,   /* fewer are none to learn from */
-    WLMI_LIKENESS_STRATA = 8    /* of flows by their bytes, about as many training flows in each */
+    WLMI_LIKENESS_SIZES = 8,    /* of flows by their bytes, about as many training flows in each */
+    WLMI_LIKENESS_KINDS = 9,    /* no TCP; TCP with both SYN, both FIN, a RST, each or not */
+    WLMI_LIKENESS_STRATA = WLMI_LIKENESS_KINDS * WLMI_LIKENESS_SIZES
 };
 
 typedef struct wlmi_likeness wlmi_likeness;

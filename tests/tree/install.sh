@@ -25,8 +25,13 @@ lib=$(dirname "$(find "$to" -name 'libwirelm.so')")
 for file in "${WIRELM_ROOT:?}"/models/*.safetensors "$WIRELM_ROOT"/models/*.md; do
     [ ! -e "$file" ] || cmp "$file" "$to/share/wirelm/models/${file##*/}"
 done
+unset WIRELM_MODEL
 if [ -e "$WIRELM_ROOT/models/wire-tiny.safetensors" ]; then
-    (unset WIRELM_MODEL && "$to/bin/wirelm" info --model) >/dev/null
+    "$to/bin/wirelm" info --model >/dev/null
+fi
+if [ -e "$WIRELM_ROOT/models/wire-tiny-generate.safetensors" ]; then
+    "$to/bin/wirelm" generate --label DNS --flows 3 --seed 1 -w "$to/dns.pcap" >/dev/null 2>&1
+    "$to/bin/wirelm" verify -r "$to/dns.pcap" | grep -q '"flows":3.*"exact":true'
 fi
 readelf -d "$lib/libwirelm.so" | grep -q 'SONAME.*libwirelm.so.0'
 echo "installs and links"

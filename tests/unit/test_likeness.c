@@ -48,7 +48,7 @@ static wlm_status learn(wlmi_likeness **likeness, wlm_error *error)
     return status;
 }
 
-/* weight [2] of a flow of 2 packets, and of 6, which is of the last stratum. */
+/* weight [2] of a flow of 2 packets, and of 6, which is of the last size. */
 static wlm_status weigh_two(double *weight, wlm_error *error)
 {
     int stratum;
@@ -60,7 +60,7 @@ static wlm_status weigh_two(double *weight, wlm_error *error)
         if (status == WLM_OK)
             status = wlmi_likeness_weigh(likeness, &list, &weight[i], &stratum, error);
         if (status == WLM_OK)
-            assert_int_equal(stratum, i ? WLMI_LIKENESS_STRATA - 1 : 0);
+            assert_int_equal(stratum, i ? WLMI_LIKENESS_SIZES - 1 : 0);
     }
     if (status == WLM_OK)
         assert_true(wlmi_likeness_shares(likeness)[0] > 1 - 1e-9); /* training flows have 2 packets all */
@@ -118,6 +118,45 @@ static void what_training_said_weighs_nothing(void **state)
     wlmi_likeness_free(likeness);
 }
 
+/* TCP packets there and back with these flags, 0 behind the last. */
+static int stratum_of_connection(const wlmi_likeness *likeness, const int *flags)
+{
+    wlmi_packet_list list = {0};
+    double weight;
+    int stratum;
+    wlm_error error;
+    for (int i = 0; flags[i]; i++) {
+        const test_packet ip = i % 2 ? test_tcp(server, client, flags[i], NULL, 0) : test_tcp(client, server, flags[i], NULL, 0);
+        const wlm_packet packet = test_view(&ip, WLMI_LINK_RAW, INT64_C(1000000) * i);
+        assert_ok(wlmi_packet_list_add(&list, &packet, &error), &error);
+    }
+    assert_ok(wlmi_likeness_weigh(likeness, &list, &weight, &stratum, &error), &error);
+    wlmi_packet_list_free(&list);
+    return stratum;
+}
+
+static void strata_tell_how_connections_begin_and_end(void **state)
+{
+    enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+    static const int ways[][7] = {{ACK, ACK}, {SYN, SYN | ACK, ACK}, {SYN, SYN | ACK, FIN | ACK, FIN | ACK, ACK},
+                                  {SYN, SYN | ACK, RST}, {SYN, SYN | ACK, FIN | ACK, FIN | ACK, RST},
+                                  {FIN | ACK, FIN | ACK, ACK}, {ACK, RST}, {FIN | ACK, FIN | ACK, RST}};
+    enum { WAYS = sizeof ways / sizeof *ways };
+    int stratum[WAYS];
+    wlmi_likeness *likeness;
+    wlm_error error;
+    (void)state;
+    write_training(60);
+    assert_ok(learn(&likeness, &error), &error);
+    for (int i = 0; i < WAYS; i++) {
+        stratum[i] = stratum_of_connection(likeness, ways[i]);
+        assert_true(stratum[i] >= WLMI_LIKENESS_SIZES && stratum[i] < WLMI_LIKENESS_STRATA); /* the first are not TCP */
+        for (int j = 0; j < i; j++)
+            assert_true(stratum[i] / WLMI_LIKENESS_SIZES != stratum[j] / WLMI_LIKENESS_SIZES);
+    }
+    wlmi_likeness_free(likeness);
+}
+
 static void few_flows_are_nothing_to_be_like(void **state)
 {
     double weight[2];
@@ -148,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_like_training_weighs_more),
         cmocka_unit_test(what_training_said_weighs_nothing),
+        cmocka_unit_test(strata_tell_how_connections_begin_and_end),
         cmocka_unit_test(few_flows_are_nothing_to_be_like),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };

@@ -6,7 +6,7 @@
 
 #include "base/cursor.h"
 
-enum { ANSWER = 0x80 }; /* in the header's third byte */
+enum { ANSWER = 0x80, CODES = 11 }; /* in the header's third byte; in its fourth (RFC 2136) */
 enum { NAME_MAX = 255, LABEL_MAX = 63, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
 enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
 enum { QUESTION = 4, RECORD = 10 }; /* bytes behind the name, and before a record's data */
@@ -32,6 +32,7 @@ typedef struct reader {
     uint32_t have, size, at;
     const wlmi_dns_query *answered; /* NULL: none */
     uint32_t questions, records; /* that follow the one at hand */
+    int has_opt;
     target target[TARGETS];
     uint32_t shortest; /* of the names there */
     int targets;
@@ -208,12 +209,12 @@ static int can_hold(const reader *r, unsigned type, uint32_t left, uint32_t leng
            (r->records ? left - length >= r->records * (1 + RECORD) : length == left);
 }
 
-/* Whether a record can be of that type; OPT belongs to no name. */
+/* Whether a record can be of that type; OPT belongs to no name, and comes once. */
 static int can_be(const reader *r, unsigned is_root, uint32_t left, uint32_t type)
 {
     const uint32_t room = left - r->records * (1 + RECORD);
     const uint32_t most = room < 2 * NAME_MAX ? room : 2 * NAME_MAX;
-    if (type == TYPE_OPT && !is_root)
+    if (type == TYPE_OPT && (!is_root || r->has_opt))
         return 0;
     if (!r->records)
         return can_hold(r, type, left, room);
@@ -338,6 +339,21 @@ static progress read_data(reader *r, unsigned type, uint32_t end)
 
 /* ---------------------------------------------------------------- the message */
 
+/* Of OPT, between type and length (RFC 6891): the size of messages; the upper bits of a code that are 0 of all codes in
+ * use, and the only version; flags. */
+static progress read_edns(reader *r)
+{
+    progress read = pass(r, 2);
+    for (int i = 0; read == READ && i < 2; i++) {
+        if (r->at == r->have) {
+            permit(r, 0, 0);
+            return HERE;
+        }
+        read = r->message[r->at++] ? NOT_DNS : READ;
+    }
+    return read == READ ? pass(r, 2) : read;
+}
+
 static progress read_question(reader *r)
 {
     uint32_t ignored;
@@ -353,20 +369,26 @@ static progress read_record(reader *r)
     progress read = read_name(r, IN_RECORD, 0);
     const uint32_t left = r->size - r->at - RECORD, is_root = r->at == begin + 1;
     read = read == READ ? read_listed(r, types, TYPES, can_be, is_root, left, &type) : read;
-    if (type == TYPE_OPT) /* a size of messages */
-        read = read == READ ? pass(r, 2) : read;
-    else
-        read = read == READ ? read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored) : read;
-    read = read == READ ? pass(r, 4) : read;
+    if (read == READ)
+        read = type == TYPE_OPT ? read_edns(r) : read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored);
+    if (read == READ && type != TYPE_OPT)
+        read = pass(r, 4); /* time to live */
+    r->has_opt |= type == TYPE_OPT;
     read = read == READ ? read_number(r, can_hold, type, left, left, &length) : read;
     return read == READ ? read_data(r, type, r->at + length) : read;
+}
+
+static int is_answer(const reader *r)
+{
+    return (r->message[2] & ANSWER) != 0;
 }
 
 /* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
 static int can_announce(const reader *r, unsigned section, uint32_t left, uint32_t count)
 {
     uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
-    if (questions > QUESTIONS_MAX || records > RECORDS_MAX || (r->answered && questions != 1))
+    if (questions > QUESTIONS_MAX || records > RECORDS_MAX || (r->answered && questions != 1) ||
+        (!questions && !is_answer(r)))
         return 0;
     if (r->answered) {
         questions = 0;
@@ -423,20 +445,26 @@ static progress repeat_question(reader *r)
     return READ;
 }
 
+/* The header's third byte and its fourth: a standard operation, no reserved bit, a code in use, of answers alone. */
+static int can_be_flags(const reader *r, int fourth, unsigned byte)
+{
+    if (!fourth)
+        return !(byte & 0x78) && (!r->answered || byte & ANSWER);
+    return !(byte & 0x40) && (byte & 15) <= (is_answer(r) ? CODES - 1u : 0);
+}
+
 /* A standard query or its answer, with room for all that it announces. */
 static progress read_header(reader *r, const wlmi_dns_asked *asked, int direction)
 {
     progress read = read_id(r, asked, direction);
     for (int i = 0; read == READ && i < 2; i++) {
-        const unsigned zero = i ? 0x40 : 0x78; /* reserved; operation */
-        const unsigned one = r->answered && !i ? ANSWER : 0;
         if (r->at == r->have) {
             for (unsigned b = 0; b < 256; b++)
-                if (!(b & zero) && (b & one) == one)
+                if (can_be_flags(r, i, b))
                     permit(r, b, b);
             return HERE;
         }
-        read = r->message[r->at++] & zero ? NOT_DNS : READ;
+        read = can_be_flags(r, i, r->message[r->at++]) ? READ : NOT_DNS;
     }
     for (unsigned section = 0; read == READ && section < SECTIONS; section++) {
         uint32_t count = 0;

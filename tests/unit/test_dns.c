@@ -180,6 +180,10 @@ static int class_is_right(uint32_t class)
 static int is_right(message x)
 {
     uint32_t questions = number(x, 4), records = number(x, 6) + number(x, 8) + number(x, 10), at = 12;
+    const int answers = x.m[2] >> 7, code = x.m[3] & 15;
+    int opts = 0;
+    if (x.m[2] & 0x78 || x.m[3] & 0x40 || code > 10 || (!answers && (code || !questions)))
+        return 0;
     for (; questions; questions--) {
         at = name_end(x, at);
         if (!at || at + 4 > x.size || !number(x, at) || !class_is_right(number(x, at + 2)))
@@ -193,14 +197,15 @@ static int is_right(message x)
         if (!at || at + 10 > x.size)
             return 0;
         type = number(x, at);
-        if (type == 41 ? at != name + 1 : !class_is_right(number(x, at + 2)))
+        if (type == 41 ? at != name + 1 || number(x, at + 4) : !class_is_right(number(x, at + 2)))
             return 0;
+        opts += type == 41;
         end = at + 10 + number(x, at + 8);
         if (end > x.size || !data_is_right(x, type, at + 10, end))
             return 0;
         at = end;
     }
-    return at == x.size;
+    return at == x.size && opts < 2;
 }
 
 /* Bytes of meaning more often than by chance: lengths are short, types known ones. */

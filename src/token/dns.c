@@ -6,10 +6,10 @@
 
 #include "base/cursor.h"
 
-enum { ANSWER = 0x80, CODES = 11 }; /* in the header's third byte; in its fourth (RFC 2136) */
-enum { NAME_MAX = 255, LABEL_MAX = 63, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
+enum { CODES = 11 }; /* in the header's fourth byte (RFC 2136) */
+enum { NAME_MAX = WLMI_DNS_NAME, LABEL_MAX = WLMI_DNS_LABEL, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
 enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
-enum { QUESTION = 4, RECORD = 10 }; /* bytes behind the name, and before a record's data */
+enum { QUESTION = WLMI_DNS_QUESTION, RECORD = 10 }; /* bytes behind the name, and before a record's data */
 enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
        TYPE_NB = 32, TYPE_SRV = 33, TYPE_DNAME = 39, TYPE_OPT = 41 };
 /* Of records: those whose data is known here, and those that hold anything, NULL and one of private use (tunnels). Behind
@@ -380,7 +380,7 @@ static progress read_record(reader *r)
 
 static int is_answer(const reader *r)
 {
-    return (r->message[2] & ANSWER) != 0;
+    return (r->message[2] & WLMI_DNS_ANSWER) != 0;
 }
 
 /* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
@@ -449,7 +449,7 @@ static progress repeat_question(reader *r)
 static int can_be_flags(const reader *r, int fourth, unsigned byte)
 {
     if (!fourth)
-        return !(byte & 0x78) && (!r->answered || byte & ANSWER);
+        return !(byte & 0x78) && (!r->answered || byte & WLMI_DNS_ANSWER);
     return !(byte & 0x40) && (byte & 15) <= (is_answer(r) ? CODES - 1u : 0);
 }
 
@@ -505,49 +505,5 @@ int wlmi_dns_begins(const uint8_t *message, uint32_t have)
 {
     enum { RECURSION = 1, ONE_QUESTION = 1 };
     return have >= WLMI_DNS_HEADER ||
-           (have >= 6 && message[2] & (ANSWER | RECURSION) && wlmi_load_be16(message + 4) == ONE_QUESTION);
-}
-
-/* ---------------------------------------------------------------- queries and answers */
-
-/* Size of the only question of a message: 0 where it has none, more, no name in full, or one of NetBIOS, whose answers
- * repeat no question. */
-static uint32_t question_size(const uint8_t *message, uint32_t size)
-{
-    enum { NETBIOS = 32, CLASS_IN = 1 };
-    uint32_t at = WLMI_DNS_HEADER;
-    if (size < WLMI_DNS_HEADER + 1 + QUESTION || wlmi_load_be16(message + 4) != 1 || message[at] == NETBIOS)
-        return 0;
-    while (at < size && message[at] && message[at] <= LABEL_MAX)
-        at += 1u + message[at];
-    if (at + 1 + QUESTION > size || message[at] || at + 1 - WLMI_DNS_HEADER > NAME_MAX ||
-        wlmi_load_be16(message + at + 3) != CLASS_IN)
-        return 0;
-    return at + 1 + QUESTION - WLMI_DNS_HEADER;
-}
-
-static void strike_out(wlmi_dns_asked *asked, int i)
-{
-    asked->count--;
-    memmove(&asked->query[i], &asked->query[i + 1], (size_t)(asked->count - i) * sizeof *asked->query);
-}
-
-void wlmi_dns_said(wlmi_dns_asked *asked, const uint8_t *message, uint32_t size, int direction)
-{
-    const uint32_t question = question_size(message, size);
-    if (!question)
-        return;
-    const int is_answer = (message[2] & ANSWER) != 0;
-    for (int i = asked->count - 1; i >= 0; i--)
-        if ((asked->query[i].direction != direction) == is_answer && !memcmp(asked->query[i].id, message, 2))
-            strike_out(asked, i);
-    if (is_answer)
-        return;
-    if (asked->count == WLMI_DNS_ASKED)
-        strike_out(asked, 0);
-    wlmi_dns_query *q = &asked->query[asked->count++];
-    memcpy(q->id, message, sizeof q->id);
-    memcpy(q->question, message + WLMI_DNS_HEADER, question);
-    q->size = (uint16_t)question;
-    q->direction = (uint8_t)direction;
+           (have >= 6 && message[2] & (WLMI_DNS_ANSWER | RECURSION) && wlmi_load_be16(message + 4) == ONE_QUESTION);
 }

@@ -3,21 +3,7 @@
 #ifndef WLMI_DNS_H
 #define WLMI_DNS_H
 
-#include <stdint.h>
-
-enum { WLMI_DNS_HEADER = 12, WLMI_DNS_QUESTION = 255 + 4, WLMI_DNS_ASKED = 4 };
-
-/* Queries of a flow that no answer came to yet: those with one question, of class IN, whose name is told in full. */
-typedef struct wlmi_dns_query {
-    uint8_t id[2], question[WLMI_DNS_QUESTION];
-    uint16_t size; /* of the question */
-    uint8_t direction;
-} wlmi_dns_query;
-
-typedef struct wlmi_dns_asked { /* zero-initialise */
-    wlmi_dns_query query[WLMI_DNS_ASKED]; /* the latest last */
-    int count;
-} wlmi_dns_asked;
+#include "token/dns_asked.h"
 
 /* row: a bit for each byte that can follow message [have < size]. 0: what is there is no DNS message of that size, or
  * none that this knows (a standard query or its answer, of 15 questions and 255 records at most, of types and
@@ -30,7 +16,5 @@ int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wl
 /* Whether what is there, if wlmi_dns_next() knows it, is likely to be DNS and not another protocol: a whole header; or one
  * question, that asks for recursion or is answered. */
 int wlmi_dns_begins(const uint8_t *message, uint32_t have);
-/* Takes note of a message of that direction: a query is kept, the oldest making room; an answer strikes its query out. */
-void wlmi_dns_said(wlmi_dns_asked *asked, const uint8_t *message, uint32_t size, int direction);
 
 #endif

@@ -1,9 +1,8 @@
 /* likeness.h: which of several sampled flows is most like those that a model was trained on. A forest learns to tell
  * training flows from a first lot of sampled ones, by the numbers of report_vector.h without payload; the odds that it
  * gives a flow weigh it among others, which brings what is drawn by weight closer to the training flows than the model
- * alone would come (importance resampling by a classifier's odds: Grover et al., 2019). Strata by
- * size and by how a connection begins and ends say how frequent flows are that the model writes badly, which odds alone
- * would make rare. */
+ * alone would come (importance resampling by a classifier's odds: Grover et al., 2019). Strata by size and by how a
+ * connection begins and ends say how frequent flows are that the model writes badly, which odds alone would make rare. */
 #ifndef WLMI_LIKENESS_H
 #define WLMI_LIKENESS_H
 

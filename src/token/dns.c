@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "token/reader.h"
 
-enum { CODES = 11 }; /* in the header's fourth byte (RFC 2136) */
+enum { FLAGS = 2, CODES = 11 /* in the second byte of flags (RFC 2136) */ }; /* where in the header they are */
 enum { NAME_MAX = WLMI_DNS_NAME, LABEL_MAX = WLMI_DNS_LABEL, POINTER = 0xc0, POINTER_MAX = 0x4000, TARGETS = 128 };
 enum { SECTIONS = 4, QUESTIONS_MAX = 15, RECORDS_MAX = 255 };
 enum { QUESTION = WLMI_DNS_QUESTION, RECORD = 10 }; /* bytes behind the name, and before a record's data */
@@ -21,40 +22,21 @@ enum { TYPES = 14, ASKED_TYPES = sizeof types / sizeof *types };
 /* IN, CH, and IN as multicast DNS marks it. */
 static const uint16_t classes[] = {1, 3, 0x8001};
 enum { CLASSES = sizeof classes / sizeof *classes };
-typedef enum progress { NOT_DNS, READ, HERE } progress; /* HERE: the row says what comes next */
 
 typedef struct target { /* of pointers: where a label begins, and how long the name is from there */
     uint16_t at, length;
 } target;
 
 typedef struct reader {
-    const uint8_t *message;
-    uint32_t have, size, at;
+    wlmi_reader in;
+    uint32_t size;
     const wlmi_dns_query *answered; /* NULL: none */
     uint32_t questions, records; /* that follow the one at hand */
     int has_opt;
     target target[TARGETS];
     uint32_t shortest; /* of the names there */
     int targets;
-    uint64_t *row;
 } reader;
-
-static void permit(reader *r, unsigned from, unsigned to)
-{
-    for (unsigned b = from; b <= to; b++)
-        r->row[b >> 6] |= UINT64_C(1) << (b & 63);
-}
-
-/* Bytes of no meaning here. */
-static progress pass(reader *r, uint32_t count)
-{
-    if (r->have - r->at < count) {
-        permit(r, 0, 255);
-        return HERE;
-    }
-    r->at += count;
-    return READ;
-}
 
 /* Whether so many questions and records can take exactly `left` bytes. The last record's data takes what there is; a
  * name has one byte, or at least three. */
@@ -110,36 +92,36 @@ static int can_go_on(const reader *r, const name *n, uint32_t at)
 }
 
 /* What can stand where a label's length does. */
-static progress permit_label(reader *r, const name *n)
+static wlmi_progress permit_label(reader *r, const name *n)
 {
-    if (can_end(r, n, r->at + 1))
-        permit(r, 0, 0);
+    if (can_end(r, n, r->in.at + 1))
+        wlmi_permit(&r->in, 0, 0);
     for (unsigned length = 1; length <= LABEL_MAX; length++)
-        if (can_go_on(r, n, r->at + 1 + length))
-            permit(r, length, length);
-    for (int i = 0; can_end(r, n, r->at + 2) && i < r->targets; i++)
-        if (can_go_to(n, r->at, &r->target[i]))
-            permit(r, POINTER | r->target[i].at >> 8, POINTER | r->target[i].at >> 8);
-    return HERE;
+        if (can_go_on(r, n, r->in.at + 1 + length))
+            wlmi_permit(&r->in, length, length);
+    for (int i = 0; can_end(r, n, r->in.at + 2) && i < r->targets; i++)
+        if (can_go_to(n, r->in.at, &r->target[i]))
+            wlmi_permit(&r->in, POINTER | r->target[i].at >> 8, POINTER | r->target[i].at >> 8);
+    return WLMI_HERE;
 }
 
 /* length: what the name it goes to has. */
-static progress read_pointer(reader *r, const name *n, uint32_t *length)
+static wlmi_progress read_pointer(reader *r, const name *n, uint32_t *length)
 {
-    const uint32_t there = r->have - r->at;
-    progress read = there < 2 ? HERE : NOT_DNS;
+    const uint32_t there = r->in.have - r->in.at;
+    wlmi_progress read = there < 2 ? WLMI_HERE : WLMI_WRONG;
     for (int i = 0; i < r->targets; i++) {
         const target *to = &r->target[i];
-        if ((POINTER | to->at >> 8) != r->message[r->at] || !can_go_to(n, r->at, to))
+        if ((POINTER | to->at >> 8) != r->in.bytes[r->in.at] || !can_go_to(n, r->in.at, to))
             continue;
         if (there < 2) {
-            permit(r, to->at & 255, to->at & 255);
-        } else if ((to->at & 255) == r->message[r->at + 1]) {
+            wlmi_permit(&r->in, to->at & 255, to->at & 255);
+        } else if ((to->at & 255) == r->in.bytes[r->in.at + 1]) {
             *length = to->length;
-            read = READ;
+            read = WLMI_READ;
         }
     }
-    r->at += read == READ ? 2 : 0;
+    r->in.at += read == WLMI_READ ? 2 : 0;
     return read;
 }
 
@@ -150,32 +132,32 @@ static void add_target(reader *r, uint16_t at, uint32_t length)
 }
 
 /* Pointers go to names that began before this one. */
-static progress read_name(reader *r, bound where, uint32_t end)
+static wlmi_progress read_name(reader *r, bound where, uint32_t end)
 {
-    const name n = {where, end, r->at};
+    const name n = {where, end, r->in.at};
     uint16_t begun[NAME_MAX / 2 + 1];
     uint32_t length = 1, labels = 0;
-    while (r->at < r->have && r->message[r->at] > 0 && r->message[r->at] <= LABEL_MAX) {
-        if (!can_go_on(r, &n, r->at + 1 + r->message[r->at]))
-            return NOT_DNS;
-        begun[labels++] = (uint16_t)r->at;
-        const progress read = pass(r, r->message[r->at++]);
-        if (read != READ)
+    while (r->in.at < r->in.have && r->in.bytes[r->in.at] > 0 && r->in.bytes[r->in.at] <= LABEL_MAX) {
+        if (!can_go_on(r, &n, r->in.at + 1 + r->in.bytes[r->in.at]))
+            return WLMI_WRONG;
+        begun[labels++] = (uint16_t)r->in.at;
+        const wlmi_progress read = wlmi_read_any(&r->in, r->in.bytes[r->in.at++]);
+        if (read != WLMI_READ)
             return read;
     }
-    if (r->at == r->have)
+    if (r->in.at == r->in.have)
         return permit_label(r, &n);
-    const uint32_t told = r->at - n.start;
-    if (r->message[r->at] == 0) {
-        r->at++;
+    const uint32_t told = r->in.at - n.start;
+    if (r->in.bytes[r->in.at] == 0) {
+        r->in.at++;
     } else {
-        const progress read = read_pointer(r, &n, &length);
-        if (read != READ)
+        const wlmi_progress read = read_pointer(r, &n, &length);
+        if (read != WLMI_READ)
             return read;
     }
     for (uint32_t i = 0; i < labels && r->targets < TARGETS && begun[i] < POINTER_MAX; i++)
         add_target(r, begun[i], told - (begun[i] - n.start) + length);
-    return can_end(r, &n, r->at) ? READ : NOT_DNS;
+    return can_end(r, &n, r->in.at) ? WLMI_READ : WLMI_WRONG;
 }
 
 /* ---------------------------------------------------------------- what records hold */
@@ -202,190 +184,157 @@ static int fits(const reader *r, unsigned type, uint32_t length)
     return 1;
 }
 
+/* Of what a number is: what it has to fit, beside what the reader knows. */
+typedef struct field {
+    const reader *r;
+    unsigned type; /* of the record; or the section */
+    int is_root;
+    uint32_t left; /* bytes of the message that follow, or of the options */
+} field;
+
 /* Whether a record at whose data the message has `left` bytes can have that much data. */
-static int can_hold(const reader *r, unsigned type, uint32_t left, uint32_t length)
+static int can_hold(const void *context, uint32_t length)
 {
-    return length <= left && fits(r, type, length) &&
-           (r->records ? left - length >= r->records * (1 + RECORD) : length == left);
+    const field *f = context;
+    const uint32_t others = f->r->records * (1 + RECORD);
+    return length <= f->left && fits(f->r, f->type, length) &&
+           (others ? f->left - length >= others : length == f->left);
 }
 
 /* Whether a record can be of that type; OPT belongs to no name, and comes once. */
-static int can_be(const reader *r, unsigned is_root, uint32_t left, uint32_t type)
+static int can_be_type(const void *context, uint32_t type)
 {
-    const uint32_t room = left - r->records * (1 + RECORD);
+    const field *f = context, of_type = {f->r, type, 0, f->left};
+    const uint32_t room = f->left - f->r->records * (1 + RECORD);
     const uint32_t most = room < 2 * NAME_MAX ? room : 2 * NAME_MAX;
-    if (type == TYPE_OPT && (!is_root || r->has_opt))
+    if (type == TYPE_OPT && (!f->is_root || f->r->has_opt))
         return 0;
-    if (!r->records)
-        return can_hold(r, type, left, room);
+    if (!f->r->records)
+        return can_hold(&of_type, room);
     for (uint32_t length = 0; length <= most; length++)
-        if (can_hold(r, type, left, length))
+        if (can_hold(&of_type, length))
             return 1;
     return 0;
 }
 
-static progress read_strings(reader *r, uint32_t end)
+static wlmi_progress read_strings(reader *r, uint32_t end)
 {
-    while (r->at < end) {
-        if (r->at == r->have) {
-            permit(r, 0, end - r->at - 1 < 255 ? end - r->at - 1 : 255);
-            return HERE;
+    while (r->in.at < end) {
+        if (r->in.at == r->in.have) {
+            wlmi_permit(&r->in, 0, end - r->in.at - 1 < 255 ? end - r->in.at - 1 : 255);
+            return WLMI_HERE;
         }
-        const uint32_t length = r->message[r->at];
-        if (length > end - r->at - 1)
-            return NOT_DNS;
-        r->at++;
-        const progress read = pass(r, length);
-        if (read != READ)
+        const uint32_t length = r->in.bytes[r->in.at];
+        if (length > end - r->in.at - 1)
+            return WLMI_WRONG;
+        r->in.at++;
+        const wlmi_progress read = wlmi_read_any(&r->in, length);
+        if (read != WLMI_READ)
             return read;
     }
-    return READ;
+    return WLMI_READ;
 }
 
-static int option_fits(const reader *r, unsigned type, uint32_t left, uint32_t length)
+static int option_fits(const void *context, uint32_t length)
 {
-    (void)r;
-    (void)type;
+    const uint32_t left = *(const uint32_t *)context;
     return length == left || (length < left && left - length >= 4);
 }
 
-typedef int (*allowed)(const reader *r, unsigned type, uint32_t left, uint32_t number);
-
-/* Two bytes, each permitted where a number that is allowed, none above `most`, has it. */
-static progress read_number(reader *r, allowed is_allowed, unsigned type, uint32_t left, uint32_t most,
-                            uint32_t *number)
+static int can_be_any(const void *context, uint32_t number)
 {
-    const uint32_t there = r->have - r->at;
-    const uint32_t first = there == 1 ? (uint32_t)r->message[r->at] << 8 : 0;
-    const uint32_t last = there == 1 ? first | 255 : UINT16_MAX;
-    if (there >= 2) {
-        *number = wlmi_load_be16(r->message + r->at);
-        r->at += 2;
-        return is_allowed(r, type, left, *number) ? READ : NOT_DNS;
-    }
-    for (uint32_t n = first; n <= last && n <= most; n++)
-        if (is_allowed(r, type, left, n)) {
-            permit(r, there ? n & 255 : n >> 8, there ? n & 255 : n >> 8);
-            n |= there ? 0 : 255; /* one is enough for a first byte */
-        }
-    return HERE;
-}
-
-/* Two bytes that are one of a list, and allowed. */
-static progress read_listed(reader *r, const uint16_t *list, int count, allowed is_allowed, unsigned type, uint32_t left,
-                            uint32_t *number)
-{
-    const uint32_t there = r->have - r->at;
-    progress read = there < 2 ? HERE : NOT_DNS;
-    for (int i = 0; i < count; i++) {
-        const unsigned first = list[i] >> 8, last = list[i] & 255;
-        if ((there && first != r->message[r->at]) || !is_allowed(r, type, left, list[i]))
-            continue;
-        if (there < 2) {
-            permit(r, there ? last : first, there ? last : first);
-        } else if (last == r->message[r->at + 1]) {
-            *number = list[i];
-            read = READ;
-        }
-    }
-    r->at += read == READ ? 2 : 0;
-    return read;
-}
-
-static int is_any(const reader *r, unsigned type, uint32_t left, uint32_t number)
-{
-    (void)r;
-    (void)type;
-    (void)left;
+    (void)context;
     (void)number;
     return 1;
 }
 
-static progress read_options(reader *r, uint32_t end)
+static wlmi_progress read_options(reader *r, uint32_t end)
 {
-    while (r->at < end) {
+    while (r->in.at < end) {
         uint32_t length;
-        progress read = pass(r, 2);
-        if (read != READ)
+        wlmi_progress read = wlmi_read_any(&r->in, 2);
+        if (read != WLMI_READ)
             return read;
-        read = read_number(r, option_fits, 0, end - r->at - 2, end - r->at - 2, &length);
-        read = read == READ ? pass(r, length) : read;
-        if (read != READ)
+        const uint32_t left = end - r->in.at - 2;
+        read = wlmi_read_number(&r->in, 2, option_fits, &left, left, &length);
+        read = read == WLMI_READ ? wlmi_read_any(&r->in, length) : read;
+        if (read != WLMI_READ)
             return read;
     }
-    return READ;
+    return WLMI_READ;
 }
 
-static progress read_data(reader *r, unsigned type, uint32_t end)
+static wlmi_progress read_data(reader *r, unsigned type, uint32_t end)
 {
-    progress read = READ;
+    wlmi_progress read = WLMI_READ;
     switch (type) {
     case TYPE_TXT: return read_strings(r, end);
     case TYPE_OPT: return read_options(r, end);
     case TYPE_SOA:
         read = read_name(r, BEFORE_ANOTHER, end - 20);
-        read = read == READ ? read_name(r, EXACTLY, end - 20) : read;
-        return read == READ ? pass(r, 20) : read;
-    case TYPE_MX: read = pass(r, 2); break;
-    case TYPE_SRV: read = pass(r, 6); break;
+        read = read == WLMI_READ ? read_name(r, EXACTLY, end - 20) : read;
+        return read == WLMI_READ ? wlmi_read_any(&r->in, 20) : read;
+    case TYPE_MX: read = wlmi_read_any(&r->in, 2); break;
+    case TYPE_SRV: read = wlmi_read_any(&r->in, 6); break;
     case TYPE_NS:
     case TYPE_CNAME:
     case TYPE_PTR:
     case TYPE_DNAME: break;
-    default: return pass(r, end - r->at);
+    default: return wlmi_read_any(&r->in, end - r->in.at);
     }
-    return read == READ ? read_name(r, EXACTLY, end) : read;
+    return read == WLMI_READ ? read_name(r, EXACTLY, end) : read;
 }
 
 /* ---------------------------------------------------------------- the message */
 
 /* Of OPT, between type and length (RFC 6891): the size of messages; the upper bits of a code that are 0 of all codes in
  * use, and the only version; flags. */
-static progress read_edns(reader *r)
+static wlmi_progress read_edns(reader *r)
 {
-    progress read = pass(r, 2);
-    for (int i = 0; read == READ && i < 2; i++) {
-        if (r->at == r->have) {
-            permit(r, 0, 0);
-            return HERE;
-        }
-        read = r->message[r->at++] ? NOT_DNS : READ;
-    }
-    return read == READ ? pass(r, 2) : read;
+    wlmi_progress read = wlmi_read_any(&r->in, 2);
+    for (int i = 0; read == WLMI_READ && i < 2; i++)
+        read = wlmi_read_byte(&r->in, 0, 0);
+    return read == WLMI_READ ? wlmi_read_any(&r->in, 2) : read;
 }
 
-static progress read_question(reader *r)
+static wlmi_progress read_question(reader *r)
 {
     uint32_t ignored;
-    progress read = read_name(r, IN_QUESTION, 0);
-    read = read == READ ? read_listed(r, types, ASKED_TYPES, is_any, 0, 0, &ignored) : read;
-    return read == READ ? read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored) : read;
+    wlmi_progress read = read_name(r, IN_QUESTION, 0);
+    read = read == WLMI_READ ? wlmi_read_listed(&r->in, types, ASKED_TYPES, can_be_any, NULL, &ignored) : read;
+    return read == WLMI_READ ? wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored) : read;
 }
 
-static progress read_record(reader *r)
+static wlmi_progress read_record(reader *r)
 {
     uint32_t type = 0, length = 0, ignored;
-    const uint32_t begin = r->at;
-    progress read = read_name(r, IN_RECORD, 0);
-    const uint32_t left = r->size - r->at - RECORD, is_root = r->at == begin + 1;
-    read = read == READ ? read_listed(r, types, TYPES, can_be, is_root, left, &type) : read;
-    if (read == READ)
-        read = type == TYPE_OPT ? read_edns(r) : read_listed(r, classes, CLASSES, is_any, 0, 0, &ignored);
-    if (read == READ && type != TYPE_OPT)
-        read = pass(r, 4); /* time to live */
+    const uint32_t begin = r->in.at;
+    wlmi_progress read = read_name(r, IN_RECORD, 0);
+    field f = {r, 0, r->in.at == begin + 1, r->size - r->in.at - RECORD};
+    read = read == WLMI_READ ? wlmi_read_listed(&r->in, types, TYPES, can_be_type, &f, &type) : read;
+    if (read == WLMI_READ)
+        read = type == TYPE_OPT ? read_edns(r)
+                                : wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored);
+    if (read == WLMI_READ && type != TYPE_OPT)
+        read = wlmi_read_any(&r->in, 4); /* time to live */
     r->has_opt |= type == TYPE_OPT;
-    read = read == READ ? read_number(r, can_hold, type, left, left, &length) : read;
-    return read == READ ? read_data(r, type, r->at + length) : read;
+    f.type = type;
+    read = read == WLMI_READ ? wlmi_read_number(&r->in, 2, can_hold, &f, f.left, &length) : read;
+    return read == WLMI_READ ? read_data(r, type, r->in.at + length) : read;
 }
 
 static int is_answer(const reader *r)
 {
-    return (r->message[2] & WLMI_DNS_ANSWER) != 0;
+    return (r->in.bytes[2] & WLMI_DNS_ANSWER) != 0;
 }
 
 /* Whether so many questions (section 0), or records of a section, can be announced, the ones before being known. */
-static int can_announce(const reader *r, unsigned section, uint32_t left, uint32_t count)
+static int can_announce(const void *context, uint32_t count)
 {
+    const field *f = context;
+    const reader *r = f->r;
+    const unsigned section = f->type;
+    uint32_t left = f->left;
     uint32_t questions = section ? r->questions : count, records = section ? r->records + count : 0;
     if (questions > QUESTIONS_MAX || records > RECORDS_MAX || (r->answered && questions != 1) ||
         (!questions && !is_answer(r)))
@@ -408,81 +357,77 @@ static const wlmi_dns_query *find_answered(const reader *r, const wlmi_dns_asked
         const wlmi_dns_query *q = &asked->query[i];
         const uint32_t whole = WLMI_DNS_HEADER + (uint32_t)q->size;
         if (q->direction != direction && (r->size == whole || r->size > whole + RECORD) &&
-            !memcmp(r->message, q->id, r->have < sizeof q->id ? r->have : sizeof q->id))
+            !memcmp(r->in.bytes, q->id, r->in.have < sizeof q->id ? r->in.have : sizeof q->id))
             found = q;
     }
     return found;
 }
 
 /* Of an answer, the number of any query that it can be the answer to. */
-static progress read_id(reader *r, const wlmi_dns_asked *asked, int direction)
+static wlmi_progress read_id(reader *r, const wlmi_dns_asked *asked, int direction)
 {
     r->answered = find_answered(r, asked, direction);
-    if (!r->answered || r->have >= 2)
-        return pass(r, 2);
+    if (!r->answered || r->in.have >= 2)
+        return wlmi_read_any(&r->in, 2);
     for (int i = 0; i < asked->count; i++) {
         const wlmi_dns_asked one = {{asked->query[i]}, 1};
         const wlmi_dns_query *q = find_answered(r, &one, direction);
         if (q)
-            permit(r, q->id[r->have], q->id[r->have]);
+            wlmi_permit(&r->in, q->id[r->in.have], q->id[r->in.have]);
     }
-    return HERE;
+    return WLMI_HERE;
 }
 
 /* Of an answer: as it was asked. */
-static progress repeat_question(reader *r)
+static wlmi_progress repeat_question(reader *r)
 {
-    const uint32_t there = r->have - r->at;
+    const uint32_t there = r->in.have - r->in.at;
     if (!r->answered)
-        return READ;
-    if (memcmp(r->message + r->at, r->answered->question,
+        return WLMI_READ;
+    if (memcmp(r->in.bytes + r->in.at, r->answered->question,
                there < r->answered->size ? there : r->answered->size))
-        return NOT_DNS;
+        return WLMI_WRONG;
     if (there < r->answered->size) {
-        permit(r, r->answered->question[there], r->answered->question[there]);
-        return HERE;
+        wlmi_permit(&r->in, r->answered->question[there], r->answered->question[there]);
+        return WLMI_HERE;
     }
-    return READ;
+    return WLMI_READ;
 }
 
 /* The header's third byte and its fourth: a standard operation, no reserved bit, a code in use, of answers alone. */
-static int can_be_flags(const reader *r, int fourth, unsigned byte)
+static int can_be_flags(const void *context, uint32_t byte)
 {
-    if (!fourth)
+    const reader *r = context;
+    if (r->in.at == FLAGS)
         return !(byte & 0x78) && (!r->answered || byte & WLMI_DNS_ANSWER);
     return !(byte & 0x40) && (byte & 15) <= (is_answer(r) ? CODES - 1u : 0);
 }
 
 /* A standard query or its answer, with room for all that it announces. */
-static progress read_header(reader *r, const wlmi_dns_asked *asked, int direction)
+static wlmi_progress read_header(reader *r, const wlmi_dns_asked *asked, int direction)
 {
-    progress read = read_id(r, asked, direction);
-    for (int i = 0; read == READ && i < 2; i++) {
-        if (r->at == r->have) {
-            for (unsigned b = 0; b < 256; b++)
-                if (can_be_flags(r, i, b))
-                    permit(r, b, b);
-            return HERE;
-        }
-        read = can_be_flags(r, i, r->message[r->at++]) ? READ : NOT_DNS;
-    }
-    for (unsigned section = 0; read == READ && section < SECTIONS; section++) {
-        uint32_t count = 0;
-        read = read_number(r, can_announce, section, r->size - WLMI_DNS_HEADER, RECORDS_MAX, &count);
+    uint32_t count = 0;
+    wlmi_progress read = read_id(r, asked, direction);
+    for (int i = 0; read == WLMI_READ && i < 2; i++)
+        read = wlmi_read_number(&r->in, 1, can_be_flags, r, UINT8_MAX, &count);
+    for (unsigned section = 0; read == WLMI_READ && section < SECTIONS; section++) {
+        count = 0;
+        const field f = {r, section, 0, r->size - WLMI_DNS_HEADER};
+        read = wlmi_read_number(&r->in, 2, can_announce, &f, RECORDS_MAX, &count);
         *(section ? &r->records : &r->questions) += count;
     }
     return read;
 }
 
-static progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
+static wlmi_progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
 {
-    progress read = read_header(r, asked, direction);
-    read = read == READ ? repeat_question(r) : read;
-    while (read == READ && r->questions) {
+    wlmi_progress read = read_header(r, asked, direction);
+    read = read == WLMI_READ ? repeat_question(r) : read;
+    while (read == WLMI_READ && r->questions) {
         r->questions--;
         read = read_question(r);
     }
-    while (read == READ && r->records) {
+    while (read == WLMI_READ && r->records) {
         r->records--;
         read = read_record(r);
     }
@@ -492,12 +437,11 @@ static progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
 int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wlmi_dns_asked *asked, int direction,
                   uint64_t row[4])
 {
-    uint64_t permitted[4] = {0};
-    reader r = {.message = message, .have = have, .size = size, .row = permitted};
-    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r, asked, direction) != HERE ||
-        !(permitted[0] | permitted[1] | permitted[2] | permitted[3]))
+    reader r = {.in = {.bytes = message, .have = have}, .size = size};
+    if (have >= size || size < WLMI_DNS_HEADER || read_all(&r, asked, direction) != WLMI_HERE ||
+        !(r.in.row[0] | r.in.row[1] | r.in.row[2] | r.in.row[3]))
         return 0;
-    memcpy(row, permitted, sizeof permitted);
+    memcpy(row, r.in.row, sizeof r.in.row);
     return 1;
 }
 

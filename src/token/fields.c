@@ -95,6 +95,7 @@ static void fields_start(wlmi_coder *c, const wlmi_coder_options *options)
     c->measure = 0;
     c->is_given = 0;
     c->asked.count = 0;
+    memset(&c->tls, 0, sizeof c->tls);
     if (options->capture) {
         wlmi_flows_clear(&c->flows);
         c->flow = NULL;

@@ -8,6 +8,7 @@
 #include "token/fields_check.h"
 #include "token/fields_flows.h"
 #include "token/fields_raw.h"
+#include "token/tls.h"
 
 enum { /* roles; those of digits say of which field and which digit */
     WLMI_R_BORDER,
@@ -73,6 +74,7 @@ struct wlmi_coder {
     uint32_t string;     /* base/measure.h, of the bytes so far */
     int bound;           /* generating: the row says which byte of the payload can come */
     wlmi_dns_asked asked; /* generating, unit flow */
+    wlmi_tls tls;         /* the same */
     uint32_t run;              /* generic: length of the run just read */
     int expected;              /* generic: the byte to come; -1: none is expected */
     wlm_packet packet;
@@ -156,7 +158,7 @@ void wlmi_fields_border(wlmi_coder *c);                        /* a packet can b
 void wlmi_row_of_flow(wlmi_coder *c);                          /* shapes, or kinds of the shape that the flow has */
 void wlmi_row_of_kinds(wlmi_coder *c, int shape, int raw);     /* raw: those too */
 void wlmi_row_of_tags(wlmi_coder *c);
-/* What may follow in a payload that is generated, behind the bytes so far: dns.h. */
+/* What may follow in a payload that is generated, behind the bytes so far: dns.h, tls.h. */
 void wlmi_row_of_payload(wlmi_coder *c);
 /* What its next payloads will have to fit: this one, of a packet with these values. */
 void wlmi_note_payload(wlmi_coder *c, const wlmi_values *values, const uint8_t *payload, uint32_t size);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "capture/capture.h"
+#include "capture/decode.h"
 #include "token/dns.h"
 #include "token/fields_coder.h"
 
@@ -240,34 +241,56 @@ void wlmi_row_of_tags(wlmi_coder *c)
 
 /* ---- payload */
 
-static int is_udp(const wlmi_values *h)
+static int is_over(const wlmi_values *h, int transport)
 {
-    return h->shape != WLMI_SHAPE_GENERIC && h->shape % WLMI_FN_6 == WLMI_FN_UDP;
+    return h->shape != WLMI_SHAPE_GENERIC && h->shape % WLMI_FN_6 == transport;
 }
 
-/* Few other protocols have what looks like the beginning of a DNS message with room for what it announces. Behind a
- * message comes another. */
+static wlmi_tls_segment segment_of(const wlmi_values *h, const uint8_t *payload)
+{
+    return (wlmi_tls_segment){payload, h->payload, h->direction, (h->flags & WLMI_TCP_PSH) != 0};
+}
+
+/* Few other protocols have what looks like the beginning of a DNS message with room for what it announces, or of a TLS
+ * record that ends where it must. Behind a message comes another. Only in unit flow do segments follow each other. */
 void wlmi_row_of_payload(wlmi_coder *c)
 {
+    const wlmi_values *h = &c->values;
+    const uint8_t *payload = c->data + c->body;
     const uint32_t have = c->have - c->body;
     c->bound = 0;
     if (!c->options.generating)
         return;
     memset(c->row, 0, sizeof c->row);
-    c->bound = is_udp(&c->values) && (c->flow->is_dns || wlmi_dns_begins(c->data + c->body, have)) &&
-               wlmi_dns_next(c->data + c->body, have, c->values.payload, &c->asked, c->values.direction, c->row);
+    if (is_over(h, WLMI_FN_UDP)) {
+        c->bound = (c->flow->is_dns || wlmi_dns_begins(payload, have)) &&
+                   wlmi_dns_next(payload, have, h->payload, &c->asked, h->direction, c->row);
+    } else if (is_over(h, WLMI_FN_TCP) && !c->options.capture) {
+        const wlmi_tls_segment segment = segment_of(h, payload);
+        c->bound = wlmi_tls_next(&c->tls, &segment, have, c->row);
+    }
+}
+
+static void note_udp(wlmi_coder *c, const wlmi_values *values, const uint8_t *payload, uint32_t size)
+{
+    uint64_t row[4];
+    c->flow->is_dns = size > WLMI_DNS_HEADER && wlmi_dns_next(payload, size - 1, size, NULL, values->direction, row) &&
+                      (row[payload[size - 1] >> 6] >> (payload[size - 1] & 63) & 1);
+    if (c->flow->is_dns && !c->options.capture)
+        wlmi_dns_said(&c->asked, payload, size, values->direction);
 }
 
 void wlmi_note_payload(wlmi_coder *c, const wlmi_values *values, const uint8_t *payload, uint32_t size)
 {
-    uint64_t row[4];
     if (!c->options.generating || !size)
         return;
-    c->flow->is_dns = is_udp(values) && size > WLMI_DNS_HEADER &&
-                      wlmi_dns_next(payload, size - 1, size, NULL, values->direction, row) &&
-                      (row[payload[size - 1] >> 6] >> (payload[size - 1] & 63) & 1);
-    if (c->flow->is_dns && !c->options.capture)
-        wlmi_dns_said(&c->asked, payload, size, values->direction);
+    c->flow->is_dns = 0;
+    if (is_over(values, WLMI_FN_UDP)) {
+        note_udp(c, values, payload, size);
+    } else if (is_over(values, WLMI_FN_TCP) && !c->options.capture) {
+        const wlmi_tls_segment segment = segment_of(values, payload);
+        wlmi_tls_said(&c->tls, &segment, size);
+    }
 }
 
 /* ---- what may follow */

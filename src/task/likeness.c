@@ -106,16 +106,17 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int has_two(const float *row, int flag)
+static float packets_with(const float *row, int flag)
 {
-    return row[flag] * row[WLMI_FEATURE_PACKETS] > 1.5f;
+    return row[flag] * row[WLMI_FEATURE_PACKETS];
 }
 
 static int kind_of(const float *row)
 {
     if (isnan(row[WLMI_VECTOR_WINDOW]))
         return 0;
-    return 1 + 4 * has_two(row, WLMI_VECTOR_SYN) + 2 * has_two(row, WLMI_VECTOR_FIN) + (row[WLMI_VECTOR_RST] > 0);
+    const float syn = packets_with(row, WLMI_VECTOR_SYN), fin = packets_with(row, WLMI_VECTOR_FIN);
+    return 1 + 4 * ((syn > .5f) + (syn > 1.5f)) + 2 * (fin > 1.5f) + (row[WLMI_VECTOR_RST] > 0);
 }
 
 static int stratum_of(const wlmi_likeness *l, const float *row)

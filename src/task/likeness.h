@@ -13,7 +13,7 @@ enum {
     WLMI_LIKENESS_MOST = 2000,  /* training flows that are learned from, drawn at random */
     WLMI_LIKENESS_LEAST = 20,   /* fewer are none to learn from */
     WLMI_LIKENESS_SIZES = 8,    /* of flows by their bytes, about as many training flows in each */
-    WLMI_LIKENESS_KINDS = 9,    /* no TCP; TCP with both SYN, both FIN, a RST, each or not */
+    WLMI_LIKENESS_KINDS = 13,   /* no TCP; TCP with no SYN, one, both, and both FIN, a RST, each or not */
     WLMI_LIKENESS_STRATA = WLMI_LIKENESS_KINDS * WLMI_LIKENESS_SIZES
 };
 

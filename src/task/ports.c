@@ -24,6 +24,15 @@ static uint16_t fixed_client(const wlm_flow_key *key)
     return port < FIRST_USER_PORT || port == key->dst_port || port == SSDP_PORT || port == MDNS_PORT ? port : 0;
 }
 
+/* The server's port; 0: it is ephemeral, as the client's is what such payload is registered for. */
+static uint16_t fixed_server(const wlm_flow_key *key, wlmi_first first)
+{
+    return key->src_port && key->src_port == wlmi_first_port(first) && key->dst_port != key->src_port &&
+                   key->dst_port >= FIRST_USER_PORT
+               ? 0
+               : key->dst_port;
+}
+
 wlm_status wlmi_ports_count(wlmi_port_counts *counts, int label, const wlmi_dataset *data, uint64_t i,
                             wlm_error *error)
 {
@@ -44,7 +53,7 @@ wlm_status wlmi_ports_count(wlmi_port_counts *counts, int label, const wlmi_data
                                     (uint64_t)(flow.key.proto == WLMI_PROTO_UDP) << PROTO_AT |
                                     (uint64_t)look.group << GROUP_AT |
                                     (uint64_t)fixed_client(&flow.key) << CLIENT_AT |
-                                    (uint64_t)flow.key.dst_port << SERVER_AT | (uint64_t)look.first << CLASS_AT |
+                                    (uint64_t)fixed_server(&flow.key, look.first) << SERVER_AT | (uint64_t)look.first << CLASS_AT |
                                     (uint64_t)flow.key.src_port / PORTS_IN_QUARTER;
     return WLM_OK;
 }

@@ -168,7 +168,9 @@ uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields 
 
 /* ---- fields_sound.c: generating, what a sound pair of TCP hosts does not send, out of a row */
 void wlmi_sound_kinds(const wlmi_coder *c, const wlmi_flow_state *flow, int shape, uint64_t *row);
-void wlmi_sound_tags(wlmi_coder *c); /* out of the coder's */
+void wlmi_sound_tags(wlmi_coder *c);    /* out of the coder's */
+void wlmi_sound_options(wlmi_coder *c); /* the same, of values of options */
+const uint64_t *wlmi_sound_digits(const wlmi_coder *c); /* those that can come; NULL: all */
 
 /* ---- fields_head.c, fields_tags.c: what the decoder does at a token */
 void wlmi_take_head(wlmi_coder *c, wlmi_token token, wlmi_pushed *what); /* begins a packet or ends the stream */

@@ -167,6 +167,7 @@ void wlmi_row_of_options(wlmi_coder *c)
     }
     if (wlmi_layout_has(&c->values.layout, WLMI_F_SCALE))
         wlmi_row_clear(c->row, wlmi_fields[WLMI_F_SCALE].tag + c->predicted.v[WLMI_F_SCALE], 1);
+    wlmi_sound_options(c);
 }
 
 /* What was predicted cannot be told where a tag alone would tell it. */
@@ -328,6 +329,10 @@ static void allowed_digit(const wlmi_coder *c, wlmi_allowed *a)
     a->high = (wlmi_token)(WLMI_T_DIGIT + high);
     if (last && c->may_match)
         a->except = WLMI_T_DIGIT + c->forbidden.digit[i];
+    if (c->options.generating) {
+        const uint64_t *row = wlmi_sound_digits(c);
+        a->row = row ? row : a->row;
+    }
 }
 
 static void allowed_option(const wlmi_coder *c, wlmi_allowed *a)

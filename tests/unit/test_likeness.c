@@ -140,7 +140,8 @@ static void strata_tell_how_connections_begin_and_end(void **state)
     enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
     static const int ways[][7] = {{ACK, ACK}, {SYN, SYN | ACK, ACK}, {SYN, SYN | ACK, FIN | ACK, FIN | ACK, ACK},
                                   {SYN, SYN | ACK, RST}, {SYN, SYN | ACK, FIN | ACK, FIN | ACK, RST},
-                                  {FIN | ACK, FIN | ACK, ACK}, {ACK, RST}, {FIN | ACK, FIN | ACK, RST}};
+                                  {FIN | ACK, FIN | ACK, ACK}, {ACK, RST}, {FIN | ACK, FIN | ACK, RST},
+                                  {SYN}, {SYN, RST | ACK}};
     enum { WAYS = sizeof ways / sizeof *ways };
     int stratum[WAYS];
     wlmi_likeness *likeness;

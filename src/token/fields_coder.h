@@ -170,6 +170,7 @@ uint32_t wlmi_longest_payload(const wlmi_coder *c);            /* as the fields 
 void wlmi_sound_kinds(const wlmi_coder *c, const wlmi_flow_state *flow, int shape, uint64_t *row);
 void wlmi_sound_tags(wlmi_coder *c);    /* out of the coder's */
 void wlmi_sound_options(wlmi_coder *c); /* the same, of values of options */
+void wlmi_sound_list(wlmi_coder *c);    /* out of the row of a list of options, which begins */
 const uint64_t *wlmi_sound_digits(const wlmi_coder *c); /* those that can come; NULL: all */
 
 /* ---- fields_head.c, fields_tags.c: what the decoder does at a token */

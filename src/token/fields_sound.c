@@ -85,8 +85,10 @@ static int may_carry(const wlmi_flow_side *d, const wlmi_flow_side *e, unsigned 
     return has(layout, WLMI_OPTION_TS) == (has(&d->syn_layout, WLMI_OPTION_TS) && has(offered, WLMI_OPTION_TS));
 }
 
+/* A list of options tells of who opens; as bytes they could be any. */
 static void sound_layouts(wlmi_coder *c, const wlmi_flow_side *d, const wlmi_flow_side *e)
 {
+    enum { LIST = WLMI_T_LAYOUT + WLMI_KNOWN_LAYOUTS };
     const wlmi_values *p = &c->predicted;
     for (int i = 0; i < WLMI_KNOWN_LAYOUTS; i++) {
         wlmi_tcp_layout layout;
@@ -94,9 +96,15 @@ static void sound_layouts(wlmi_coder *c, const wlmi_flow_side *d, const wlmi_flo
         if (!may_carry(d, e, p->flags, &layout))
             wlmi_row_clear(c->row, (unsigned)(WLMI_T_LAYOUT + i), 1);
     }
-    if ((p->flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) != WLMI_TCP_SYN) /* others are told of who opens, once */
-        wlmi_row_clear(c->row, WLMI_T_LAYOUT + WLMI_KNOWN_LAYOUTS,
-                       (unsigned)(wlmi_fields[WLMI_F_LAYOUT].buckets - WLMI_KNOWN_LAYOUTS));
+    if ((p->flags & (WLMI_TCP_SYN | WLMI_TCP_ACK)) != WLMI_TCP_SYN)
+        wlmi_row_clear(c->row, LIST, 1);
+    wlmi_row_clear(c->row, LIST + 1, WLMI_T_LAYOUT + wlmi_fields[WLMI_F_LAYOUT].buckets - (LIST + 1u));
+}
+
+void wlmi_sound_list(wlmi_coder *c)
+{
+    if (applies(c, c->predicted.shape))
+        wlmi_row_clear(c->options_row, WLMI_T_OPTION + 1 + WLMI_OPTION_SACK, WLMI_OPTIONS - WLMI_OPTION_SACK);
 }
 
 /* The small differences of a timestamp (fields_number.c): of rank 0, 1, 2, ... -1, 1, -2, ... */
@@ -163,6 +171,7 @@ void wlmi_sound_tags(wlmi_coder *c)
                        wlmi_fields[WLMI_F_ACK].buckets - (d->data_seen ? 1u : 0u));
     wlmi_row_clear(c->row, WLMI_T_FRAG + 1, 1); /* a fragment */
     sound_layouts(c, d, e);
+    wlmi_sound_options(c);
     if (p->flags & (WLMI_TCP_SYN | WLMI_TCP_RST) || d->fin_seen) {
         wlmi_row_clear(c->row, WLMI_T_LEN_SAME, 1);
         wlmi_row_clear(c->row, WLMI_T_LEN + 1, WLMI_T_LEN_LONG - WLMI_T_LEN);

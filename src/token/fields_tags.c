@@ -49,6 +49,7 @@ static void take_layout(wlmi_coder *c, int bucket)
     memset(layout, 0, sizeof *layout);
     if (bucket == WLMI_KNOWN_LAYOUTS) {
         memcpy(c->options_row, wlmi_fields_rows[WLMI_R_OPTION], sizeof c->options_row);
+        wlmi_sound_list(c);
         c->role = WLMI_R_OPTION;
         return;
     }

@@ -169,7 +169,46 @@ static void a_walk_without_tags_is_sound(void **state)
     free(s);
 }
 
-/* Any tags; sequence numbers, handshakes and ends as an independent judge sees them. */
+/* What a side's options have told so far. */
+typedef struct told {
+    int syn, offers[9]; /* of the SYN, by the option's kind */
+    int has_time;
+    uint32_t time;
+} told;
+
+/* RFC 7323 and 2018, of a raw IP packet with a whole TCP header; NULL: nothing is wrong. */
+static const char *options_wrong(told side[2], int from, const uint8_t *ip)
+{
+    enum { END, NOP, MSS, SCALE, SACK_PERMITTED, SACK, TIME = 8, FLAGS = 13, SYN = 2, RST = 4, ACK = 16 };
+    static const int offers[] = {SCALE, SACK_PERMITTED, TIME};
+    const uint8_t *tcp = ip + (ip[0] >> 4 == 4 ? 4 * (ip[0] & 15) : 40), *end = tcp + 4 * (tcp[12] >> 4);
+    told *d = &side[from], *e = &side[!from];
+    int there[256] = {0}, syn = tcp[FLAGS] & SYN;
+    for (const uint8_t *o = tcp + 20; o < end && *o != END; o += *o == NOP ? 1 : o[1]) {
+        const uint32_t time = (uint32_t)o[2] << 24 | (uint32_t)o[3] << 16 | (uint32_t)o[4] << 8 | o[5];
+        there[*o] = 1;
+        if (*o == TIME && d->has_time && (int32_t)(time - d->time) < 0)
+            return "a clock that runs back";
+        if (*o == TIME) {
+            d->has_time = 1;
+            d->time = time;
+        }
+    }
+    if (syn ? there[SACK] : there[MSS] || there[SCALE] || there[SACK_PERMITTED])
+        return "an option of other segments";
+    for (int i = 0; i < 3; i++) {
+        if (syn && tcp[FLAGS] & ACK && e->syn && there[offers[i]] && !e->offers[offers[i]])
+            return "an answer that nobody asked for";
+        if (syn)
+            d->offers[offers[i]] = there[offers[i]];
+    }
+    if (!syn && !(tcp[FLAGS] & RST) && d->syn && e->syn && there[TIME] != (d->offers[TIME] && e->offers[TIME]))
+        return "timestamps as not agreed";
+    d->syn |= syn != 0;
+    return NULL;
+}
+
+/* Any tags; sequence numbers, handshakes, options and ends as an independent judge sees them. */
 static void generated_tcp_is_sound(void **state)
 {
     walker w = {.plain = 0};
@@ -181,6 +220,7 @@ static void generated_tcp_is_sound(void **state)
     for (int i = 0; i < WALKS; i++) {
         wlmi_pushed what = WLMI_PUSHED;
         wlmi_tcp_flow flow = {.opening = WLMI_TCP_NOTHING};
+        told options[2] = {{0}};
         int packets = 0, reset = 0;
         w.options = (wlmi_coder_options){
             .generating = WLMI_GENERATING_WHOLE, .shuffle = i % 3 == 0, .seed = (uint64_t)i};
@@ -198,6 +238,9 @@ static void generated_tcp_is_sound(void **state)
             packets++;
             if (wrong || reset)
                 fail_msg("walk %d, packet %d: fault %u, after a reset %d", i, packets, wrong, reset);
+            const char *why = options_wrong(options, w.coder->values.direction, codec->packet(w.coder)->data);
+            if (why)
+                fail_msg("walk %d, packet %d: %s", i, packets, why);
             reset = h.tcp_flags & WLMI_TCP_RST;
             tcp++;
         }

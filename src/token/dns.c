@@ -141,20 +141,15 @@ static wlmi_progress read_name(reader *r, bound where, uint32_t end)
         if (!can_go_on(r, &n, r->in.at + 1 + r->in.bytes[r->in.at]))
             return WLMI_WRONG;
         begun[labels++] = (uint16_t)r->in.at;
-        const wlmi_progress read = wlmi_read_any(&r->in, r->in.bytes[r->in.at++]);
-        if (read != WLMI_READ)
-            return read;
+        WLMI_STEP(wlmi_read_any(&r->in, r->in.bytes[r->in.at++]));
     }
     if (r->in.at == r->in.have)
         return permit_label(r, &n);
     const uint32_t told = r->in.at - n.start;
-    if (r->in.bytes[r->in.at] == 0) {
+    if (r->in.bytes[r->in.at] == 0)
         r->in.at++;
-    } else {
-        const wlmi_progress read = read_pointer(r, &n, &length);
-        if (read != WLMI_READ)
-            return read;
-    }
+    else
+        WLMI_STEP(read_pointer(r, &n, &length));
     for (uint32_t i = 0; i < labels && r->targets < TARGETS && begun[i] < POINTER_MAX; i++)
         add_target(r, begun[i], told - (begun[i] - n.start) + length);
     return can_end(r, &n, r->in.at) ? WLMI_READ : WLMI_WRONG;
@@ -228,9 +223,7 @@ static wlmi_progress read_strings(reader *r, uint32_t end)
         if (length > end - r->in.at - 1)
             return WLMI_WRONG;
         r->in.at++;
-        const wlmi_progress read = wlmi_read_any(&r->in, length);
-        if (read != WLMI_READ)
-            return read;
+        WLMI_STEP(wlmi_read_any(&r->in, length));
     }
     return WLMI_READ;
 }
@@ -251,38 +244,33 @@ static int can_be_any(const void *context, uint32_t number)
 static wlmi_progress read_options(reader *r, uint32_t end)
 {
     while (r->in.at < end) {
-        uint32_t length;
-        wlmi_progress read = wlmi_read_any(&r->in, 2);
-        if (read != WLMI_READ)
-            return read;
+        uint32_t length = 0;
+        WLMI_STEP(wlmi_read_any(&r->in, 2));
         const uint32_t left = end - r->in.at - 2;
-        read = wlmi_read_number(&r->in, 2, option_fits, &left, left, &length);
-        read = read == WLMI_READ ? wlmi_read_any(&r->in, length) : read;
-        if (read != WLMI_READ)
-            return read;
+        WLMI_STEP(wlmi_read_number(&r->in, 2, option_fits, &left, left, &length));
+        WLMI_STEP(wlmi_read_any(&r->in, length));
     }
     return WLMI_READ;
 }
 
 static wlmi_progress read_data(reader *r, unsigned type, uint32_t end)
 {
-    wlmi_progress read = WLMI_READ;
     switch (type) {
     case TYPE_TXT: return read_strings(r, end);
     case TYPE_OPT: return read_options(r, end);
     case TYPE_SOA:
-        read = read_name(r, BEFORE_ANOTHER, end - 20);
-        read = read == WLMI_READ ? read_name(r, EXACTLY, end - 20) : read;
-        return read == WLMI_READ ? wlmi_read_any(&r->in, 20) : read;
-    case TYPE_MX: read = wlmi_read_any(&r->in, 2); break;
-    case TYPE_SRV: read = wlmi_read_any(&r->in, 6); break;
+        WLMI_STEP(read_name(r, BEFORE_ANOTHER, end - 20));
+        WLMI_STEP(read_name(r, EXACTLY, end - 20));
+        return wlmi_read_any(&r->in, 20);
+    case TYPE_MX: WLMI_STEP(wlmi_read_any(&r->in, 2)); break;
+    case TYPE_SRV: WLMI_STEP(wlmi_read_any(&r->in, 6)); break;
     case TYPE_NS:
     case TYPE_CNAME:
     case TYPE_PTR:
     case TYPE_DNAME: break;
     default: return wlmi_read_any(&r->in, end - r->in.at);
     }
-    return read == WLMI_READ ? read_name(r, EXACTLY, end) : read;
+    return read_name(r, EXACTLY, end);
 }
 
 /* ---------------------------------------------------------------- the message */
@@ -291,36 +279,36 @@ static wlmi_progress read_data(reader *r, unsigned type, uint32_t end)
  * use, and the only version; flags. */
 static wlmi_progress read_edns(reader *r)
 {
-    wlmi_progress read = wlmi_read_any(&r->in, 2);
-    for (int i = 0; read == WLMI_READ && i < 2; i++)
-        read = wlmi_read_byte(&r->in, 0, 0);
-    return read == WLMI_READ ? wlmi_read_any(&r->in, 2) : read;
+    WLMI_STEP(wlmi_read_any(&r->in, 2));
+    WLMI_STEP(wlmi_read_value(&r->in, 2, 0));
+    return wlmi_read_any(&r->in, 2);
 }
 
 static wlmi_progress read_question(reader *r)
 {
     uint32_t ignored;
-    wlmi_progress read = read_name(r, IN_QUESTION, 0);
-    read = read == WLMI_READ ? wlmi_read_listed(&r->in, types, ASKED_TYPES, can_be_any, NULL, &ignored) : read;
-    return read == WLMI_READ ? wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored) : read;
+    WLMI_STEP(read_name(r, IN_QUESTION, 0));
+    WLMI_STEP(wlmi_read_listed(&r->in, types, ASKED_TYPES, can_be_any, NULL, &ignored));
+    return wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored);
 }
 
 static wlmi_progress read_record(reader *r)
 {
     uint32_t type = 0, length = 0, ignored;
     const uint32_t begin = r->in.at;
-    wlmi_progress read = read_name(r, IN_RECORD, 0);
+    WLMI_STEP(read_name(r, IN_RECORD, 0));
     field f = {r, 0, r->in.at == begin + 1, r->size - r->in.at - RECORD};
-    read = read == WLMI_READ ? wlmi_read_listed(&r->in, types, TYPES, can_be_type, &f, &type) : read;
-    if (read == WLMI_READ)
-        read = type == TYPE_OPT ? read_edns(r)
-                                : wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored);
-    if (read == WLMI_READ && type != TYPE_OPT)
-        read = wlmi_read_any(&r->in, 4); /* time to live */
+    WLMI_STEP(wlmi_read_listed(&r->in, types, TYPES, can_be_type, &f, &type));
+    if (type == TYPE_OPT) {
+        WLMI_STEP(read_edns(r));
+    } else {
+        WLMI_STEP(wlmi_read_listed(&r->in, classes, CLASSES, can_be_any, NULL, &ignored));
+        WLMI_STEP(wlmi_read_any(&r->in, 4)); /* time to live */
+    }
     r->has_opt |= type == TYPE_OPT;
     f.type = type;
-    read = read == WLMI_READ ? wlmi_read_number(&r->in, 2, can_hold, &f, f.left, &length) : read;
-    return read == WLMI_READ ? read_data(r, type, r->in.at + length) : read;
+    WLMI_STEP(wlmi_read_number(&r->in, 2, can_hold, &f, f.left, &length));
+    return read_data(r, type, r->in.at + length);
 }
 
 static int is_answer(const reader *r)
@@ -407,31 +395,30 @@ static int can_be_flags(const void *context, uint32_t byte)
 static wlmi_progress read_header(reader *r, const wlmi_dns_asked *asked, int direction)
 {
     uint32_t count = 0;
-    wlmi_progress read = read_id(r, asked, direction);
-    for (int i = 0; read == WLMI_READ && i < 2; i++)
-        read = wlmi_read_number(&r->in, 1, can_be_flags, r, UINT8_MAX, &count);
-    for (unsigned section = 0; read == WLMI_READ && section < SECTIONS; section++) {
-        count = 0;
+    WLMI_STEP(read_id(r, asked, direction));
+    for (int i = 0; i < 2; i++)
+        WLMI_STEP(wlmi_read_number(&r->in, 1, can_be_flags, r, UINT8_MAX, &count));
+    for (unsigned section = 0; section < SECTIONS; section++) {
         const field f = {r, section, 0, r->size - WLMI_DNS_HEADER};
-        read = wlmi_read_number(&r->in, 2, can_announce, &f, RECORDS_MAX, &count);
+        WLMI_STEP(wlmi_read_number(&r->in, 2, can_announce, &f, RECORDS_MAX, &count));
         *(section ? &r->records : &r->questions) += count;
     }
-    return read;
+    return WLMI_READ;
 }
 
 static wlmi_progress read_all(reader *r, const wlmi_dns_asked *asked, int direction)
 {
-    wlmi_progress read = read_header(r, asked, direction);
-    read = read == WLMI_READ ? repeat_question(r) : read;
-    while (read == WLMI_READ && r->questions) {
+    WLMI_STEP(read_header(r, asked, direction));
+    WLMI_STEP(repeat_question(r));
+    while (r->questions) {
         r->questions--;
-        read = read_question(r);
+        WLMI_STEP(read_question(r));
     }
-    while (read == WLMI_READ && r->records) {
+    while (r->records) {
         r->records--;
-        read = read_record(r);
+        WLMI_STEP(read_record(r));
     }
-    return read;
+    return WLMI_READ;
 }
 
 int wlmi_dns_next(const uint8_t *message, uint32_t have, uint32_t size, const wlmi_dns_asked *asked, int direction,

@@ -115,12 +115,18 @@ wlmi_first wlmi_first_of(int proto, const uint8_t *payload, uint32_t size)
     return proto == WLMI_PROTO_UDP ? datagram(payload, size) : segment(payload, size);
 }
 
+int wlmi_first_is_turned(wlmi_first first)
+{
+    return first == WLMI_FIRST_DNS_TURNED || first == WLMI_FIRST_TLS_TURNED || first == WLMI_FIRST_HTTP_TURNED;
+}
+
 uint16_t wlmi_first_port(wlmi_first first)
 {
     static const uint16_t port[WLMI_FIRST_COUNT] = {
         [WLMI_FIRST_DNS] = 53, [WLMI_FIRST_MDNS] = 5353, [WLMI_FIRST_NETBIOS] = 137, [WLMI_FIRST_TLS] = 443,
         [WLMI_FIRST_HTTP] = 80, [WLMI_FIRST_NTP] = 123,  [WLMI_FIRST_DHCP] = 67,     [WLMI_FIRST_SSDP] = 1900,
-        [WLMI_FIRST_QUIC] = 443, [WLMI_FIRST_SSH] = 22};
+        [WLMI_FIRST_QUIC] = 443, [WLMI_FIRST_SSH] = 22,
+        [WLMI_FIRST_DNS_TURNED] = 53, [WLMI_FIRST_TLS_TURNED] = 443, [WLMI_FIRST_HTTP_TURNED] = 80};
     return port[first];
 }
 
@@ -133,6 +139,25 @@ int wlmi_is_group(const uint8_t *address, uint32_t length)
     return length == 16 && address[0] == 0xff;
 }
 
+/* Of payload of these kinds, whether the server says it. */
+static int is_answer(wlmi_first first, int proto, const uint8_t *p)
+{
+    enum { FRAMING = 2 /* of DNS over TCP */, DNS_ANSWER = 0x80, SERVER_HELLO = 2 };
+    if (first == WLMI_FIRST_DNS)
+        return (p[proto == WLMI_PROTO_TCP ? FRAMING + 2 : 2] & DNS_ANSWER) != 0;
+    return first == WLMI_FIRST_TLS ? p[5] == SERVER_HELLO : p[0] == 'H' && p[1] == 'T';
+}
+
+static wlmi_first turned(wlmi_first first)
+{
+    switch (first) {
+    case WLMI_FIRST_DNS: return WLMI_FIRST_DNS_TURNED;
+    case WLMI_FIRST_TLS: return WLMI_FIRST_TLS_TURNED;
+    case WLMI_FIRST_HTTP: return WLMI_FIRST_HTTP_TURNED;
+    default: return first;
+    }
+}
+
 int wlmi_look_at(wlmi_look *look, const wlm_packet *packet)
 {
     wlmi_headers h;
@@ -142,8 +167,15 @@ int wlmi_look_at(wlmi_look *look, const wlm_packet *packet)
     if (!look->proto) {
         look->proto = h.proto;
         look->group = (uint8_t)wlmi_is_group(packet->data + h.dst_addr, h.addr_len);
+        look->port = h.src_port;
+        memcpy(look->address, packet->data + h.src_addr, h.addr_len);
     }
-    if (h.proto == look->proto && (h.proto == WLMI_PROTO_TCP || h.proto == WLMI_PROTO_UDP) && h.payload_len)
-        look->first = wlmi_first_of(h.proto, packet->data + h.payload, h.payload_len);
-    return look->first != WLMI_FIRST_NONE;
+    if (h.proto != look->proto || (h.proto != WLMI_PROTO_TCP && h.proto != WLMI_PROTO_UDP) || !h.payload_len)
+        return 0;
+    const uint8_t *payload = packet->data + h.payload;
+    const int opens = h.src_port == look->port && !memcmp(packet->data + h.src_addr, look->address, h.addr_len);
+    look->first = wlmi_first_of(h.proto, payload, h.payload_len);
+    if (turned(look->first) != look->first && is_answer(look->first, h.proto, payload) == opens)
+        look->first = turned(look->first);
+    return 1;
 }

@@ -18,17 +18,23 @@ typedef enum wlmi_first { /* numbers stand in checkpoints: new ones go to the en
     WLMI_FIRST_SSDP,      /* HTTP over UDP */
     WLMI_FIRST_QUIC,      /* a long header, RFC 8999 */
     WLMI_FIRST_SSH,       /* RFC 4253, 4.2 */
+    WLMI_FIRST_DNS_TURNED, /* the same, in a flow whose first packet is the server's */
+    WLMI_FIRST_TLS_TURNED,
+    WLMI_FIRST_HTTP_TURNED,
     WLMI_FIRST_COUNT
 } wlmi_first;
 
-/* proto: 6 or 17. */
+/* proto: 6 or 17. Never one that is turned. */
 wlmi_first wlmi_first_of(int proto, const uint8_t *payload, uint32_t size);
 /* The port that such payload is registered for (IANA); 0: none. */
 uint16_t wlmi_first_port(wlmi_first first);
+int wlmi_first_is_turned(wlmi_first first);
 
 typedef struct wlmi_look { /* zero before a flow's first packet */
     uint8_t proto;         /* of the first IP packet; 0: none yet */
     uint8_t group;         /* it goes to a group or broadcast address */
+    uint8_t address[16];   /* who sent it */
+    uint16_t port;
     wlmi_first first;
 } wlmi_look;
 

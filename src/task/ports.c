@@ -182,8 +182,9 @@ void wlmi_ports_draw(const wlmi_ports *ports, const wlmi_look *look, wlmi_rng *r
         row = draw(from, look->proto, ANY, (int)look->first, rng);
     if (!row && look->first == WLMI_FIRST_NONE) /* contradicts no port */
         row = draw(from, look->proto, ANY, ANY, rng);
-    *client = row ? row->client : look->first == WLMI_FIRST_MDNS ? MDNS_PORT : 0;
-    *server = row ? row->server : wlmi_first_port(look->first);
+    const int is_turned = wlmi_first_is_turned(look->first);
+    *client = row ? row->client : look->first == WLMI_FIRST_MDNS || is_turned ? wlmi_first_port(look->first) : 0;
+    *server = row ? row->server : is_turned ? 0 : wlmi_first_port(look->first);
 }
 
 uint16_t wlmi_ports_client(const wlmi_ports *ports, int proto, uint16_t port, wlmi_rng *rng)

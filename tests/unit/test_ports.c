@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "support/support.h"
+#include "support/packets.h"
 
 #include "capture/first_payload.h"
 #include "task/ports.h"
@@ -39,6 +40,27 @@ static void first_payloads_are_told_apart(void **state)
     assert_int_equal(wlmi_first_of(6, query, sizeof query), WLMI_FIRST_OTHER);
 }
 
+static wlmi_look look_at_udp(test_end from, test_end to, int is_answer)
+{
+    uint8_t message[sizeof query];
+    wlmi_look look = {0};
+    memcpy(message, query, sizeof query);
+    message[2] |= is_answer ? 0x80 : 0;
+    const test_packet ip = test_udp(from, to, message, sizeof message);
+    const wlm_packet packet = test_view(&ip, WLMI_LINK_RAW, 0);
+    assert_int_equal(wlmi_look_at(&look, &packet), 1);
+    return look;
+}
+
+/* A query comes from a client; a flow that begins with an answer from a server. */
+static void who_begins_is_told_by_what_is_said(void **state)
+{
+    const test_end client = {"192.0.2.1", 4000}, server = {"192.0.2.2", 53};
+    (void)state;
+    assert_int_equal(look_at_udp(client, server, 0).first, WLMI_FIRST_DNS);
+    assert_int_equal(look_at_udp(server, client, 1).first, WLMI_FIRST_DNS_TURNED);
+}
+
 static wlmi_ports some_ports(void)
 {
     wlmi_ports ports = {.rows = 5,
@@ -60,23 +82,25 @@ static void ports_fit_the_payload_and_training(void **state)
     (void)state;
     wlmi_rng_seed(&rng, 1);
     for (int i = 0; i < 4000; i++) {
-        wlmi_ports_draw(&ports, &(wlmi_look){17, 0, WLMI_FIRST_DNS}, &rng, &client, &server);
+        wlmi_ports_draw(&ports, &(wlmi_look){.proto = 17, .group = 0, .first = WLMI_FIRST_DNS}, &rng, &client, &server);
         assert_true(client == 0 && (server == 53 || server == 5335));
         usual += server == 53;
     }
     assert_in_range(usual, 2800, 3200); /* 3 of 4 */
-    wlmi_ports_draw(&ports, &(wlmi_look){17, 1, WLMI_FIRST_MDNS}, &rng, &client, &server);
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 17, .group = 1, .first = WLMI_FIRST_MDNS}, &rng, &client, &server);
     assert_true(client == 5353 && server == 5353);
-    wlmi_ports_draw(&ports, &(wlmi_look){17, 0, WLMI_FIRST_MDNS}, &rng, &client, &server); /* none but to groups */
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 17, .group = 0, .first = WLMI_FIRST_MDNS}, &rng, &client, &server); /* none but to groups */
     assert_true(client == 5353 && server == 5353);
-    wlmi_ports_draw(&ports, &(wlmi_look){6, 0, WLMI_FIRST_TLS}, &rng, &client, &server);
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 6, .group = 0, .first = WLMI_FIRST_TLS}, &rng, &client, &server);
     assert_int_equal(server, 8443);
-    wlmi_ports_draw(&ports, &(wlmi_look){6, 0, WLMI_FIRST_OTHER}, &rng, &client, &server);
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 6, .group = 0, .first = WLMI_FIRST_OTHER}, &rng, &client, &server);
     assert_int_equal(server, 0);
-    wlmi_ports_draw(&ports, &(wlmi_look){17, 0, WLMI_FIRST_NTP}, &rng, &client, &server); /* never in training */
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 17, .group = 0, .first = WLMI_FIRST_NTP}, &rng, &client, &server); /* never in training */
     assert_int_equal(server, 123);
-    wlmi_ports_draw(NULL, &(wlmi_look){6, 0, WLMI_FIRST_SSH}, &rng, &client, &server);
+    wlmi_ports_draw(NULL, &(wlmi_look){.proto = 6, .group = 0, .first = WLMI_FIRST_SSH}, &rng, &client, &server);
     assert_int_equal(server, 22);
+    wlmi_ports_draw(&ports, &(wlmi_look){.proto = 17, .first = WLMI_FIRST_DNS_TURNED}, &rng, &client, &server);
+    assert_true(client == 53 && server == 0);
 }
 
 static void clients_lie_where_they_did_in_training(void **state)
@@ -101,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_payloads_are_told_apart),
+        cmocka_unit_test(who_begins_is_told_by_what_is_said),
         cmocka_unit_test(ports_fit_the_payload_and_training),
         cmocka_unit_test(clients_lie_where_they_did_in_training),
     };

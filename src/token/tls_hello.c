@@ -29,28 +29,27 @@ typedef enum form { /* of what an extension holds */
 
 typedef enum where { CLIENT, SERVER, SERVER_1_3, WHERES } where;
 
-/* Extensions in use whose contents are known here, in hellos of clients, of servers, and of those that agree to TLS 1.3:
- * IANA's registry, with NPN, ALPS in two numbers, channel id and its predecessor's, renegotiation. */
-static const struct {
-    uint16_t type;
-    uint8_t form[WHERES];
-} known[] = {{0, {NAME, EMPTY, NEVER}},        {1, {ONE, ONE, NEVER}},        {5, {STATUS, EMPTY, NEVER}},
-             {10, {PAIRS, PAIRS, NEVER}},      {11, {BYTES, BYTES, NEVER}},   {13, {PAIRS, NEVER, NEVER}},
-             {15, {ONE, ONE, NEVER}},          {16, {STRINGS, STRINGS, NEVER}}, {18, {EMPTY, NEVER, NEVER}},
-             {21, {ANY, NEVER, NEVER}},        {22, {EMPTY, EMPTY, NEVER}},   {23, {EMPTY, EMPTY, NEVER}},
-             {27, {FEW_PAIRS, NEVER, NEVER}},  {28, {TWO, TWO, NEVER}},       {34, {PAIRS, NEVER, NEVER}},
-             {35, {ANY, EMPTY, NEVER}},        {42, {EMPTY, NEVER, NEVER}},   {43, {FEW_PAIRS, NEVER, TWO}},
-             {44, {COOKIE, COOKIE, NEVER}},    {45, {BYTES, NEVER, NEVER}},   {49, {EMPTY, NEVER, NEVER}},
-             {50, {PAIRS, NEVER, NEVER}},      {51, {SHARES, NEVER, SHARE}},  {13172, {EMPTY, BARE_STRINGS, NEVER}},
-             {17513, {STRINGS, NEVER, NEVER}}, {17613, {STRINGS, NEVER, NEVER}}, {30031, {EMPTY, EMPTY, NEVER}},
-             {30032, {EMPTY, EMPTY, NEVER}},   {65281, {INFO, INFO, NEVER}}};
+/* Extensions in use whose contents are known here: type; form in hellos of clients, of servers, and of those that agree to
+ * TLS 1.3. IANA's registry, with NPN, ALPS in two numbers, channel id and its predecessor's, renegotiation. */
+#define EXTENSIONS \
+    X(0, NAME, EMPTY, NEVER) X(1, ONE, ONE, NEVER) X(5, STATUS, EMPTY, NEVER) X(10, PAIRS, PAIRS, NEVER) \
+    X(11, BYTES, BYTES, NEVER) X(13, PAIRS, NEVER, NEVER) X(15, ONE, ONE, NEVER) \
+    X(16, STRINGS, STRINGS, NEVER) X(18, EMPTY, NEVER, NEVER) X(21, ANY, NEVER, NEVER) \
+    X(22, EMPTY, EMPTY, NEVER) X(23, EMPTY, EMPTY, NEVER) X(27, FEW_PAIRS, NEVER, NEVER) \
+    X(28, TWO, TWO, NEVER) X(34, PAIRS, NEVER, NEVER) X(35, ANY, EMPTY, NEVER) X(42, EMPTY, NEVER, NEVER) \
+    X(43, FEW_PAIRS, NEVER, TWO) X(44, COOKIE, COOKIE, NEVER) X(45, BYTES, NEVER, NEVER) \
+    X(49, EMPTY, NEVER, NEVER) X(50, PAIRS, NEVER, NEVER) X(51, SHARES, NEVER, SHARE) \
+    X(13172, EMPTY, BARE_STRINGS, NEVER) X(17513, STRINGS, NEVER, NEVER) X(17613, STRINGS, NEVER, NEVER) \
+    X(30031, EMPTY, EMPTY, NEVER) X(30032, EMPTY, EMPTY, NEVER) X(65281, INFO, INFO, NEVER)
+#define X(type, ...) {__VA_ARGS__},
+static const uint8_t forms[][WHERES] = {EXTENSIONS};
+#undef X
+#define X(type, ...) type,
 /* The same, and those of no meaning (RFC 8701), which from a client may hold anything. */
-static const uint16_t types[] = {
-    0, 1, 5, 10, 11, 13, 15, 16, 18, 21, 22, 23, 27, 28, 34, 35, 42, 43, 44, 45, 49, 50, 51, 13172, 17513, 17613, 30031,
-    30032, 65281,
-    0x0a0a, 0x1a1a, 0x2a2a, 0x3a3a, 0x4a4a, 0x5a5a, 0x6a6a, 0x7a7a, 0x8a8a, 0x9a9a, 0xaaaa, 0xbaba, 0xcaca, 0xdada,
-    0xeaea, 0xfafa};
-enum { KNOWN = sizeof known / sizeof *known, TYPES = sizeof types / sizeof *types };
+static const uint16_t types[] = {EXTENSIONS 0x0a0a, 0x1a1a, 0x2a2a, 0x3a3a, 0x4a4a, 0x5a5a, 0x6a6a, 0x7a7a, 0x8a8a,
+                                 0x9a9a, 0xaaaa, 0xbaba, 0xcaca, 0xdada, 0xeaea, 0xfafa};
+#undef X
+enum { KNOWN = sizeof forms / sizeof *forms, TYPES = sizeof types / sizeof *types };
 
 /* The shortest of a form, and the longest. */
 static const struct {
@@ -71,7 +70,7 @@ static int index_of(uint32_t type)
 
 static form form_of(int i, where w)
 {
-    return i < KNOWN ? (form)known[i].form[w] : w == CLIENT ? ANY : NEVER;
+    return i < KNOWN ? (form)forms[i][w] : w == CLIENT ? ANY : NEVER;
 }
 
 static int fits(form f, uint32_t size)
@@ -301,7 +300,8 @@ wlmi_progress wlmi_tls_read_server_hello(wlmi_reader *r, wlmi_can_be can_agree, 
     const choice c = {can_agree, context, end - r->at - 2};
     WLMI_STEP(wlmi_read_number(r, 2, can_choose, &c, UINT16_MAX, &suite));
     WLMI_STEP(wlmi_read_byte(r, 0, 1)); /* compression */
-    return read_end(r, suite >> 8 == WLMI_TLS_1_3_SUITE >> 8 ? SERVER_1_3 : SERVER, end);
+    const wlmi_tls_agreed agreed = {.suite = (uint16_t)suite};
+    return read_end(r, wlmi_tls_ends_with_hello(&agreed) ? SERVER_1_3 : SERVER, end);
 }
 
 wlmi_tls_agreed wlmi_tls_agreed_by(const wlmi_reader *r, uint32_t body)
